@@ -30,14 +30,13 @@ def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: E
         return "So `bulk-sync runs` does not show this run."
     if monitor.state is None:
         return "`bulk-sync runs` does not show this run: it is not known where the ledger is."
-    from bulk_sync.runs import failed_start
+    from bulk_sync.runs.begin import record_failed_start
     from bulk_sync.settings import new_run_id
 
     run_id = new_run_id() if monitor.is_follow_up else monitor.run_id or new_run_id()
     try:
-        is_recorded = failed_start.record(
-            monitor.state, run_id, _start(monitor, values, status, error)
-        )
+        start = _start(monitor, values, status, error)
+        is_recorded = record_failed_start(monitor.state, run_id, start)
     except StopRun as problem:
         return f"`bulk-sync runs` does not show this run. {problem}"
     if not is_recorded:

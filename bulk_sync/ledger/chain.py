@@ -63,35 +63,32 @@ def link(previous: str, line: Sequence[object]) -> str:
     return sha256(previous.encode() + b"\n" + body).hexdigest()
 
 
-class Walk:
-    """Follows a chain from its beginning, a line at a time, and stops at the first misfit."""
+def walk(
+    lines: Iterable[Sequence[object]], heads: Iterable[Head] = ()
+) -> tuple[Head, Misfit | None]:
+    """Walk along a chain from its beginning; return how far it fits, and the first misfit.
 
-    def __init__(self) -> None:
-        self.head = Head()
-
-    def follow(self, lines: Iterable[Sequence[object]], heads: Iterable[Head]) -> Misfit | None:
-        """Walk to the end and return the first misfit.
-
-        Args:
-            lines: every column of each line, position first and hash last, in order of position.
-            heads: earlier ends of this chain, noted elsewhere; each must be on the way.
-        """
-        noted: dict[int, set[str]] = {}
-        for head in heads:
-            if head.position:
-                noted.setdefault(head.position, set()).add(head.hash)
-        for *body, digest in lines:
-            expected = self.head.position + 1
-            if body[0] != expected:
-                return Misfit(expected, f"is missing; line {body[0]} comes next")
-            # JSON has no infinity, and would write null: a forged number must change the hash.
-            cells = [repr(cell) if isinstance(cell, float) else cell for cell in body]
-            if digest != link(self.head.hash, cells):
-                return Misfit(expected, "was changed, or does not belong where it stands")
-            self.head = Head(expected, str(digest))
-            if not noted.pop(expected, set()) <= {digest}:
-                return Misfit(expected, "was written anew: it once had another hash")
-        if noted:
-            first = self.head.position + 1
-            return Misfit(first, f"is missing: the end was cut off, {max(noted)} lines were there")
-        return None
+    Args:
+        lines: every column of each line, position first and hash last, in order of position.
+        heads: earlier ends of this chain, noted elsewhere; each must be on the way.
+    """
+    noted: dict[int, set[str]] = {}
+    for head in heads:
+        if head.position:
+            noted.setdefault(head.position, set()).add(head.hash)
+    end = Head()
+    for *body, digest in lines:
+        expected = end.position + 1
+        if body[0] != expected:
+            return end, Misfit(expected, f"is missing; line {body[0]} comes next")
+        # JSON has no infinity, and would write null: a forged number must change the hash.
+        cells = [repr(cell) if isinstance(cell, float) else cell for cell in body]
+        if digest != link(end.hash, cells):
+            return end, Misfit(expected, "was changed, or does not belong where it stands")
+        end = Head(expected, str(digest))
+        if not noted.pop(expected, set()) <= {digest}:
+            return end, Misfit(expected, "was written anew: it once had another hash")
+    if noted:
+        lost = f"is missing: the end was cut off, {max(noted)} lines were there"
+        return end, Misfit(end.position + 1, lost)
+    return end, None

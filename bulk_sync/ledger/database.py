@@ -21,10 +21,10 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import StoppedEarly, StopRun
 from bulk_sync.ledger import server_lock
 from bulk_sync.ledger.anchor import Anchor
-from bulk_sync.ledger.chain import NOTHING, Head, Misfit, Walk, link
+from bulk_sync.ledger.chain import NOTHING, Head, Misfit, link, walk
 from bulk_sync.ledger.queries import Queries
 from bulk_sync.ledger.records import Act, Begun, Ended, Intent, NotBegun, Settled, dumps
 from bulk_sync.ledger.schema import COLUMNS, Line, LineKind, head, lines
@@ -60,7 +60,7 @@ class Ledger(Queries):
 
     def hold(self, lock: str, holder: str, wait_s: float) -> None:
         """Take a lock of the database server, if it has any; raise AnotherRun if it is taken."""
-        with self._exclusive(UsageProblem) as connection:
+        with self.exclusive() as connection:
             server_lock.take(connection, lock, holder, wait_s)
 
     @contextmanager
@@ -70,23 +70,21 @@ class Ledger(Queries):
         try:
             yield
         finally:
-            with suppress(StopRun), self._transaction(UsageProblem) as connection:
+            with suppress(StopRun), self.transaction() as connection:
                 server_lock.release(connection, lock)  # fails if the server lost it anyway
 
     def holders(self) -> list[str]:
         """Return who holds a lock of the database server now; empty if it has no locks."""
-        with self._transaction(UsageProblem) as connection:
+        with self.transaction() as connection:
             return server_lock.find_holders(connection)
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Record that a run began."""
         self._append([Line(str(LineKind.BEGUN), run_id, _now_ms(), facts=dumps(begun))])
-        self._move_anchor()
 
     def record_failed_start(self, run_id: str, start: NotBegun) -> None:
         """Record a run that could not start; raise StoppedEarly if that fails."""
         self._append([Line(str(LineKind.NOT_BEGUN), run_id, _now_ms(), facts=dumps(start))])
-        self._move_anchor()
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
         """Record writes before they are attempted; they are durable when this returns.
@@ -98,7 +96,7 @@ class Ledger(Queries):
             StoppedEarly: they could not be recorded, so none of them may be attempted.
         """
         now, kind = _now_ms(), str(LineKind.INTENT)
-        positions = self._append(
+        return self._append(
             [
                 Line(
                     kind,
@@ -115,8 +113,6 @@ class Ledger(Queries):
                 for each in intents
             ]
         )
-        self._move_anchor()
-        return positions
 
     def settle(self, run_id: str, outcomes: Sequence[Settled]) -> None:
         """Record the outcomes of writes; raise StoppedEarly if that fails."""
@@ -136,10 +132,9 @@ class Ledger(Queries):
                     state_after=_STATES[each.after],
                 )
                 for each in outcomes
-            ]
+            ],
+            is_noted=time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S,
         )
-        if time.monotonic() >= self._anchored_at + _ANCHOR_EVERY_S:
-            self._move_anchor()
 
     def end(self, run_id: str, ended: Ended) -> Head:
         """Record the end of a process of a run, and return the end of the chain.
@@ -148,7 +143,6 @@ class Ledger(Queries):
             StoppedEarly: it could not be recorded.
         """
         self._append([Line(str(LineKind.ENDED), run_id, _now_ms(), facts=dumps(ended))])
-        self._move_anchor()
         return self._end
 
     def record(self, act: Act) -> int:
@@ -160,7 +154,6 @@ class Ledger(Queries):
         facts = {"deed": act.deed, "who": act.who, "comment": act.comment, **act.facts}
         line = Line(str(LineKind.ACT), act.about, _now_ms(), act.key, facts=json.dumps(facts))
         (position,) = self._append([line])
-        self._move_anchor()
         return position
 
     def verify(self, *noted: Head) -> tuple[Head, Misfit | None]:
@@ -172,13 +165,12 @@ class Ledger(Queries):
         Returns:
             How far the chain fits, and the first line that does not.
         """
-        ends = self.noted()
-        walk = Walk()
+        ends = [*noted, *self.noted()]
         with closing(self.batches(EVERY_LINE)) as batches:
-            misfit = walk.follow(chain.from_iterable(batches), [*noted, *ends])
-        if misfit is None and self.chain_end() != walk.head:
-            misfit = Misfit(walk.head.position, "is not where the ledger says that it ends")
-        return walk.head, misfit
+            end, misfit = walk(chain.from_iterable(batches), ends)
+        if misfit is None and self.chain_end() != end:
+            misfit = Misfit(end.position, "is not where the ledger says that it ends")
+        return end, misfit
 
     def chain_end(self) -> Head | None:
         """Return where the ledger says that it ends; None if it does not."""
@@ -196,10 +188,11 @@ class Ledger(Queries):
         self._end = self.chain_end() or self._end
         self._move_anchor()
 
-    def _append(self, new: Sequence[Line]) -> list[int]:
+    def _append(self, new: Sequence[Line], *, is_noted: bool = True) -> list[int]:
+        """Add lines, and return their positions; note the end of the chain outside too."""
         if not new:
             return []
-        with self._transaction(StoppedEarly) as connection:
+        with self.transaction(StoppedEarly) as connection:
             # Moving the head first takes the writers' turn, on SQLite and on servers alike.
             connection.execute(update(head).values(position=head.c.position + len(new)))
             end = connection.execute(_HEAD).one()
@@ -212,6 +205,8 @@ class Ledger(Queries):
             insert_lines(connection, rows)
             connection.execute(update(head).values(hash=digest))
         self._end = Head(end.position, digest)
+        if is_noted:
+            self._move_anchor()
         return list(range(first, first + len(new)))
 
     def _move_anchor(self) -> None:

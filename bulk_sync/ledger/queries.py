@@ -223,12 +223,12 @@ class Queries(Transactions):
     def give_calls_back(self, whose: str, day: str, count: int) -> None:
         """Count calls as not spent after all; raise StoppedEarly if that fails."""
         less = update(calls).where(*_of_day(whose, day)).values(spent=calls.c.spent - count)
-        with self._transaction(StoppedEarly) as connection:
+        with self.transaction(StoppedEarly) as connection:
             connection.execute(less)
 
     def _take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
         row = update(calls).where(*_of_day(whose, day))
-        with self._transaction(StoppedEarly) as connection:
+        with self.transaction(StoppedEarly) as connection:
             # Adding first takes the writers' turn; what was too much is taken off again.
             if not connection.execute(row.values(spent=calls.c.spent + count)).rowcount:
                 connection.execute(insert(calls).values(whose=whose, day=day, spent=count))

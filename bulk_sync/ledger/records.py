@@ -1,7 +1,8 @@
 """The records of the ledger: frozen, each one line or a summary of several."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -284,22 +285,23 @@ def dumps(facts: Begun | Ended) -> str:
 def loads(kind: type[F], text: str) -> F:
     """Read facts from JSON; ignore those of newer programs; raise UsageProblem if it is damaged."""
     known = {each.name for each in fields(kind)}
-    try:
+    with _damage():
         return kind(**{name: value for name, value in json.loads(text).items() if name in known})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UsageProblem(
-            f"The ledger holds text that no bulk-sync wrote ({error}). `bulk-sync ledger verify` "
-            "shows where."
-        ) from error
 
 
 def act_of(text: str, about: str, key: str | None, at_ms: int, position: int) -> Act:
     """Read an act from a line; raise UsageProblem if it is damaged."""
-    try:
+    with _damage():
         facts = dict(json.loads(text))
         deed, who, comment = (facts.pop(name) for name in ("deed", "who", "comment"))
         return Act(str(deed), str(who), about, str(comment), facts, key, at_ms, position)
-    except (ValueError, TypeError, KeyError) as error:
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise UsageProblem(
             f"The ledger holds text that no bulk-sync wrote ({error}). `bulk-sync ledger verify` "
             "shows where."

@@ -5,7 +5,7 @@ If the server goes away the ledger is gone with it, locks included.
 
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import SQLITE_FULL, SQLITE_IOERR
 from tempfile import TemporaryFile
@@ -49,25 +49,25 @@ class Transactions:
     def batches(self, query: Select[Any]) -> Generator[Sequence[Any], None, None]:
         """Yield the rows of a query in batches, in one transaction; memory: one batch."""
         streamed = query.execution_options(yield_per=BATCH_ROWS)
-        with self._transaction(UsageProblem) as connection, connection.execute(streamed) as rows:
+        with self.transaction() as connection, connection.execute(streamed) as rows:
             yield from rows.partitions()
 
-    def lend(self) -> AbstractContextManager[Connection]:
-        """Lend the connection for one transaction; raise UsageProblem if the database refuses."""
-        return self._transaction(UsageProblem)
-
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        with self._transaction(UsageProblem) as connection:
+        with self.transaction() as connection:
             return connection.execute(query).all()
 
     @contextmanager
-    def _transaction(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[Connection]:
+    def transaction(
+        self, stop: type[StoppedEarly | UsageProblem] = UsageProblem
+    ) -> Iterator[Connection]:
         """Run the block in a transaction; raise ``stop`` if the database refuses."""
-        with self._exclusive(stop) as connection, connection.begin():
+        with self.exclusive(stop) as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def _exclusive(self, stop: type[StoppedEarly | UsageProblem]) -> Iterator[Connection]:
+    def exclusive(
+        self, stop: type[StoppedEarly | UsageProblem] = UsageProblem
+    ) -> Iterator[Connection]:
         """Lend the connection to one thread; raise ``stop`` if the database refuses."""
         with self._turn:
             if not self._is_open:

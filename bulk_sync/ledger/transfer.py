@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger.chain import Head, Walk
+from bulk_sync.ledger.chain import Head, walk
 from bulk_sync.ledger.database import EVERY_LINE, Ledger, insert_lines
 from bulk_sync.ledger.schema import COLUMNS, LineKind, head, lines, metadata, schema_version
 from bulk_sync.ledger.transactions import BATCH_ROWS
@@ -57,7 +57,7 @@ def transfer(source: Ledger, target: Ledger) -> Transfer:
             or a database refuses.
     """
     end, noted = source.chain_end() or Head(), source.noted()
-    with target.lend() as writing:
+    with target.transaction() as writing:
         # Moving the head first takes the writers' turn.
         writing.execute(update(head).values(position=head.c.position))
         before = Head(*writing.execute(select(head.c.position, head.c.hash)).one())
@@ -134,8 +134,7 @@ def _add(writing: Connection, rows: Sequence[tuple[object, ...]]) -> None:
 
 def _fits(rows: Iterable[Sequence[object]], end: Head, noted: Iterable[Head]) -> bool:
     """Walk a chain, and return whether it is whole and ends so."""
-    walk = Walk()
-    return walk.follow(rows, [end, *noted]) is None and walk.head == end
+    return walk(rows, [end, *noted]) == (end, None)
 
 
 def _count(connection: Connection, kind: LineKind) -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bulk_sync import __version__, job_names, ledger, report
 from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
-from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run
+from bulk_sync.ledger import Begun, Ended, Kind, Ledger, NotBegun, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
@@ -26,13 +26,15 @@ from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import is_held
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.settings import Oddity
+from bulk_sync.settings import Oddity, State
 from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
+
+_FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.RETRY, Kind.UNDO, Kind.AUDIT})
 
 
 def check_files(job: Job, run_id: str, inputs: Iterable[Path]) -> None:
@@ -113,13 +115,29 @@ def begin(
         if isinstance(failure, DiskFull | LedgerAway):
             raise
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
-    run = RunContext(run_id, begun, rows.first, planned, checkpoint, book)
+    past = past_of(book, job, begun.input)
+    run = RunContext(run_id, begun, rows.first, planned, checkpoint, book, past)
     if rows.only is None:
         large = large_input.find(checkpoint)
         run = replace(run, rows=rows.first.iloc[:0], large=large)
     if begun.parent is None:
         return run  # no run can be later yet
     return replace(run, lineage=lineage.trace(book.runs(), run_id))
+
+
+def record_failed_start(state: State, run_id: str, start: NotBegun) -> bool:
+    """Record a run that could not start, and return whether the ledger has it now.
+
+    A command that follows up a run makes no ledger: it may look in the wrong place.
+    """
+    if start.kind in _FOLLOW_UPS:
+        with ledger.open_existing(state) as found:
+            if found is None:
+                return False
+    with ledger.open_ledger(state) as book:
+        if not book.has_begun(run_id):
+            book.record_failed_start(run_id, start)
+    return True
 
 
 def past_of(book: Ledger, job: Job, source: str) -> list[Past]:

@@ -101,8 +101,10 @@ def refuse(
     try:
         settings = {**begun.settings, "report": [], "stem": stem}
         book.begin(run_id, replace(begun, settings=settings))
-        until = kept_rows.keep(job.state, run_id, begun, rows)
-        book.end(run_id, replace(line, rows_kept_until="" if until is None else str(until)))
+        book.end(
+            run_id,
+            replace(line, rows_kept_until=kept_rows.keep(job.state, run_id, begun, rows)),
+        )
     except StopRun as problem:
         log.warning("%s", problem)
 
@@ -229,7 +231,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
     has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0
     if is_final and finished.cause is None and has_failed:
         run.checkpoint.keep_results(finished.rows)
-    until = None
+    until = ""
     if is_final and not is_plan:
         rows = run.rest.with_results(ended.rows)
         until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
@@ -244,7 +246,7 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
         calls=cost.calls,
         seconds=round(cost.seconds, 3),
         reports={str(file): file.sha256() for file in finished.files.reports},
-        rows_kept_until="" if until is None else str(until),
+        rows_kept_until=until,
         plan_sha256=finished.files.plan_sha256 or "",
         todo_sha256="" if finished.files.todo is None else finished.files.todo.sha256(),
     )

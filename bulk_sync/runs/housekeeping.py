@@ -87,15 +87,12 @@ def tidy_up(book: Ledger, state: State, place: Place) -> None:
     runs = book.runs()
     mine = _of_place(runs, place)
     others = {run.run_id for run in runs} - mine.keys()
-    for each in leftovers.of_runs(state.folder, mine, lambda run_id: run_id not in others, rules):
-        log.info("%s: removed, since it is a %s", each.path, each.reason)
-        each.remove()
+    found = leftovers.of_runs(state.folder, mine, lambda run_id: run_id not in others, rules)
     try:
-        there = leftovers.of_bucket(state.url, mine, rules)
+        found += leftovers.of_bucket(state.url, mine, rules)
     except StoppedEarly as problem:
         log.warning("%s", problem)
-        return
-    for each in there:
+    for each in found:
         log.info("%s: removed, since it is a %s", each.path, each.reason)
         each.remove()
 

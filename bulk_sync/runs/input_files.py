@@ -12,7 +12,6 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from sys import maxsize
-from typing import Protocol
 
 import pandas as pd
 
@@ -23,41 +22,6 @@ from bulk_sync.rows import columns, read
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import RawSlices, Wanted
-
-
-class InputFiles(Protocol):
-    """The files of an input, to be read."""
-
-    @property
-    def facts(self) -> Sequence[Mapping[str, str]]:
-        """Return what the ledger keeps of each remote file."""
-
-    @property
-    def text_bytes(self) -> float:
-        """Estimate how many bytes its cells take as text."""
-
-    def slices(
-        self, wanted: Wanted, most_bytes: int = maxsize, folder: Path | None = None
-    ) -> tuple[RawSlices, str]:
-        """Return the rows in slices, and the SHA-256 of the input; see ``read.slices``.
-
-        The last frame is followed by an error if the input changed while it was read.
-        """
-
-    def path_of(self, file: str) -> Path:
-        """Return where a file of a layout is."""
-
-
-@contextmanager
-def at_hand(source: str, state_dir: Path) -> Iterator[InputFiles]:
-    """Find the files of an input; copies of remote ones are here until the block ends."""
-    if not is_url(source):
-        yield LocalInput(source)
-        return
-    with downloaded(
-        source, state_dir, lambda name: read.is_data(name, source), formats.list_suffixes()
-    ) as download:
-        yield RemoteInput(source, download)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +43,10 @@ class LocalInput:
     def slices(
         self, wanted: Wanted, most_bytes: int = maxsize, folder: Path | None = None
     ) -> tuple[RawSlices, str]:
-        """Read the rows in slices; raise UsageProblem if the input changes meanwhile."""
+        """Read the rows in slices, see ``read.slices``, and the SHA-256 of the input.
+
+        The last frame is followed by UsageProblem if the input changed while it was read.
+        """
         source = self.source
         read_on = partial(read.slices, source, wanted, most_bytes=most_bytes, folder=folder)
         if source == read.STDIN:
@@ -90,19 +57,16 @@ class LocalInput:
 
         def frames() -> Generator[pd.DataFrame, None, None]:
             yield from raw.frames
-            self._check_unchanged(digest)
+            if read.digest(source) != digest:
+                raise UsageProblem(
+                    f"{source} changed while it was read. Run again when it is complete; nothing "
+                    "was sent."
+                )
 
         return RawSlices(frames(), raw.places), digest
 
-    def _check_unchanged(self, digest: str) -> None:
-        if read.digest(self.source) != digest:
-            raise UsageProblem(
-                f"{self.source} changed while it was read. Run again when it is complete; nothing "
-                "was sent."
-            )
-
     def path_of(self, file: str) -> Path:
-        """Return the file itself."""
+        """Return where a file of a layout is."""
         return Path(file)
 
 
@@ -150,6 +114,21 @@ class RemoteInput:
     def path_of(self, file: str) -> Path:
         """Return the copy of a file."""
         return next(copy.path for copy in self.download.copies if copy.url == file)
+
+
+InputFiles = LocalInput | RemoteInput
+
+
+@contextmanager
+def at_hand(source: str, state_dir: Path) -> Iterator[InputFiles]:
+    """Find the files of an input; copies of remote ones are here until the block ends."""
+    if not is_url(source):
+        yield LocalInput(source)
+        return
+    with downloaded(
+        source, state_dir, lambda name: read.is_data(name, source), formats.list_suffixes()
+    ) as download:
+        yield RemoteInput(source, download)
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def warning_of(run_id: str) -> Iterator[None]:
         log.warning("The rows of run %s cannot be read: %s", run_id, problem)
 
 
-def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> date | None:
+def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> str:
     """Keep the rows of a finished run. Memory: a slice.
 
     Args:
@@ -149,12 +149,12 @@ def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> date | None:
         rows: results, a row per profile if keys are no PKeys.
 
     Returns:
-        Their last day here; None, with a warning in the log, if they could not be kept.
+        Their last day here, an ISO date; "", with a warning in the log, if they could not be kept.
     """
     today = datetime.now(UTC).date()
     days = state.days_kept(begun.rows)
     if not days:
-        return None
+        return ""
     until = today + timedelta(min(days, (date.max - today).days))
     try:
         _write(state.folder, run_id, rows, IdentityColumns.find(begun, rows.first.columns), until)
@@ -165,8 +165,8 @@ def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> date | None:
             run_id,
             error.strerror or error,
         )
-        return None
-    return until
+        return ""
+    return str(until)
 
 
 def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
@@ -206,16 +206,6 @@ def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataF
             for each in rows.read()
         ]
     return pd.concat(found, ignore_index=True) if any(map(len, found)) else None
-
-
-def keep_so_far(book: Ledger, state: State, run: Run) -> date | None:
-    """Keep the rows of an unfinished run, and return their last day here; None if there are none.
-
-    Raises:
-        UsageProblem: those of a large input cannot be read.
-    """
-    rows = so_far(book, state, run)
-    return None if rows is None else keep(state, run.run_id, run.begun, rows)
 
 
 def so_far(book: Ledger, state: State, run: Run) -> Slices | None:

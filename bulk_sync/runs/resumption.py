@@ -170,12 +170,11 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         seconds=0.0,
     )
     checkpoint = checkpoint_place.find_newest(state, run.run_id)
-    until = None
     if not run.is_finished:  # else kept already
         with kept_rows.warning_of(run.run_id):
-            until = kept_rows.keep_so_far(book, state, run)
-    if until is not None:
-        ended = replace(ended, rows_kept_until=str(until))
+            if (rows := kept_rows.so_far(book, state, run)) is not None:
+                until = kept_rows.keep(state, run.run_id, run.begun, rows)
+                ended = replace(ended, rows_kept_until=until)
     book.end(run.run_id, ended)
     if checkpoint is not None:
         checkpoint.remove()

@@ -15,7 +15,7 @@ from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
-from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
+from bulk_sync.runs.begin import begin, begun_as, check_files, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
@@ -74,9 +74,7 @@ def apply(
         rows = planned.rows.map(expand.collapse).watched("Keeping the rows", screen.tell)
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))
-        return pipeline.carry_out(
-            replace(run, past=past_of(book, job, begun.input)), job, screen, interrupts
-        )
+        return pipeline.carry_out(run, job, screen, interrupts)
 
 
 def _read(path: Path, job: Job) -> PlanFile:

@@ -22,51 +22,45 @@ def facts(story: Story, look_up: str) -> list[dict[str, Any]]:
 
 def event_facts(event: Event) -> dict[str, Any]:
     """Return an event as one object."""
-    if event.write is not None:
-        facts = {"event": "write", **_write_facts(event.write, event.run)}
-    else:
-        facts = {"event": "row", **_row_facts(event)}
-    return facts | {
+    begun, write = event.run.begun, event.write
+    file = event.row.get(columns.FILE) if write is None else write.intent.file
+    return {
+        "event": "row" if write is None else "write",
+        "run": event.run.run_id,
+        "kind": begun.kind,
+        "input": file or begun.settings.get("input_name") or begun.input,
+        "input_sha256": begun.input_sha256,
+        "plan_sha256": begun.plan_sha256,
+        **(_row_facts(event) if write is None else _write_facts(write)),
+        "operator": begun.operator,
         "pkeys": list(event.pkeys),
         "after": _text(event.state),
         "requested": _requested(event),
-        "parent": event.run.begun.parent or "",
+        "parent": begun.parent or "",
     }
 
 
-def _write_facts(write: Write, run: Run) -> dict[str, Any]:
-    """Return an attempted write, and its origin, as one object."""
+def _write_facts(write: Write) -> dict[str, Any]:
     intent, settled = write.intent, write.settled
     return {
-        "run": write.run_id,
-        "kind": run.begun.kind,
-        "input": intent.file or run.begun.settings.get("input_name") or run.begun.input,
-        "input_sha256": run.begun.input_sha256,
-        "plan_sha256": run.begun.plan_sha256,
         "row": intent.row,
         "key": intent.key,
         "used": intent.used or "",
         "profile": "" if settled is None else settled.profile or "",
-        "before": "" if intent.before is None else str(intent.before).lower(),
-        "desired": str(intent.desired).lower(),
+        "before": _text(intent.before),
+        "desired": _text(intent.desired),
         "intended_at": utc(write.at_ms),
         "outcome": "unknown" if settled is None else str(settled.outcome),
         "reason": "" if settled is None else settled.reason or "",
         "detail": "" if settled is None else settled.detail,
         "attempts": 0 if settled is None else settled.attempts,
         "at": utc(write.at_ms if settled is None else settled.at_ms),
-        "operator": run.begun.operator,
     }
 
 
 def _row_facts(event: Event) -> dict[str, Any]:
-    begun, row = event.run.begun, event.row
+    row = event.row
     return {
-        "run": event.run.run_id,
-        "kind": begun.kind,
-        "input": row.get(columns.FILE) or begun.settings.get("input_name") or begun.input,
-        "input_sha256": begun.input_sha256,
-        "plan_sha256": begun.plan_sha256,
         "row": row[columns.ROW],
         "key": next(iter(event.pkeys), row[columns.KEY]),
         "used": row[columns.KEY],
@@ -79,7 +73,6 @@ def _row_facts(event: Event) -> dict[str, Any]:
         "detail": row[columns.DETAIL] or "",
         "attempts": row[columns.ATTEMPTS],
         "at": utc(event.at_ms),
-        "operator": begun.operator,
     }
 
 
@@ -137,8 +130,8 @@ def _how(event: Event) -> str:
     """Return how this tool knows of a state."""
     run = event.run
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
-    row = event.write.intent.row if event.write is not None else event.row[columns.ROW]
-    place = f"row {row} of {event_facts(event)['input']}"
+    facts = event_facts(event)
+    place = f"row {facts['row']} of {facts['input']}"
     if event.write is None or (
         event.write.settled is not None
         and event.write.settled.outcome not in CONFIRMED

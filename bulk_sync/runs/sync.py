@@ -81,7 +81,6 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
                 raise
             warn_of_same_file(book, job, begun.input_sha256)
             run = begin(book, job, run_id, begun, read.rows, given.stem)
-        run = replace(run, past=past_of(book, job, given.source))
         return pipeline.carry_out(run, job, screen, interrupts)
 
 
@@ -184,7 +183,6 @@ def _kept_preview(
     opening = begin(book, job, run_id, begun, rows, given.stem)
     release()
     with working_on_plan(book, job.state, run_id):
-        opening = replace(opening, past=past_of(book, job, given.source))
         return pipeline.carry_out(opening, job, screen, interrupts)
 
 

@@ -1,20 +1,18 @@
 """Records the writes of a run in the ledger, and reads them back."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bulk_sync.engines.decide import Care
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import RowFailed
 from bulk_sync.ledger import Intent, Ledger, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.lazy_texts import Texts
-from bulk_sync.rows.request_order import Request
 from bulk_sync.rows.results import UNREAD, Steps
 
 _IN_DOUBT: Final = (
@@ -81,40 +79,6 @@ class Recording:
         """Positions of opt-ins."""
         positions = range(len(self.desired))
         return [at for at in positions if not self.desired[at] and at not in self.bodies]
-
-    def cares(
-        self,
-        in_doubt: Collection[int],
-        forbidden: Mapping[int, str],
-        uncertain: Collection[int],
-        requests: Mapping[int, Request],
-        written: request_order.Writes,
-        *,
-        read_first: bool,
-        find_first: bool,
-    ) -> dict[int, Care]:
-        """Return the care of all rows with any, by position.
-
-        ``written`` holds the last writes of this tool to the profiles of dated requests. With
-        ``read_first`` every profile is read before its change, with ``find_first`` every address
-        is looked up before the creation.
-        """
-
-        def care(at: int) -> Care:
-            is_new, request = at in self.bodies, requests.get(at)
-            other = (self.keys[at], not self.desired[at])
-            return Care(
-                reads_first=find_first if is_new else read_first,
-                in_doubt=at in in_doubt,
-                forbidden=forbidden.get(at),
-                uncertain=at in uncertain,
-                request=request,
-                own=None if request is None else written.get(other),
-                body=self.bodies.get(at),
-            )
-
-        rows = {*in_doubt, *forbidden, *uncertain, *requests, *self.bodies}
-        return {at: care(at) for at in sorted(rows)}
 
     def intend(self, positions: Sequence[int]) -> None:
         """Make intents durable; see ``Journal``."""

@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pandas as pd
 
 from bulk_sync.amounts import count
-from bulk_sync.engines.decide import READ_FIRST
+from bulk_sync.engines.decide import READ_FIRST, Care
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.outcomes import Reason
@@ -69,24 +68,34 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     elif not job.writing.guarded:
         read_first = {*recording.opt_ins, *since.overruled}
         requests = {at: requests[at] for at in read_first if at in requests}
+    # A write that a later run had to make again had not arrived: the state is that run's.
+    in_doubt = recording.in_doubt - since.rewritten
+    uncertain = precedence.uncertain(run, recording)
     protected = _protected(job, planned)
-    cares = recording.cares(
-        # A write that a later run had to make again had not arrived: the state is that run's.
-        in_doubt=recording.in_doubt - since.rewritten,
-        forbidden={**since.forbidden, **protected},
-        uncertain=precedence.uncertain(run, recording),
-        requests=requests,
-        written=precedence.own_writes(last_writes, recording, requests),
-        read_first=job.writing.guarded,
-        find_first=run.planned is not None,
-    )
-    cares |= {at: replace(cares[at], forbidden_by=Reason.PROTECTED) for at in protected}
+    forbidden = {**since.forbidden, **protected}
+    written = precedence.own_writes(last_writes, recording, requests)
+    finds_first = run.planned is not None
+
+    def care(at: int) -> Care:
+        key, body, request = recording.keys[at], recording.bodies.get(at), requests.get(at)
+        return Care(
+            reads_first=job.writing.guarded if body is None else finds_first,
+            in_doubt=at in in_doubt,
+            forbidden=forbidden.get(at),
+            forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
+            uncertain=at in uncertain,
+            request=request,
+            own=None if request is None else written.get((key, not recording.desired[at])),
+            body=body,
+        )
+
+    careful = {*in_doubt, *forbidden, *uncertain, *requests, *recording.bodies}
     return Writes(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
         verify=job.writing.verify,
-        cares=cares,
+        cares={at: care(at) for at in sorted(careful)},
         usual=READ_FIRST if job.writing.guarded else None,
         resolver=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
     )

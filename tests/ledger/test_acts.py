@@ -6,7 +6,6 @@ import pytest
 from ledger_lines import fill
 from sqlalchemy import event, update
 
-from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Act, Begun, Deed, Ended, Kind, NotBegun, Run, open_ledger, verify
 from bulk_sync.ledger.schema import lines
 from bulk_sync.settings import State
@@ -79,7 +78,7 @@ def test_following_looks_past_the_writes_of_large_runs(state: State) -> None:
         )
         book.follow({}, [], 0)
         statement, values = asked[-1]
-        with book.lend() as connection:
+        with book.transaction() as connection:
             explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
             way = connection.exec_driver_sql(f"{explain} {statement}", values).all()
     assert "lines_of_no_write" in str(way)
@@ -99,7 +98,7 @@ def test_a_changed_act_does_not_fit(state: State, change: dict[str, object]) -> 
     with open_ledger(state) as book:
         book.record(UPLOAD)
         book.record(LOOKUP)
-        with book._transaction(UsageProblem) as connection:
+        with book.transaction() as connection:
             connection.execute(update(lines).where(lines.c.position == 1).values(**change))
     verdict = verify(state)
     assert verdict.misfit is not None
