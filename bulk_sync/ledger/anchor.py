@@ -45,8 +45,7 @@ class Anchor:
     def check(self, hash_at: Callable[[int], str | None]) -> None:
         """Raise LedgerProblem if a ledger lacks the noted end: nothing may be added then.
 
-        Args:
-            hash_at: the hash of its line at a position; None if there is no such line.
+        ``hash_at`` returns the hash of its line at a position; None if there is no such line.
         """
         noted = self.head()
         if noted is not None and hash_at(noted.position) != noted.hash:

@@ -46,11 +46,8 @@ def was_lost(error: SQLAlchemyError) -> bool:
 def is_away(url: URL, error: SQLAlchemyError) -> bool:
     """Return whether a connection broke, or could not be made: the server is away for the moment.
 
-    Args:
-        url: of the database.
-        error: of a statement, or of the attempt to connect. A server that answers, but refuses
-            the user or knows no such database, is not away, and neither is a host whose name does
-            not exist.
+    A server that answers, but refuses the user or knows no such database, is not away, and neither
+    is a host whose name does not exist.
     """
     if was_lost(error):
         return True

@@ -60,11 +60,7 @@ def open_ledger(state: State) -> Iterator[Ledger]:
 
 @contextmanager
 def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
-    """Open the ledger for reading, if there is one.
-
-    Args:
-        state: where it is.
-        forward: whether to convert an older ledger first.
+    """Open the ledger for reading, if there is one; with ``forward`` convert an older one first.
 
     Raises:
         LedgerProblem: it cannot be opened, or has another schema.

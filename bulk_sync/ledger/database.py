@@ -41,12 +41,7 @@ _STATES: Final = {True: 1, False: 0, None: None}
 
 
 class Ledger(Queries):
-    """An open ledger; ``connect.py`` makes them.
-
-    Args:
-        connection: to a database with the newest schema.
-        anchor: the note of where the chain ended.
-    """
+    """An open ledger with the newest schema, and the note of where its chain ended."""
 
     def __init__(self, connection: Connection, anchor: Anchor) -> None:
         super().__init__(connection, anchor.ledger)
@@ -157,13 +152,9 @@ class Ledger(Queries):
         return position
 
     def verify(self, *noted: Head) -> tuple[Head, Misfit | None]:
-        """Walk the whole chain; memory: one batch of lines.
+        """Walk the whole chain; return how far it fits, and the first line that does not.
 
-        Args:
-            noted: earlier ends of the chain, noted elsewhere.
-
-        Returns:
-            How far the chain fits, and the first line that does not.
+        ``noted`` are earlier ends of the chain, noted elsewhere. Memory: one batch of lines.
         """
         ends = [*noted, *self.noted()]
         with closing(self.batches(EVERY_LINE)) as batches:

@@ -63,15 +63,10 @@ class Queries(Transactions):
         return [run for run in self.all_requested() if run.has_begun]
 
     def follow(self, runs: dict[str, Run], acts: list[Act], after: int) -> int:
-        """Add to what is known of runs, and of people's acts in the page, the lines after one.
+        """Add the lines after a position to what is known; return the position of the last one.
 
-        Args:
-            runs: by id, also those that could not start, the oldest first.
-            acts: the oldest first.
-            after: the position of the last line that was followed; 0 at first.
-
-        Returns:
-            The position of the last line now.
+        ``runs`` are all requested ones by id, ``acts`` those of people in the page, both the oldest
+        first.
         """
         end = self.last()  # what is added meanwhile is followed the next time
         found = select(*(lines.c[name] for name in _STORY)).where(
@@ -185,13 +180,10 @@ class Queries(Transactions):
             )
 
     def keys_of(self, runs: Collection[str], besides: Collection[Outcome] = ()) -> dict[str, str]:
-        """Return the keys that some runs meant to write, with the last run that did.
+        """Return the keys of the writes that some runs meant to make, with the last run of each.
 
-        A write does not count if its run stopped before sending it.
-
-        Args:
-            runs: their ids.
-            besides: writes with these outcomes do not count either.
+        A write does not count if its run stopped before sending it, or with an outcome of
+        ``besides``.
         """
         query = _of_kind(LineKind.INTENT, lines.c.profile_key, lines.c.run_id)
         outcome = lines.alias()

@@ -26,14 +26,10 @@ _HELD: Final = text(
 def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
     """Take a lock until it is released; do nothing on databases without locks.
 
-    Args:
-        connection: the ledger's.
-        lock: its name.
-        holder: who takes it, for others to read.
-        wait_s: how long to wait for another holder.
+    ``holder`` is for others to read.
 
     Raises:
-        AnotherRun: another run holds it.
+        AnotherRun: another run holds it for all of ``wait_s``.
     """
     if connection.dialect.name != "postgresql":
         return

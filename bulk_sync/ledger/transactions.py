@@ -83,12 +83,7 @@ class Transactions:
 
 
 def is_full(error: Exception, ledger: str) -> bool:
-    """Return whether a database, or the disk below it, has no room.
-
-    Args:
-        error: of the database.
-        ledger: its name; of SQLite, its path.
-    """
+    """Return whether a database has no room, or the disk below it; SQLite is named by its path."""
     found = getattr(error, "orig", None) or error
     code = getattr(found, "sqlite_errorcode", None)
     if code is not None and code & _PRIMARY == SQLITE_IOERR:

@@ -35,9 +35,7 @@ class Verdict:
 def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
     """Verify a ledger without changing it; memory: one batch of lines.
 
-    Args:
-        state: where it is.
-        noted: earlier ends of it, noted elsewhere.
+    ``noted`` are earlier ends of it, noted elsewhere.
 
     Raises:
         UsageProblem: there never was one, it cannot be reached, or it has another schema.

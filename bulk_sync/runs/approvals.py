@@ -23,12 +23,7 @@ _UNITS_S: Final[Mapping[str, int]] = {"d": 86_400, "h": 3600, "m": 60}
 
 
 class PlanExpired(Refused):
-    """A plan is too old, or from the future.
-
-    Args:
-        message: what the person reads.
-        planned: the plan, to make it again.
-    """
+    """A plan is too old, or from the future; ``planned`` is that plan, to make it again."""
 
     def __init__(self, message: str, planned: PlanFile) -> None:
         super().__init__(message)

@@ -51,13 +51,8 @@ def begun_as(
 ) -> Begun:
     """Return the facts at the beginning of a run, for the ledger.
 
-    Args:
-        kind: the command.
-        job: how it is to work.
-        source: the input, as it was given.
-        digest: SHA-256 of the input.
-        rows: how many rows it has.
-        parent: the run to be retried or undone.
+    ``source`` is the input as it was given, ``digest`` its SHA-256, ``parent`` the run to be
+    retried or undone.
     """
     return Begun(
         kind=kind,
@@ -144,11 +139,6 @@ def past_of(book: Ledger, job: Job, source: str) -> list[Past]:
     """Return the last finished runs of the same job, the newest first.
 
     A todo file has a few rows of an input: it is compared with no run, and no run with it.
-
-    Args:
-        book: the ledger.
-        job: the job.
-        source: the input of the run to be compared.
     """
     if read.is_todo(source):
         return []

@@ -13,13 +13,9 @@ def fits(rows: int, memory: int) -> bool:
 
 
 def check(rows: int, memory: int, why: str, instead: str = "") -> None:
-    """Raise StoppedEarly if so many rows do not fit into memory.
+    """Raise StoppedEarly if so many rows do not fit into so many bytes.
 
-    Args:
-        rows: their number.
-        memory: bytes that they may take.
-        why: why they are to be there, as a sentence about them.
-        instead: what else a person can do.
+    ``why`` is a sentence about the rows; ``instead`` names what else a person can do.
     """
     if not fits(rows, memory):
         size = -(-rows * _BYTES_EACH // 10**9)

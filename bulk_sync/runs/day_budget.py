@@ -22,10 +22,8 @@ log = logging.getLogger(__name__)
 class DayBudget:
     """The calls of one organization's days.
 
-    Args:
-        book: the ledger.
-        place: the organization and endpoint, as ``lock.name`` returns them.
-        most: most calls a day; None has no limit, and then a failure to count stops no run.
+    ``place`` is the organization and endpoint, as ``lock.name`` returns them. Without a limit,
+    ``most`` is None, and a failure to count stops no run.
     """
 
     def __init__(self, book: Ledger, place: str, most: int | None) -> None:

@@ -42,11 +42,7 @@ def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
 
 @contextmanager
 def at_rest(state: State, task: str) -> Iterator[Ledger]:
-    """Open the ledger while no process works on any organization, or plan, that is known here.
-
-    Args:
-        state: where the ledger is, and how long to wait for each of them.
-        task: what is done, for others to read.
+    """Open the ledger while no process works on any organization, or plan, known here.
 
     Raises:
         UsageProblem: there is no ledger.
@@ -93,11 +89,9 @@ def working_on_plan(book: Ledger, state: State, run_id: str) -> Iterator[None]:
 
 
 def at_work(state: State, book: Ledger | None) -> dict[str, str]:
-    """Return the runs that a process works on now, each with that process.
+    """Return the runs at work now, each with its process.
 
-    Args:
-        state: the state folder, whose locks show the processes of this machine.
-        book: the ledger; the locks of its server show those of all machines.
+    Locks in the state folder show the processes of this machine, those of the ledger's server all.
     """
     folders = [*_folders(state), *state.folder.glob("runs/*")]
     here = chain.from_iterable(map(lock.find_holders, folders))

@@ -101,14 +101,7 @@ class Ended:
 
 
 def early_end(rows: pd.DataFrame, cause: StopRun, rest: Rest, *, was_sent: bool = False) -> Ended:
-    """Return the end of a run whose untried rows stay pending.
-
-    Args:
-        rows: results so far.
-        cause: what ended the run.
-        rest: the rows that need no work.
-        was_sent: whether any write was sent.
-    """
+    """Return the end of a run whose untried rows stay pending; ``rows`` has the results so far."""
     has_begun = was_sent or knows_states(rows, rest)
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
         cause = StoppedEarly(str(cause))

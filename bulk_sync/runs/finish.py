@@ -38,15 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) -> Finished:
-    """Write the reports, end the run in the ledger, and keep what later commands may need.
-
-    Args:
-        run: the run.
-        job: how it worked.
-        ended: how far it got.
-        cost: what it took.
-        tell: is told how far each report got.
-    """
+    """Write the reports, end the run in the ledger, and keep what later commands may need."""
     totals, joined = Totals.count(ended.rows) + run.rest.totals, expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
     files, failure = _write_all_reports(run, job, line, joined, tell)
@@ -86,14 +78,7 @@ def refuse(
 ) -> None:
     """Record a run that was refused before it began: it is finished, and nothing can resume it.
 
-    Args:
-        book: the ledger.
-        job: how it was to work.
-        run_id: its name.
-        begun: how it would have begun.
-        stem: the beginning of its reports' names.
-        rows: every row of the input.
-        why: what refused it.
+    ``stem`` is the beginning of its reports' names, ``rows`` every row of the input.
     """
     rows = rows.map(_undone)
     line = report_facts.ended_with(reduce(add, map(Totals.count, rows.read())), why)
@@ -132,7 +117,7 @@ def write_reports(
     Args:
         rows: results, a row per row of the input.
         reports: where the reports go.
-        name: the name that the todo file, beside the first of them, begins with.
+        name: the beginning of the todo file's name, beside the first of them.
         facts: what reports for people show beside the rows.
         tell: is told how far each report got.
         left: those among which a row may need a person, as the todo file is to have them.
@@ -173,14 +158,9 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def _write_all_reports(
     run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: Tell
 ) -> tuple[Files, StopRun | None]:
-    """Write the reports of a run that ends with a line of the ledger.
+    """Write the reports of a run with this end.
 
-    Args:
-        run: the run.
-        job: how it worked.
-        line: its end.
-        rows: its results, a row per row of the input, but those of the rest.
-        tell: is told how far each report got.
+    ``rows`` has a row per row of the input, but those of the rest.
     """
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None

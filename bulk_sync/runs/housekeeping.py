@@ -48,11 +48,6 @@ class Tidied:
 def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
     """Remove everything that may go from the state folder, and checkpoints from the bucket.
 
-    Args:
-        state: the state folder and its ledger.
-        rules: how long things are kept.
-        is_preview: whether to remove nothing.
-
     Raises:
         UsageProblem: there is no ledger, or it does not hold what it held before.
         StoppedEarly: the bucket of ``--state-url`` cannot be listed.

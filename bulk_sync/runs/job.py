@@ -155,8 +155,7 @@ class Job:
     def after_the_list(self, *, is_known: bool) -> "Job":
         """Return the job for the keys missing in Campaign's list.
 
-        Args:
-            is_known: whether the list showed any other key of the input.
+        With ``is_known`` the list showed another key of the input.
         """
         allowed = self.limits.allowed | ({Oddity.UNKNOWN_KEYS} if is_known else set())
         return replace(

@@ -21,10 +21,7 @@ _CARRIED_OUT: Final = frozenset({Kind.RUN, Kind.APPLY, Kind.RETRY})
 def standing_of(job: str, state: State, place: Place | None) -> Standing:
     """Return how a job stands; what cannot be read now is not known.
 
-    Args:
-        job: its name.
-        state: where the ledger is.
-        place: the organization and endpoint; None if they are not known.
+    ``place`` is None if organization and endpoint are not known.
     """
     try:
         with ledger.open_existing(state) as book:

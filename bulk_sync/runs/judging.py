@@ -58,13 +58,10 @@ class Verdict:
 
     @classmethod
     def count(cls, rows: Slices, layout: Layout, *, has_deadlines: bool) -> Self:
-        """Count the results of a check.
+        """Count rows from ``comparison.without_states``.
 
-        Args:
-            rows: from ``comparison.without_states``.
-            layout: their columns.
-            has_deadlines: count opt-outs by their last day; the tables of holidays take longer
-                than a small file.
+        Opt-outs are counted by their last day only if it is wanted: the tables of holidays take
+        longer than a small file.
         """
         at_ms, cells = now_ms(), hints.Cells(layout)
         today = datetime.fromtimestamp(at_ms / 1000, UTC).date() if has_deadlines else None
@@ -195,15 +192,7 @@ def facts_of(
     reports: Sequence[Destination] = (),
     job: str = "",
 ) -> Facts:
-    """Return the facts of a check of a file, which is no run.
-
-    Args:
-        source: the file, as it was given.
-        judged: what was read.
-        verdict: what was found in it.
-        reports: where its reports go.
-        job: the job of the file.
-    """
+    """Return the facts of a check of a file, which is no run."""
     status = Exit.DONE if verdict.is_usable else Exit.ROWS_LEFT
     outcomes = verdict.totals.outcomes
     ended = Ended(exit=int(status), message="", final=True, outcomes=outcomes)

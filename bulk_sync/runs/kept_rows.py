@@ -140,16 +140,10 @@ def warning_of(run_id: str) -> Iterator[None]:
 
 
 def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> str:
-    """Keep the rows of a finished run. Memory: a slice.
+    """Keep the rows of a finished run, and return their last day here, an ISO date.
 
-    Args:
-        state: where, and for how long.
-        run_id: the run.
-        begun: how it began.
-        rows: results, a row per profile if keys are no PKeys.
-
-    Returns:
-        Their last day here, an ISO date; "", with a warning in the log, if they could not be kept.
+    Return "", with a warning in the log, if they could not be kept. ``rows`` are results, a row per
+    profile if keys are no PKeys. Memory: a slice.
     """
     today = datetime.now(UTC).date()
     days = state.days_kept(begun.rows)

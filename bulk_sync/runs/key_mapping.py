@@ -73,13 +73,9 @@ class Mapped:
 
 
 def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
-    """Find the PKeys of this instance for the rows of a file.
+    """Find the PKeys of this instance for the rows of a file whose keys are no PKeys.
 
-    Args:
-        job: how to work.
-        given: what to read; its keys are no PKeys.
-        screen: shows progress.
-        out: file for the placed rows; the suffix decides the format.
+    The placed rows go to ``out``; its suffix decides the format.
 
     Raises:
         StopRun: it could not begin, or a file could not be written.

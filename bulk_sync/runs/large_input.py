@@ -13,6 +13,7 @@ and once these were compared, in place of the list:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count, product
@@ -113,13 +114,8 @@ class LargeInput:
     def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
         """Compare the rows with what the list showed, and return those with work to do.
 
-        Those of a plan are compared already.
-
-        Args:
-            state_dir: the state folder.
-            memory: bytes that it may take.
-            protected: people that no run may change.
-            tell: is called with how far it is.
+        Those of a plan are compared already. ``memory`` is bytes; ``protected`` are people that no
+        run may change.
 
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
@@ -127,51 +123,26 @@ class LargeInput:
         if not self.is_checked:
             check(self.checkpoint)  # DuckDB does not
             return replace(self, is_checked=True).divide(state_dir, memory, protected, tell)
-        checkpoint = self.checkpoint
         self._forget_rest()
-        listed = _parts(checkpoint, "listed")  # none of a plan, or if no key is looked for
-        if not listed:
-            return self._split(lambda: Cursor(iter(()), FOUND), memory, protected, tell)
-        with (
-            scratch.folder(state_dir, scratch.CHECKS) as folder,
-            Store(folder, memory, tell) as store,
-        ):
-            with store.writer("found", FOUND) as file:
-                for batch in store.found(checkpoint.folder):
-                    file.write_batch(batch.cast(FOUND))
-
-            def find_states() -> Cursor:
-                return Cursor(store.batches("found"), FOUND)
-
-            return self._split(find_states, memory, protected, tell)
-
-    def _split(
-        self,
-        find_states: Callable[[], Cursor],
-        memory: int,
-        protected: ProtectedKeys,
-        tell: Tell,
-    ) -> Work:
-        """Keep what the rest needs, then the rows with work; return these. Arguments are as above.
-
-        ``find_states`` starts reading what the list showed.
-        """
         checkpoint, numbers = self.checkpoint, count(1)
 
         def keep(read_ms: npt.NDArray[np.int64]) -> None:
             checkpoint.keep_part(_name("rest", next(numbers)), pa.table({_READ_MS: read_ms}))
 
         decided = self._slices(reduction.DECIDED).watched("Comparing the rows", tell)
-        is_rest = reduction.divide(decided, find_states(), protected.counting(self.slices), keep)
-        why = "have another state than in Campaign, or need a person"
-        capacity.check(int(np.count_nonzero(~is_rest)), memory, why)
+        kept = self.slices.watched("Keeping the rows", tell)
+        counting = protected.counting(self.slices)
         totals, tally = NOTHING.totals, NOTHING.tally
         left: list[pd.DataFrame] = []
-        for rest, rows in reduction.split(self.slices.watched("Keeping the rows", tell), is_rest):
-            totals += Totals.count(rest)
-            tally += Tally.count(rest, None)
-            left.append(rows)
-        work = reduction.work(left, find_states(), is_rest)
+        with self._shown(state_dir, memory, tell) as shown:
+            is_rest = reduction.divide(decided, shown(), counting, keep)
+            why = "have another state than in Campaign, or need a person"
+            capacity.check(int(np.count_nonzero(~is_rest)), memory, why)
+            for rest, rows in reduction.split(kept, is_rest):
+                totals += Totals.count(rest)
+                tally += Tally.count(rest, None)
+                left.append(rows)
+            work = reduction.work(left, shown(), is_rest)
         checkpoint.keep_part(_POSITIONS, pa.table({"position": work.positions}))
         counts = {"totals": asdict(totals), "tally": tally.dumps()}
         table = _with_counts(work.rows, counts)
@@ -181,6 +152,21 @@ class LargeInput:
         for path in _parts(checkpoint, "listed"):
             checkpoint.drop(path.name)
         return work
+
+    @contextmanager
+    def _shown(self, state_dir: Path, memory: int, tell: Tell) -> Iterator[Callable[[], Cursor]]:
+        """Yield what starts reading the states in the list: none of a plan, or without a page."""
+        if not _parts(self.checkpoint, "listed"):
+            yield lambda: Cursor(iter(()), FOUND)
+            return
+        with (
+            scratch.folder(state_dir, scratch.CHECKS) as folder,
+            Store(folder, memory, tell) as store,
+        ):
+            with store.writer("found", FOUND) as file:
+                for batch in store.found(self.checkpoint.folder):
+                    file.write_batch(batch.cast(FOUND))
+            yield lambda: Cursor(store.batches("found"), FOUND)
 
     def pending(self, reason: Reason) -> Slices:
         """Return all rows as results, none of them read or written, for LIMIT or STOPPED."""

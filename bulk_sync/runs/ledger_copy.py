@@ -8,11 +8,7 @@ from bulk_sync.settings import State
 
 
 def copy_ledger(state: State, url: str) -> tuple[Transfer, State]:
-    """Copy the ledger into another database, and verify both.
-
-    Args:
-        state: where the ledger is.
-        url: of the other database, as SQLAlchemy takes it.
+    """Copy the ledger into the database of a URL, and verify both.
 
     Returns:
         What was copied, and the state with the copy as its ledger.

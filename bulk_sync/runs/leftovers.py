@@ -131,14 +131,7 @@ class Rules:
 def of_runs(
     folder: Path, runs: Mapping[str, Run], is_meant: Callable[[str], bool], rules: Rules
 ) -> list[Leftover]:
-    """Return what may go of some runs.
-
-    Args:
-        folder: the state folder.
-        runs: those of the ledger by their ids.
-        is_meant: returns whether a run with such an id is one of them.
-        rules: how long things are kept.
-    """
+    """Return what may go of some runs: those of the ledger, and others whose ids are meant."""
     checkpoints = {each.run_id: each for each in all_checkpoints(folder)}
     found = []
     for run_id, checkpoint in checkpoints.items():
@@ -190,11 +183,7 @@ def of_no_run(
 ) -> list[Leftover]:
     """Return what else may go from the state folder.
 
-    Args:
-        folder: the state folder.
-        runs: those of the ledger.
-        requested: the same, and those that could not start.
-        rules: how long things are kept.
+    ``requested`` has the runs of the ledger, and those that could not start.
     """
     found = [*_notified(folder, requested, rules)]
     for path in scratch.abandoned(folder, lambda path: rules.age(path) > _ABANDONED_DAYS):

@@ -79,9 +79,7 @@ def trace(runs: Sequence[Run], run_id: str) -> Lineage:
 def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str]:
     """Return the undo of each undone run among some; an undo may be undone itself.
 
-    Args:
-        runs: the runs.
-        also_begun: count an unfinished undo too.
+    With ``also_begun`` an unfinished undo counts too.
     """
     undo_of = {
         run.begun.parent: run.run_id

@@ -53,10 +53,7 @@ def check(path: Path | None, given: Input) -> None:
 def write(path: Path, given: Input, layout: Layout | None) -> None:
     """Write sheets, first rows, columns with samples, and what was read as what.
 
-    Args:
-        path: of the outline.
-        given: one file.
-        layout: what was read as what; None if it could not be read as it is.
+    ``layout`` is None if the file could not be read as it is.
     """
     wanted = Wanted(given.sheet, given.header_row, given.rules)
     sheets = outline.first_rows(Path(given.source), wanted)

@@ -19,11 +19,9 @@ SUBJECTS: Final = {Kind.PLAN: Subject.PLAN, Kind.UNDO: Subject.UNDO}
 
 
 class NothingLeft(StopRun):
-    """There is nothing to do, perhaps because another run has done it.
+    """There is nothing to do.
 
-    Args:
-        message: what a person reads.
-        done_by: the run with that work, to repeat its exit status; None if there is none.
+    Its exit status is that of the run with that work, ``done_by``, if there is one.
     """
 
     exit = Exit.DONE

@@ -123,16 +123,10 @@ class Story:
 
 
 def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) -> Story:
-    """Return the story of one person.
+    """Return the story of one person, by a PKey, an address, or another key of a file.
 
     A PKey stands for one profile. Any other key, such as an address, may stand for several, all of
     them the person's. A search by PKey does not mix up people with a common address.
-
-    Args:
-        book: the ledger.
-        state: where rows are kept.
-        key: a PKey, an address, or another key of a file.
-        pkeys: further PKeys of the person.
 
     Memory: what is known of the person, and a part of one run's rows.
     """

@@ -80,10 +80,7 @@ class PlanFile:
 def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination]) -> None:
     """Check, before anything is read, if a plan can be written to a path.
 
-    Args:
-        path: where to.
-        inputs: files that it may not replace.
-        reports: files that are written beside it.
+    It may not replace one of ``inputs``, nor be one of ``reports``.
 
     Raises:
         UsageProblem: the suffix promises another format, the folder is missing or takes no files,
@@ -137,14 +134,9 @@ def check_older(path: Path, run: Run) -> None:
 
 
 def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals) -> str:
-    """Write a plan, and return the SHA-256 of the file. Memory: a slice; each is read twice.
+    """Write a plan, and return the SHA-256 of the file.
 
-    Args:
-        path: where to.
-        planned: every row of the input, with its planned outcome.
-        run_id: the run that made it.
-        begun: the beginning of that run.
-        totals: the counts of the rows.
+    Memory: a slice of ``planned``, every row of the input; each is read twice.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -177,10 +169,8 @@ def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals
 def read(path: Path, memory: int | None = None) -> PlanFile:
     """Read a plan, and check that it is as it was written.
 
-    Args:
-        path: the file.
-        memory: bytes that its rows may take, None for ``memory.default_bytes``; those of a larger
-            plan of PKeys are slices, and read from the file whenever they are needed.
+    Rows that need more bytes than ``memory``, by default ``memory.default_bytes``, and have PKeys,
+    are slices, and read from the file whenever they are needed.
 
     Raises:
         InputProblem: it cannot be read, is no plan, or was edited; or it is by the end of a later

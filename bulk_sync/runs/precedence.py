@@ -66,11 +66,7 @@ def superseded(
 ) -> Superseded:
     """Return the rows of a run with profiles of later runs, by the table above.
 
-    Args:
-        run: the run.
-        recording: its writes.
-        requests: the request dates of its rows; undated ones are missing.
-        last_writes: looks up the last writes.
+    ``requests`` has the request dates of its rows; undated ones are missing.
     """
     later = run.lineage.later(run.ledger.runs(), run.begun)
     if not later:
@@ -119,13 +115,7 @@ def last_writes(
 ) -> LastWrites:
     """Return a function to look up the last writes to profiles of one instance.
 
-    Args:
-        book: the ledger, if there is one.
-        state: where rows of finished runs are kept.
-        connection: the instance.
-        besides: a run to be left out.
-
-    Memory: the writes to the profiles looked up.
+    Those of the run ``besides`` are left out. Memory: the writes to the profiles looked up.
     """
 
     def look_up(keys: Sequence[str], since_ms: int) -> Writes:
@@ -150,9 +140,7 @@ def last_writes(
 def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     """Return the last writes, by PKey and state.
 
-    Args:
-        writes: in the order of the ledger.
-        runs: the beginnings of the runs to be counted.
+    ``writes`` are in the order of the ledger; ``runs`` has the beginnings of those to be counted.
     """
     stands: dict[tuple[str, bool], Own] = {}
     before: dict[tuple[str, str], Own] = {}
@@ -185,11 +173,7 @@ def _written_by(
 ) -> dict[str, str]:
     """Return the keys of later runs' writes, each with the last such run.
 
-    Args:
-        later: the later runs that stand.
-        put_back: the undo of each undone one.
-        book: the ledger.
-        is_undo: whether the keys are those of an undo.
+    ``later`` are those that stand, ``put_back`` has the undo of each undone one.
     """
     besides = (Outcome.DRIFTED, Outcome.UNCHANGED) if is_undo else ()
     meant = dict[str, str]()

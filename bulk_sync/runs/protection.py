@@ -22,14 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Protection:
-    """The protected people of one command.
-
-    Args:
-        files: the lists.
-
-    Attributes:
-        files: as given.
-    """
+    """The protected people of one command, by the lists in some files."""
 
     def __init__(self, files: Iterable[Path] = ()) -> None:
         self.files = tuple(files)

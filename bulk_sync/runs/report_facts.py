@@ -42,10 +42,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 def ended_with(totals: Totals, cause: StopRun | None, warning: str = "") -> Ended:
     """Return the end of a run, as far as it is known before its reports are written.
 
-    Args:
-        totals: its counts.
-        cause: why it ended early; None if it did not.
-        warning: what people must know of a run that did not.
+    ``warning`` is what people must know of a run that did not end early.
     """
     return Ended(
         exit=int(exit_of(totals, cause)),

@@ -33,13 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) -> Finished:
-    """Compare what a run applied with the current states.
-
-    Args:
-        job: how to work.
-        run_id: the run.
-        screen: shows progress.
-        sample: how many of its writes to check; None takes all.
+    """Compare what a run applied with the current states, or a sample of its writes.
 
     Returns:
         A row per write checked: ``unchanged`` where it holds, ``drifted`` where it does not.

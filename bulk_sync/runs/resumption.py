@@ -56,11 +56,6 @@ class CannotResume(UsageProblem):
 def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     """Finish an interrupted run, or one that may pass a limit now.
 
-    Args:
-        job: how to work, with the options of the run.
-        run_id: the run.
-        screen: shows progress, and asks if the plan was not approved yet.
-
     Raises:
         NothingLeft: it is finished.
         CannotResume: something about this run hinders it.
@@ -87,12 +82,7 @@ def continue_run(
 ) -> Finished:
     """Read a run from its checkpoint, and take it to its end.
 
-    Args:
-        book: the ledger.
-        job: how to work; without reports those of the run are written.
-        run: the run.
-        screen: shows progress.
-        interrupts: what signals do.
+    A job without reports writes those of the run.
 
     Raises:
         UsageProblem: its checkpoint is not here, or cannot be used.

@@ -33,11 +33,7 @@ log = logging.getLogger(__name__)
 def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> Finished:
     """Put back what a run changed, where the profile still is as the run left it.
 
-    Args:
-        job: how to work.
-        parent_id: the run.
-        screen: shows progress, and asks before anything is written.
-        out: plan file for ``apply``, in place of writing to Campaign.
+    With ``out`` this is saved there as a plan for ``apply``, in place of writing to Campaign.
 
     Raises:
         NothingLeft: it changed nothing, or was undone.

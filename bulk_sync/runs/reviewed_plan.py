@@ -36,12 +36,7 @@ def apply(
 ) -> Finished:
     """Carry out a reviewed plan, once.
 
-    Args:
-        job: how to work.
-        path: the plan.
-        screen: shows progress, and asks before anything is written.
-        approval: what the plan needs.
-        typed: options of the command line, in place of the plan's own limits.
+    ``typed`` has the options of the command line, in place of the plan's own limits.
 
     Raises:
         NothingLeft: it was carried out, and that stands.

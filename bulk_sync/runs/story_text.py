@@ -148,9 +148,7 @@ def _how(event: Event) -> str:
 def notes(story: Story, look_up: str) -> list[str]:
     """Return a sentence for each unknown fact.
 
-    Args:
-        story: of a person.
-        look_up: how to find the PKeys of an address; "" if Campaign was asked for them.
+    ``look_up`` is how to find the PKeys of an address; "" if Campaign was asked for them.
     """
     found = []
     if story.not_kept:

@@ -55,11 +55,7 @@ class _Begin(NamedTuple):
 def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Finished:
     """Carry a file of desired states into Campaign.
 
-    Args:
-        job: how to work.
-        given: what to read.
-        screen: shows the run to a person, who is asked before anything is written.
-        fresh: give up an interrupted run of the same input, instead of refusing to start anew.
+    With ``fresh`` an interrupted run of the same input is given up; else nothing begins beside it.
 
     Raises:
         StopRun: it could not begin; nothing was sent.
@@ -90,15 +86,8 @@ def preview(
     """Show the writes of ``sync``, and write nothing to Campaign.
 
     A preview with a plan file, with a budget, or of an input larger than memory, is a run of its
-    own: its states are kept, and the same command, or ``resume``, continues it. Any other
-    leaves no trace.
-
-    Args:
-        job: how to work.
-        given: what to read.
-        screen: shows the plan to a person.
-        out: plan file for ``apply``; None writes none.
-        fresh: give up an interrupted one of the same input, instead of continuing it.
+    own: its states are kept, and the same command, or ``resume``, continues it, unless ``fresh``.
+    Any other leaves no trace.
 
     Raises:
         StopRun: it could not begin.

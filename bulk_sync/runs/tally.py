@@ -49,11 +49,9 @@ class Tally:
 
     @classmethod
     def count(cls, rows: pd.DataFrame, today: date | None) -> Self:
-        """Count rows of results.
+        """Count rows of results, with AFTER as ``comparison.foreseen`` has it.
 
-        Args:
-            rows: with AFTER as ``comparison.foreseen`` has it.
-            today: the day on which they ended; None counts no days.
+        ``today`` is the day on which they ended; None counts no days.
         """
         codes = columns.reason_codes(rows[columns.REASON])
         found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
@@ -132,13 +130,7 @@ class Counts(NamedTuple):
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame, left: Collection[Outcome], today: date | None) -> Self:
-        """Count rows of results.
-
-        Args:
-            rows: the results.
-            left: the outcomes of rows that are left to a person.
-            today: the day on which they ended; None counts no days.
-        """
+        """Count rows of results; those with an outcome of ``left`` are left to a person."""
         return cls(
             Totals.count(rows), by_reason(rows), Tally.count(rows, today), LeftRows.find(rows, left)
         )

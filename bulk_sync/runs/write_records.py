@@ -194,10 +194,8 @@ def in_order(intents: Iterable[Intent]) -> list[Intent]:
 def judged(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:
     """Build checked rows, as ``check.rows`` returns them, from writes of another run.
 
-    Args:
-        intents: the writes, each key once.
-        desired: the state of each row.
-        attribute: the name of the column of states: the rows can be an input again.
+    Each key is there once; ``attribute`` names the column of states: the rows can be an input
+    again.
     """
     frame = pd.DataFrame(
         {
