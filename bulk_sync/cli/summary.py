@@ -194,7 +194,7 @@ def summary_json(
         "resume": resume,
         "ledger": None if head is None else {"position": head.position, "sha256": head.hash},
         "plan_sha256": finished.files.plan_sha256,
-        "needed": None if cost.needed is None else cost.needed.facts(now=True),
+        "needed": None if cost.needed is None else cost.needed.facts(),
         "to_come": None if cost.to_come is None else cost.to_come.facts(),
     }
 

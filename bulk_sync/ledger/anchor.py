@@ -27,8 +27,7 @@ class Anchor:
     def head(self) -> Head | None:
         """Return the noted end; None if there is no note yet.
 
-        Raises:
-            LedgerProblem: the note cannot be read.
+        Raise LedgerProblem if it cannot be read.
         """
         try:
             noted = orjson.loads(self.path.read_bytes())

@@ -35,11 +35,7 @@ class Head:
 
     @classmethod
     def parse(cls, text: str) -> "Head":
-        """Read the text of a head.
-
-        Raises:
-            ValueError: it is something else.
-        """
+        """Read the text of a head; raise ValueError if it is something else."""
         position, _, digest = text.strip().partition(":")
         if len(digest) != len(NOTHING) or not set(digest) <= set("0123456789abcdef"):
             raise ValueError(f"{text!r} is not a line number, a colon and 64 hexadecimal digits")

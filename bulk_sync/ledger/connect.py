@@ -102,8 +102,7 @@ def anchor_of(state: State) -> Anchor:
 def at(state: State, url: str) -> State:
     """Return the place of another ledger beside the same runs.
 
-    Raises:
-        LedgerProblem: the URL is none.
+    Raise LedgerProblem if the URL is none.
     """
     found = replace(state, ledger=url)
     usual = replace(state, ledger=None)
@@ -120,8 +119,7 @@ def folder_of(state: State) -> Path | None:
 def server_engine(state: State) -> Engine | None:
     """Return an engine for many connections to the ledger's server; None if it is a file.
 
-    Raises:
-        LedgerProblem: its driver is missing.
+    Raise LedgerProblem if its driver is missing.
     """
     url = _url(state)
     if _is_file(url):

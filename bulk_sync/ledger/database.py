@@ -82,13 +82,10 @@ class Ledger(Queries):
         self._append([Line(str(LineKind.NOT_BEGUN), run_id, _now_ms(), facts=dumps(start))])
 
     def intend(self, run_id: str, intents: Sequence[Intent]) -> list[int]:
-        """Record writes before they are attempted; they are durable when this returns.
+        """Record writes before they are attempted, and return the positions of their lines.
 
-        Returns:
-            The positions of their lines.
-
-        Raises:
-            StoppedEarly: they could not be recorded, so none of them may be attempted.
+        They are durable then. Raise StoppedEarly if they could not be recorded: none may be
+        attempted.
         """
         now, kind = _now_ms(), str(LineKind.INTENT)
         return self._append(
@@ -134,8 +131,7 @@ class Ledger(Queries):
     def end(self, run_id: str, ended: Ended) -> Head:
         """Record the end of a process of a run, and return the end of the chain.
 
-        Raises:
-            StoppedEarly: it could not be recorded.
+        Raise StoppedEarly if that fails.
         """
         self._append([Line(str(LineKind.ENDED), run_id, _now_ms(), facts=dumps(ended))])
         return self._end
@@ -143,8 +139,7 @@ class Ledger(Queries):
     def record(self, act: Act) -> int:
         """Record something that a person did in the page, and return the position of its line.
 
-        Raises:
-            StoppedEarly: it could not be recorded.
+        Raise StoppedEarly if that fails.
         """
         facts = {"deed": act.deed, "who": act.who, "comment": act.comment, **act.facts}
         line = Line(str(LineKind.ACT), act.about, _now_ms(), act.key, facts=json.dumps(facts))

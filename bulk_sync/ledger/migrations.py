@@ -41,8 +41,7 @@ def version(connection: Connection) -> str | None:
 def bring_forward(connection: Connection) -> None:
     """Bring a ledger to the newest schema, inside the caller's transaction.
 
-    Raises:
-        UnknownSchema: a newer program made the ledger.
+    Raise UnknownSchema if a newer program made it.
     """
     found = version(connection)
     if found == NEWEST:

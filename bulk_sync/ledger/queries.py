@@ -202,8 +202,7 @@ class Queries(Transactions):
     def take_calls(self, whose: str, day: str, count: int, most: int | None) -> int:
         """Count calls as spent, up to ``most`` on this day, and return how many were left.
 
-        Raises:
-            StoppedEarly: they could not be counted.
+        Raise StoppedEarly if they could not be counted.
         """
         try:
             return self._take_calls(whose, day, count, most)
@@ -243,11 +242,7 @@ class Queries(Transactions):
 
 
 def _pick(run_id: str, runs: Sequence[Run]) -> Run | None:
-    """Return the run with an id, or with the only id that begins so.
-
-    Raises:
-        UsageProblem: several do.
-    """
+    """Return the run with an id, or with the only id that begins so; raise if several do."""
     begin_so = [run for run in runs if run.run_id.startswith(run_id)]
     if whole := [run for run in begin_so if run.run_id == run_id]:
         return whole[0]

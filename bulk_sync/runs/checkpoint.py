@@ -88,12 +88,7 @@ class Checkpoint:
 
     @classmethod
     def create(cls, state_dir: Path, run_id: str, rows: pd.DataFrame) -> Self:
-        """Make the folder and write the judged rows.
-
-        Raises:
-            UsageProblem: it cannot be written.
-            DiskFull: there is no room.
-        """
+        """Make the folder and write the judged rows, or raise UsageProblem or DiskFull."""
         with cls.making(state_dir, run_id) as checkpoint:
             _write(
                 pa.Table.from_pandas(rows, preserve_index=False), checkpoint.folder / ROWS, _FORMAT

@@ -17,7 +17,7 @@ from bulk_sync.settings import RUN_ID_PATTERN, State
 
 
 def create(state: State, run_id: str, rows: Slices) -> Checkpoint:
-    """Write the judged rows of a new run; those of a large input in parts.
+    """Write the judged rows of a new run, those of a large input in parts.
 
     Raises:
         UsageProblem: they cannot be written.

@@ -55,11 +55,7 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
 
 
 def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
-    """Return a run of the rows with work to do.
-
-    Raises:
-        StoppedEarly: the list was not read to its end, or the rows cannot be divided.
-    """
+    """Return a run of the rows with work; raise StoppedEarly if they cannot be divided."""
     if execution.listed is not None and not execution.listed.is_read:
         raise StoppedEarly(
             "Campaign's list ended before its end. What it showed is kept: `bulk-sync resume "
@@ -93,11 +89,7 @@ def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunC
 
 
 def _held_whole(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
-    """Return a run with all rows in memory.
-
-    Raises:
-        StoppedEarly: they do not fit.
-    """
+    """Return a run with all rows in memory; raise StoppedEarly if they do not fit."""
     count = large.slices.count
     why, instead = "are looked up one by one", ", or run the input anew with --fresh --fetch scan"
     capacity.check(count, execution.job.memory, why, instead)

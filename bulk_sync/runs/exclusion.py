@@ -24,12 +24,9 @@ def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
 
 @contextmanager
 def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
-    """Open the ledger while no other process may work on an organization.
+    """Open the ledger while no other process may work on an organization, named as its lock.
 
-    Args:
-        state: where the ledger is, and how long to wait.
-        organization: the name of its lock.
-        task: what is done, for others to read.
+    ``task`` is what is done, for others to read.
 
     Raises:
         AnotherRun: another process works on it.

@@ -202,11 +202,7 @@ def _is_final(cause: StopRun | None, run: RunContext, rows: pd.DataFrame) -> boo
 
 
 def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finished:
-    """Keep what later commands may need, and end the run in the ledger.
-
-    Raises:
-        StopRun: something could not be written.
-    """
+    """Keep what later commands may need, and end the run; raise StopRun if that fails."""
     is_plan, is_final = run.begun.kind is Kind.PLAN, not finished.is_resumable
     has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0
     if is_final and finished.cause is None and has_failed:

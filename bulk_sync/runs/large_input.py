@@ -85,11 +85,7 @@ class LargeInput:
             return columns.BEFORE in file.schema_arrow.names
 
     def save(self, listed: pa.Table, place: Place) -> None:
-        """Keep what pages of the list showed, and where it goes on.
-
-        Raises:
-            StoppedEarly: it cannot be kept.
-        """
+        """Keep pages of the list, and where it goes on; raise StoppedEarly if that fails."""
         number = len(_parts(self.checkpoint, "listed")) + 1
         noted = listed.replace_schema_metadata({_PLACE: orjson.dumps(place)})
         self.checkpoint.keep_part(_name("listed", number), noted)
@@ -221,12 +217,7 @@ class LargeInput:
 
 
 def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
-    """Make the checkpoint of a run, and write the judged rows of its large input.
-
-    Raises:
-        UsageProblem: it cannot be written.
-        DiskFull: there is no room.
-    """
+    """Do the same as ``Checkpoint.create`` for a large input."""
     with Checkpoint.making(state_dir, run_id) as checkpoint, Behind() as writing:
         start = wanted = parts = 0
         for parts, frame in enumerate(slices.read(), 1):
@@ -284,8 +275,7 @@ def check(checkpoint: Checkpoint) -> None:
 def rest_of(checkpoint: Checkpoint) -> Rest:
     """Return the rest of a divided input; NOTHING if the run has no such input.
 
-    Raises:
-        CheckpointProblem: a file is damaged or missing; of the parts, when they are read.
+    Raise CheckpointProblem if a file is damaged or missing; of the parts, when they are read.
     """
     if not _is_divided(checkpoint):
         return NOTHING

@@ -154,8 +154,7 @@ def of_runs(
 def of_bucket(state_url: str | None, runs: Mapping[str, Run], rules: Rules) -> list[Leftover]:
     """Return what may go of some runs from the bucket with their checkpoints, if there is one.
 
-    Raises:
-        StoppedEarly: it cannot be listed.
+    Raise StoppedEarly if it cannot be listed.
     """
     found = [] if state_url is None else all_mirrored(state_url)
     whys = [

@@ -38,11 +38,7 @@ class _Table:
 
 
 def check(path: Path | None, given: Input) -> None:
-    """Check, before the input is read, that an outline of it can be written.
-
-    Raises:
-        UsageProblem: the input is not one file of this machine, or the place takes no report.
-    """
+    """Raise UsageProblem, before the input is read, if an outline of it cannot be written."""
     if path is None:
         return
     if given.source == read.STDIN or is_url(given.source) or not Path(given.source).is_file():

@@ -115,11 +115,7 @@ def _newest(book: Ledger) -> Run:
 
 
 def _rows(book: Ledger, state: State, run: Run) -> Slices:
-    """Return the results of a run.
-
-    Raises:
-        UsageProblem: they are not here, or cannot be read.
-    """
+    """Return the results of a run; raise UsageProblem if they are not here, or damaged."""
     kept = kept_rows.all_of(state.folder).get(run.run_id)
     if kept is not None:
         return _kept(kept, run)

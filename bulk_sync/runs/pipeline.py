@@ -185,11 +185,7 @@ def _held_still(
 
 
 def _approve(execution: Execution, reviewed: Plan) -> None:
-    """Show a plan, and ask a person if it writes anything.
-
-    Raises:
-        Refused: it passes a limit, or the person refused.
-    """
+    """Show a plan, and ask a person if it writes anything; raise Refused if it may not."""
     execution.screen.show(reviewed)
     if reviewed.refusal is not None:
         raise reviewed.refusal
@@ -254,11 +250,11 @@ def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None
     left, calls = session.run(session.client.calls.left()), reader.calls_left
     if left is None or calls <= left or session.cause is not None:
         return None
-    needed = RemainingCost(calls, calls, execution.budgets(left))
+    needed = RemainingCost(calls, calls, execution.budgets(left), is_in_all=True)
     log.warning(
         "Reading the current states costs %s. The budget leaves %s now; what is read is "
         "kept, and `bulk-sync resume` goes on with it.",
-        needed.in_all(),
+        needed,
         count(left, "call"),
     )
     return needed

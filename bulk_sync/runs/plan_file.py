@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
 from hashlib import file_digest, sha256
-from io import BufferedReader, BytesIO
+from io import BufferedIOBase, BufferedReader, BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -156,8 +156,7 @@ def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals
         with atomic.replacing(path) as file:
             tables = (pa.Table.from_pandas(each, preserve_index=False) for each in planned.read())
             sealed.write(file, *parquet_rows.with_schema(tables), notes)
-            file.seek(0)
-            return file_digest(file, "sha256").hexdigest()
+            return _digest(file)
     except OSError as error:
         raise unwritable(
             error,
@@ -236,7 +235,7 @@ def _opened(path: Path, digest: str) -> Iterator[pq.ParquetFile]:
         raise _edited(path)
 
 
-def _digest(file: BufferedReader) -> str:
+def _digest(file: BufferedIOBase) -> str:
     file.seek(0)
     return file_digest(file, "sha256").hexdigest()
 

@@ -76,57 +76,46 @@ class RemainingCost:
         calls: calls to come, if nothing fails.
         most: the same if every unread profile is to be changed.
         budgets: what limits them.
+        is_in_all: whether this run and this day count, if something is left of their budgets.
     """
 
     calls: int
     most: int
     budgets: Budgets
+    is_in_all: bool = False
 
     @property
     def _days(self) -> tuple[int, int]:
         budgets = self.budgets
-        count = budgets.runs if budgets.max_calls_per_day is None else budgets.days
-        return count(self.calls), count(self.most)
+        if budgets.max_calls_per_day is None:  # at one run a day
+            return self._runs
+        today = int(self.is_in_all and (budgets.left_today or 0) > 0)
+        return budgets.days(self.calls) + today, budgets.days(self.most) + today
 
     @property
     def _runs(self) -> tuple[int, int]:
-        return self.budgets.runs(self.calls), self.budgets.runs(self.most)
-
-    def _begun(self, *, now: bool) -> tuple[int, int]:
-        """Return whether this day, and this run, count: something is left of their budgets."""
-        left_now, left_today = self.budgets.left_now, self.budgets.left_today
-        left_of_day = left_now if self.budgets.max_calls_per_day is None else left_today or 0
-        return int(now and left_of_day > 0), int(now and left_now > 0)
+        now = int(self.is_in_all and self.budgets.left_now > 0)
+        return self.budgets.runs(self.calls) + now, self.budgets.runs(self.most) + now
 
     def __str__(self) -> str:
-        return self._text(now=False)
-
-    def in_all(self) -> str:
-        """Return the same, with this run and this day counted."""
-        return self._text(now=True)
-
-    def _text(self, *, now: bool) -> str:
-        budgets, more = self.budgets, "" if now else "more "
-        (today, this_run), ways = self._begun(now=now), list[str]()
+        budgets, more, ways = self.budgets, "" if self.is_in_all else "more ", list[str]()
         # What is left today suffices: only the runs are worth a word.
-        is_today = not now and not any(self._days) and budgets.max_calls is not None
+        is_today = not self.is_in_all and not any(self._days) and budgets.max_calls is not None
         if budgets.max_calls_per_day is not None and not is_today:
-            days = _between(self._days, f"{more}day", today)
             most = f"{budgets.max_calls_per_day:,} calls a day (--max-calls-per-day)"
-            ways.append(f"{days} at {most}")
+            ways.append(f"{_between(self._days, f'{more}day')} at {most}")
         if budgets.max_calls is not None:
-            nightly = _between(self._runs, f"{more}day", this_run)
+            nightly = _between(self._runs, f"{more}day")
             nightly = "" if ways else f", which is {nightly} at one run a day"
-            runs = _between(self._runs, f"{more}run", this_run)
+            runs = _between(self._runs, f"{more}run")
             ways.append(f"{runs} of {budgets.max_calls:,} calls (--max-calls){nightly}")
         calls = _between((self.calls, self.most), "call")
         return f"{calls}; that takes {' and '.join(ways)}"
 
-    def facts(self, *, now: bool = False) -> dict[str, int]:
-        """Return the same for a script, this run and this day counted or not."""
-        today, this_run = self._begun(now=now)
-        days, most_days = (count + today for count in self._days)
-        runs, most_runs = (count + this_run for count in self._runs)
+    def facts(self) -> dict[str, int]:
+        """Return the same for a script."""
+        days, most_days = self._days
+        runs, most_runs = self._runs
         return {
             "calls": self.calls,
             "most_calls": self.most,
@@ -142,8 +131,8 @@ def _further(calls: int, left: int, budget: int) -> int:
     return ceil(max(0, calls - left) / (budget - _TO_BEGIN))
 
 
-def _between(bounds: tuple[int, int], what: str, besides: int = 0) -> str:
-    """Write a number of something, or two if they differ; and one more of it besides."""
-    least, most = bounds[0] + besides, bounds[1] + besides
+def _between(bounds: tuple[int, int], what: str) -> str:
+    """Write a number of something, or two if they differ."""
+    least, most = bounds
     plural = "" if most == 1 else "s"
     return f"{least:,} {what}{plural}" if least == most else f"{least:,} to {most:,} {what}s"

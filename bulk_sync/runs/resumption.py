@@ -192,11 +192,7 @@ def _hindering(run: Run) -> Iterator[None]:
 
 
 def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
-    """Read what is known of a run.
-
-    Raises:
-        UsageProblem: it is not here, or cannot be used.
-    """
+    """Read what is known of a run; raise UsageProblem if it is not here, or damaged."""
     checkpoint = checkpoint_place.take_over(job.state, run.run_id)
     if checkpoint is None:
         raise UsageProblem(without_checkpoint(job.state, run))

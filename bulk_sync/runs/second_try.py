@@ -71,9 +71,7 @@ def _check_parent(book: Ledger, parent: Run) -> None:
 def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     """Return the failed rows of a run, to be looked up again.
 
-    Raises:
-        NothingLeft: there are none.
-        UsageProblem: they are not kept any more.
+    Raise NothingLeft if there are none, and UsageProblem if they are not kept any more.
     """
     failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
     if not failed:

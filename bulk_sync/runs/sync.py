@@ -231,10 +231,9 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
 
 
 def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
-    """Give up stopped runs of the same input; refuse to begin beside an interrupted one.
+    """Give up stopped runs of the same input.
 
-    Raises:
-        Refused: one was interrupted, and nothing was given up.
+    Raise Refused, with nothing given up, if one was interrupted.
     """
     passed: list[tuple[Run, str]] = []
     for run in book.runs():

@@ -70,23 +70,25 @@ def test_what_is_left_is_told_in_runs_and_days(
 
 
 def test_the_whole_cost_counts_this_run_and_this_day() -> None:
-    left = RemainingCost(30, 51, Budgets(10, 20, 1, 1))
-    assert left.in_all() == (
+    budgets = Budgets(10, 20, 1, 1)
+    whole = RemainingCost(30, 51, budgets, is_in_all=True)
+    assert str(whole) == (
         "30 to 51 calls; that takes 3 to 4 days at 20 calls a day (--max-calls-per-day) and 5 to 7 "
         "runs of 10 calls (--max-calls)"
     )
-    assert RemainingCost(30, 51, Budgets(10, 20, 0, 0)).in_all() == (
+    assert str(RemainingCost(30, 51, Budgets(10, 20, 0, 0), is_in_all=True)) == (
         "30 to 51 calls; that takes 2 to 3 days at 20 calls a day (--max-calls-per-day) and 4 to 6 "
         "runs of 10 calls (--max-calls)"
     )
-    assert left.facts(now=True) == {
+    assert whole.facts() == {
         "calls": 30, "most_calls": 51, "days": 3, "most_days": 4, "runs": 5, "most_runs": 7,
     }  # fmt: skip
-    assert left.facts()["runs"] == 4
+    assert RemainingCost(30, 51, budgets).facts()["runs"] == 4
 
 
 def test_a_budget_of_the_day_alone_counts_this_day_too() -> None:
     left = RemainingCost(30, 51, Budgets(None, 20, 0, 5))
-    assert "3 to 4 days at 20 calls a day" in left.in_all()
-    assert (left.facts(now=True)["days"], left.facts(now=True)["most_days"]) == (3, 4)
+    whole = replace(left, is_in_all=True)
+    assert "3 to 4 days at 20 calls a day" in str(whole)
+    assert (whole.facts()["days"], whole.facts()["most_days"]) == (3, 4)
     assert (left.facts()["days"], left.facts()["most_days"]) == (2, 3)
