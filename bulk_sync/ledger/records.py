@@ -216,6 +216,16 @@ class Run:
         return self.ended is not None and self.ended.final
 
     @property
+    def changes(self) -> int:
+        """How many rows it changed; 0 if it has not ended."""
+        return 0 if self.ended is None else self.ended.opt_ins + self.ended.opt_outs
+
+    def count(self, *outcomes: str) -> int:
+        """Return how many rows have one of some outcomes; 0 if it has not ended."""
+        counted = {} if self.ended is None else self.ended.outcomes
+        return sum(counted.get(each, 0) for each in outcomes)
+
+    @property
     def is_given_up(self) -> bool:
         """Whether it was ended for good before its end; its message says so first."""
         return self.is_finished and str(self.ended and self.ended.message).startswith("Given up")

@@ -14,16 +14,15 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync import __version__, job_names, ledger, report
+from bulk_sync import __version__, ledger, report
 from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
-from bulk_sync.ledger import Begun, Ended, Kind, Ledger, NotBegun, Run
+from bulk_sync.ledger import Begun, Kind, Ledger, NotBegun, Run
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import checkpoint_place, housekeeping, large_input, lineage
 from bulk_sync.runs.job import Job
-from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import is_held
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Oddity, State
@@ -142,11 +141,8 @@ def past_of(book: Ledger, job: Job, source: str) -> list[Past]:
     """
     if read.is_todo(source):
         return []
-    done = (each for each in _done_before(book.runs(), job) if not read.is_todo(each[1].input))
-    return [
-        Past(begun.rows, ended.opt_ins + ended.opt_outs)
-        for _, begun, ended in islice(done, _COMPARED)
-    ]
+    done = (run for run in _done_before(book.runs(), job) if not read.is_todo(run.begun.input))
+    return [Past(run.begun.rows, run.changes) for run in islice(done, _COMPARED)]
 
 
 def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
@@ -155,9 +151,9 @@ def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
         return
     runs = book.runs()
     put_back = lineage.undone(runs)
-    for run, begun, ended in _done_before(runs, job):
+    for run in _done_before(runs, job):
+        begun, holds = run.begun, run.count(*CONFIRMED, Outcome.UNCHANGED) > 0
         is_same = begun.input_sha256 == digest and begun.attribute == job.connection.attribute
-        holds = any(ended.outcomes.get(outcome) for outcome in (*CONFIRMED, Outcome.UNCHANGED))
         if is_same and holds and not is_held(run) and run.run_id not in put_back:
             log.warning(
                 "Run %s of this job, begun %s, has carried out this very file. If it is meant "
@@ -168,11 +164,7 @@ def warn_of_same_file(book: Ledger, job: Job, digest: str) -> None:
             return
 
 
-def _done_before(runs: Sequence[Run], job: Job) -> Iterator[tuple[Run, Begun, Ended]]:
+def _done_before(runs: Sequence[Run], job: Job) -> Iterator[Run]:
     """Yield the runs of the same job that reached their end, the newest first."""
-    for run in reversed(runs):
-        begun, ended = run.begun, run.ended
-        is_of_job = job_names.is_same(begun.job, job.record.name)
-        is_one = begun.kind in {Kind.RUN, Kind.APPLY} and same_place(begun, job.connection)
-        if is_of_job and is_one and run.is_done and ended is not None:
-            yield run, begun, ended
+    same = lineage.of_job(reversed(runs), job.record.name, job.connection)
+    return (run for run in same if run.is_done)

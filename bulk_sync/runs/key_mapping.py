@@ -146,10 +146,10 @@ def _placed(
     on_ambiguous: OnAmbiguous | None,
 ) -> dict[int, Sequence[Match]]:
     """Return the placed rows with their profiles, rows with a repeated key included."""
-    most = None if on_ambiguous is OnAmbiguous.ALL else 1
+    takes_all = on_ambiguous is OnAmbiguous.ALL
     counts_as = enumerate(rows[columns.COUNTS_AS].tolist())
     matches = {row: found[counting] for row, counting in counts_as if counting in found}
-    return {row: group for row, group in matches.items() if most is None or len(group) <= most}
+    return {row: group for row, group in matches.items() if takes_all or len(group) == 1}
 
 
 def _judged(

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import count, product
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -57,32 +57,32 @@ class LargeInput:
 
     Attributes:
         checkpoint: of the run.
+        rows: how many there are.
+        wanted: how many keys are looked for.
+        parts: how many parts the rows are in.
+        is_planned: whether the rows are those of a reviewed plan: they need no list.
         is_checked: whether this process has checked the files.
     """
 
     checkpoint: Checkpoint
+    rows: int
+    wanted: int
+    parts: int
+    is_planned: bool
     is_checked: bool = False
+
+    @classmethod
+    def of_run(cls, checkpoint: Checkpoint) -> Self:
+        """Read the numbers of an input; raise CheckpointProblem if they are damaged."""
+        with checkpoint.opened(checkpoint.folder / WHOLE) as file:
+            counts = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
+            is_planned = columns.BEFORE in file.schema_arrow.names
+        return cls(checkpoint, **counts, is_planned=is_planned)
 
     @property
     def slices(self) -> Slices:
         """Return the judged rows."""
         return self._slices(None)
-
-    @property
-    def wanted(self) -> int:
-        """Return how many keys are looked for."""
-        return self._counts["wanted"]
-
-    @property
-    def parts(self) -> int:
-        """Return how many parts the rows are in."""
-        return self._counts["parts"]
-
-    @property
-    def is_planned(self) -> bool:
-        """Return whether the rows are those of a reviewed plan: they need no list."""
-        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
-            return columns.BEFORE in file.schema_arrow.names
 
     def save(self, listed: pa.Table, place: Place) -> None:
         """Keep pages of the list, and where it goes on; raise StoppedEarly if that fails."""
@@ -188,18 +188,12 @@ class LargeInput:
 
         return lambda results: Slices(slices.count, partial(read, results))
 
-    @property
-    def _counts(self) -> dict[str, int]:
-        with self.checkpoint.opened(self.checkpoint.folder / WHOLE) as file:
-            counts: dict[str, int] = orjson.loads((file.schema_arrow.metadata or {})[_COUNTS])
-        return counts
-
     def _slices(self, names: Sequence[str] | None) -> Slices:
         """Return the judged rows; with some of our columns alone, if these are named."""
-        checkpoint, counts = self.checkpoint, self._counts
+        checkpoint = self.checkpoint
 
         def frames() -> Iterator[pd.DataFrame]:
-            for number in range(1, counts["parts"] + 1):
+            for number in range(1, self.parts + 1):
                 # Another process may be at work on the run, and remove it.
                 path = checkpoint.folder / _name("input", number)
                 with checkpoint.opened(path, is_checked=self.is_checked) as file:
@@ -208,7 +202,7 @@ class LargeInput:
                     columns=_without_prefix
                 )
 
-        return Slices(counts["rows"], lambda: ahead(frames()))
+        return Slices(self.rows, lambda: ahead(frames()))
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process noted of the rest before it ended."""
@@ -247,7 +241,7 @@ def _without_prefix(name: str) -> str:
 def find(checkpoint: Checkpoint) -> LargeInput | None:
     """Return the large input of a run; None if it has none, or is divided already."""
     is_there = (checkpoint.folder / WHOLE).is_file() and not _is_divided(checkpoint)
-    return LargeInput(checkpoint) if is_there else None
+    return LargeInput.of_run(checkpoint) if is_there else None
 
 
 def check(checkpoint: Checkpoint) -> None:
@@ -259,7 +253,7 @@ def check(checkpoint: Checkpoint) -> None:
     if is_divided and rest_of(checkpoint) is NOTHING:
         return
     kinds = ("input", "rest") if is_divided else ("input",)
-    numbers = range(1, LargeInput(checkpoint).parts + 1)
+    numbers = range(1, LargeInput.of_run(checkpoint).parts + 1)
     names = (_name(kind, number) for kind, number in product(kinds, numbers))
 
     def open_part(path: Path) -> None:
@@ -286,7 +280,7 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
     counts = orjson.loads(noted)
     with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
-    with_results = LargeInput(checkpoint).with_results(positions)
+    with_results = LargeInput.of_run(checkpoint).with_results(positions)
     return Rest(Totals(**counts["totals"]), Tally.loads(counts["tally"]), with_results)
 
 

@@ -156,16 +156,12 @@ def of_bucket(state_url: str | None, runs: Mapping[str, Run], rules: Rules) -> l
 
     Raise StoppedEarly if it cannot be listed.
     """
-    found = [] if state_url is None else all_mirrored(state_url)
-    whys = [
-        (
-            each,
-            _why_checkpoint(runs[each.run_id], rules.days_since(each.changed.timestamp()), rules),
-        )
-        for each in found
-        if each.run_id in runs
-    ]
-    return [Leftover(each, why, each.size) for each, why in whys if why]
+    found = []
+    for each in () if state_url is None else all_mirrored(state_url):
+        run, age = runs.get(each.run_id), rules.days_since(each.changed.timestamp())
+        if run is not None and (why := _why_checkpoint(run, age, rules)):
+            found.append(Leftover(each, why, each.size))
+    return found
 
 
 def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
@@ -211,10 +207,9 @@ def _why_checkpoint(run: Run, age: float, rules: Rules) -> str:
     """Return why the checkpoint of a run, of so many days, may go; "" if it stays."""
     if rules.can_be_resumed(run, age):
         return ""
-    failed = 0 if run.ended is None else run.ended.outcomes.get(Outcome.FAILED, 0)
     if was_stopped(run):
         return f"checkpoint of a run that was refused, {_days(age)} old"
-    if failed:
+    if run.count(Outcome.FAILED):
         is_over = age > min(_CHECKPOINT_DAYS, rules.most(_CHECKPOINT_DAYS))
         return f"checkpoint with failed rows, {_days(age)} old" if is_over else ""
     return "checkpoint of a finished run"

@@ -27,6 +27,7 @@ no ancestor, and was not refused. ``precedence.py`` decides what a later run mea
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bulk_sync import job_names
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Run
 from bulk_sync.runs.past_runs import NothingLeft
@@ -131,10 +132,20 @@ def check_stands(runs: Sequence[Run], run: Run, what: str) -> None:
         )
 
 
+def of_job(runs: Iterable[Run], name: str, place: Place) -> list[Run]:
+    """Return the runs that carried out a file of a job in one instance."""
+    return [
+        run
+        for run in runs
+        if run.begun.kind in {Kind.RUN, Kind.APPLY}
+        and job_names.is_same(run.begun.job, name)
+        and same_place(run.begun, place)
+    ]
+
+
 def same_place(one: Place, other: Place) -> bool:
     """Return whether both are about one instance, however its endpoint is spelled."""
-    is_same = lock.place(one.endpoint) == lock.place(other.endpoint)
-    return is_same and one.organization == other.organization
+    return lock.name(one) == lock.name(other)
 
 
 def was_turned_away(run: Run) -> bool:

@@ -135,7 +135,7 @@ def _kept(kept: KeptRows, run: Run) -> Slices:
 
     with _explained(kept, run):
         rows = kept.slices()
-    return rows if rows.only is not None else Slices(rows.count, read)
+    return replace(rows, read=read)
 
 
 @contextmanager

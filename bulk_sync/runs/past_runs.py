@@ -34,7 +34,7 @@ class NothingLeft(StopRun):
             status = exit_status(done_by.ended, subject)
             message += f" Run {done_by.run_id} ended with {status}."
             message += "".join(f" Report: {path}." for path in done_by.ended.reports)
-            if done_by.ended.outcomes.get(Outcome.FAILED):
+            if done_by.count(Outcome.FAILED):
                 message += f" `bulk-sync retry {done_by.run_id}` tries again what failed."
         super().__init__(message)
 
@@ -73,10 +73,8 @@ def was_stopped(run: Run) -> bool:
 
 def is_held(run: Run) -> bool:
     """Return whether a run is finished but for opt-ins that are held back."""
-    ended = run.ended
-    if ended is None or not ended.final or ended.exit != Exit.ROWS_LEFT:
-        return False
-    return ended.outcomes.get(Outcome.PENDING, 0) > 0
+    is_left = run.ended is not None and run.ended.final and run.ended.exit == Exit.ROWS_LEFT
+    return is_left and run.count(Outcome.PENDING) > 0
 
 
 def undecided(state: State) -> list[Run]:

@@ -11,10 +11,9 @@ from typing import Final
 
 import pandas as pd
 
-from bulk_sync import job_names
 from bulk_sync.amounts import count
 from bulk_sync.errors import Exit, StopRun
-from bulk_sync.ledger import Begun, Ended, Kind, Run
+from bulk_sync.ledger import Begun, Ended, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination
@@ -31,7 +30,7 @@ from bulk_sync.report.facts import (
 from bulk_sync.rows import columns, comparison, read
 from bulk_sync.rows.certain_dates import Dates
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs.lineage import same_place
+from bulk_sync.runs import lineage
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
@@ -117,7 +116,7 @@ def facts_from(
             matrix=tally.matrix(),
             days_left=dict(tally.days_left),
         ),
-        past=tuple(past_runs(_of_same_job(run, [*before, run])))[-PAST_RUNS:],
+        past=tuple(past_runs(lineage.of_job([*before, run], begun.job, begun)))[-PAST_RUNS:],
     )
 
 
@@ -193,14 +192,6 @@ def past_runs(runs: Iterable[Run]) -> Iterator[PastRun]:
                 run_id=run.run_id,
                 at=datetime.fromtimestamp(run.ended_ms / 1000, UTC).astimezone(),
                 rows=run.begun.rows,
-                changes=sum(run.ended.outcomes.get(name, 0) for name in comparison.CHANGED),
-                failures=run.ended.outcomes.get(Outcome.FAILED, 0),
+                changes=run.count(*comparison.CHANGED),
+                failures=run.count(Outcome.FAILED),
             )
-
-
-def _of_same_job(run: Run, runs: Iterable[Run]) -> Iterator[Run]:
-    begun = run.begun
-    for each in runs:
-        is_alike = each.begun.kind in {Kind.RUN, Kind.APPLY} and same_place(each.begun, begun)
-        if is_alike and job_names.is_same(each.begun.job, begun.job):
-            yield each

@@ -73,7 +73,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
 
     Raise NothingLeft if there are none, and UsageProblem if they are not kept any more.
     """
-    failed = 0 if parent.ended is None else parent.ended.outcomes.get(Outcome.FAILED, 0)
+    failed = parent.count(Outcome.FAILED)
     if not failed:
         raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
     checkpoint = checkpoint_place.take_over(state, parent.run_id)

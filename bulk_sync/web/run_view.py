@@ -86,26 +86,23 @@ class RunState:
     def failed(self) -> int:
         """Return how many rows can be tried again."""
         is_open = self._is_over and not self.retried_by and not self.undone_by
-        return self._count(Outcome.FAILED) if is_open else 0
+        return self.run.count(Outcome.FAILED) if is_open else 0
 
     @property
     def may_undo(self) -> bool:
         """Return whether it has changed anything that stands."""
-        changed = self._count(Outcome.UPDATED) + self._count(Outcome.FAILED)
+        changed = self.run.count(Outcome.UPDATED, Outcome.FAILED)
         return self._is_over and bool(changed) and not self.undone_by
 
     @property
     def may_audit(self) -> bool:
         """Return whether it has applied anything that can be read again."""
-        return self._is_over and bool(self._count(Outcome.UPDATED) + self._count(Outcome.CREATED))
+        return self._is_over and self.run.count(Outcome.UPDATED, Outcome.CREATED) > 0
 
     @property
     def _is_over(self) -> bool:
         is_over = self.run.is_finished and not self.is_at_work
         return is_over and self.run.begun.kind is not Kind.PLAN
-
-    def _count(self, outcome: Outcome) -> int:
-        return 0 if self.run.ended is None else self.run.ended.outcomes.get(outcome, 0)
 
 
 def read(page: Page, run_id: str) -> RunState | None:

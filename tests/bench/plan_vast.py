@@ -27,7 +27,9 @@ def main() -> None:
     with validation.judged(given, nowhere) as judged:
         assert judged.rows.only is None
         checkpoint = large_input.create(state_dir, run_id, judged.rows)
-    work = large_input.LargeInput(checkpoint).divide(state_dir, memory, ProtectedKeys(), nowhere)
+    work = large_input.LargeInput.of_run(checkpoint).divide(
+        state_dir, memory, ProtectedKeys(), nowhere
+    )
     planned = Totals.count(comparison.compare(work.rows, work.states))
     totals = large_input.rest_of(checkpoint).totals + planned
     assert totals.writes > 0
