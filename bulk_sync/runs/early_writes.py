@@ -85,8 +85,7 @@ def results_so_far(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     keys = Texts(columns.profiles(planned), positions)
     made = positions[[key in recorded for key in keys]]
     narrowed = comparison.narrowed(planned, made)
-    recording = Recording(run.ledger, run.run_id, narrowed, made, early)
-    return writing.settled(run, narrowed, recording)
+    return Recording(run.ledger, run.run_id, narrowed, made, early).results(narrowed)
 
 
 def refusal_after(refused: Refused, early: int) -> Refused:

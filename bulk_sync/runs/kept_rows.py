@@ -222,9 +222,7 @@ def so_far(book: Ledger, state: State, run: Run) -> Slices | None:
         planned = _as_written(book, run, checkpoint, rows)
     writes = comparison.writes(planned)
     if len(writes):
-        recording = Recording(book, run.run_id, planned, writes, early)
-        recording.leave_in_doubt(recording.in_doubt)
-        planned = comparison.settle(planned, recording.steps)
+        planned = Recording(book, run.run_id, planned, writes, early).results(planned)
     return rest.with_results(comparison.hold_back(planned, Reason.STOPPED))
 
 

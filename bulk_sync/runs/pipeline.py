@@ -266,7 +266,8 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.checkpoint.plan(run.rows)
     if planned is not None:
-        return writing.settled(run, current_states.protected(run, planned, job))
+        planned = current_states.protected(run, planned, job)
+        return writing.recorded(run, planned).results(planned)
     states = run.checkpoint.states(current_states.unread(run.rows))
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
 

@@ -116,6 +116,11 @@ class Recording:
             problem = RowFailed(Reason.STOPPED, _IN_DOUBT, outcome=Outcome.PENDING)
             self.steps.failed(at, 0, problem)
 
+    def results(self, planned: pd.DataFrame) -> pd.DataFrame:
+        """Return the plan with its results by the ledger; writes in flight are in doubt."""
+        self.leave_in_doubt(self.in_doubt)
+        return comparison.settle(planned, self.steps)
+
     def _outcome(self, at: int) -> Settled:
         steps, intent = self.steps, self._intents[at]
         problem, tries = steps.problems.get(at), int(steps.attempts[at])

@@ -44,15 +44,6 @@ def write(
     return early_end(results, session.cause, run.rest, was_sent=was_sent)
 
 
-def settled(
-    run: RunContext, planned: pd.DataFrame, recording: Recording | None = None
-) -> pd.DataFrame:
-    """Return the results by the ledger; writes in flight are in doubt."""
-    recording = recording or recorded(run, planned)
-    recording.leave_in_doubt(recording.in_doubt)
-    return comparison.settle(planned, recording.steps)
-
-
 def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
     """Return the writes of a plan, with their results by the ledger."""
     early = run.checkpoint.early()
