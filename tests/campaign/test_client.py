@@ -197,8 +197,15 @@ def test_a_missing_server_gets_no_more_tries_for_a_larger_page(
     assert 2 <= tries <= 4
 
 
-@pytest.mark.parametrize(("page_size", "sizes"), [(1, 1), (25, 1), (100, 2), (10_000, 6)])
-@pytest.mark.parametrize("fault", [Fault.TRANSIENT_500, Fault.BAD_GATEWAY_HTML])
+@pytest.mark.parametrize(
+    ("fault", "page_size", "sizes"),
+    [
+        (Fault.TRANSIENT_500, 1, 1),
+        (Fault.TRANSIENT_500, 25, 1),
+        (Fault.TRANSIENT_500, 10_000, 6),
+        (Fault.BAD_GATEWAY_HTML, 100, 2),
+    ],
+)
 def test_a_name_that_fails_for_itself_is_tried_twice_for_each_size_but_the_smallest(
     sim: Simulator, fault: Fault, page_size: int, sizes: int
 ) -> None:

@@ -3,25 +3,31 @@
 import subprocess
 import sys
 
-import pytest
+import orjson
 
-_TELL = (
-    "import resource; from bulk_sync.campaign.connections import room_for; "
-    "resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); "
-    "print(room_for({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
-)
+_TELL = """
+import json, os, resource, sys
+from bulk_sync.campaign.connections import room_for
+for soft, hard, wanted in json.loads(sys.argv[1]):
+    if not os.fork():  # a limit that was lowered cannot be raised again
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        print(room_for(wanted), resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+ROOM = {
+    (200, 2000, 64): 64,
+    (200, 2000, 1000): 1000,
+    (200, 400, 1000): 272,
+    (60, 60, 64): 1,
+}
+"""Enough, more is had, as far as the system lets, hardly any: by both limits and what is wanted."""
 
 
-@pytest.mark.parametrize(
-    ("soft", "hard", "wanted", "room"),
-    [(200, 2000, 64, 64), (200, 2000, 1000, 1000), (200, 400, 1000, 272), (60, 60, 64, 1)],
-    ids=["enough", "more is had", "as far as the system lets", "hardly any"],
-)
-def test_connections_stay_within_the_open_files_of_the_system(
-    soft: int, hard: int, wanted: int, room: int
-) -> None:
-    words = _TELL.format(soft=soft, hard=hard, wanted=wanted)
-    told = subprocess.check_output([sys.executable, "-c", words], text=True)
-    found, limit = map(int, told.split())
-    assert found == room
-    assert limit <= hard
+def test_connections_stay_within_the_open_files_of_the_system() -> None:
+    words = (sys.executable, "-c", _TELL, orjson.dumps([*ROOM]))
+    told = [line.split() for line in subprocess.check_output(words, text=True).splitlines()]
+    assert [int(room) for room, _ in told] == list(ROOM.values())
+    for (_, hard, _), (_, limit) in zip(ROOM, told, strict=True):
+        assert int(limit) <= hard
