@@ -98,27 +98,27 @@ def test_globs_and_folders_are_read_as_those_of_a_disk(
     assert "placeholder" not in ran.err
 
 
-def test_a_workbook_is_checked_and_comes_back_with_marks(run: Run, bucket: Bucket) -> None:
+def test_a_workbook_is_checked_and_comes_back_with_marks(run: Run, s3: Bucket) -> None:
     book = io.BytesIO()
     pd.DataFrame({"PKey": [key(0), key(1)], "ccpaOptOut": ["maybe", "yes"]}).to_excel(
         book, index=False, engine="xlsxwriter"
     )
-    url = bucket.put("requests.xlsx", book.getvalue())
+    url = s3.put("requests.xlsx", book.getvalue())
     ran = run(None, "validate", url, "--report", "marked.xlsx")
     assert ran.status == 3
     assert "Correct the red cells in marked.xlsx" in ran.out
     assert str(ran.folder / "state") not in ran.out + ran.err
 
 
-def test_messages_name_the_url_and_not_the_copy(run: Run, bucket: Bucket) -> None:
-    url = bucket.put("odd.csv", "a,b,b\n1,2,3\n")
+def test_messages_name_the_url_and_not_the_copy(run: Run, s3: Bucket) -> None:
+    url = s3.put("odd.csv", "a,b,b\n1,2,3\n")
     ran = run(None, "validate", url)
     assert ran.status == 2
     assert url in ran.err
     assert "downloads" not in ran.err
     table = io.BytesIO()
     pd.DataFrame({"PKey": [key(0)], "ccpaOptOut": ["yes"]}).to_parquet(table)
-    broken = bucket.put("cut.parquet", table.getvalue()[:-9])
+    broken = s3.put("cut.parquet", table.getvalue()[:-9])
     ran = run(None, "validate", broken)
     assert ran.status == 2
     assert f"bulk-sync: {broken} is a Parquet file, but cut off" in ran.err
@@ -408,8 +408,8 @@ def test_a_file_on_the_web_that_changes_is_refused(run: Run, web: Web) -> None:
     assert "changed while it was read" in ran.err
 
 
-def test_a_copy_that_a_killed_process_left_is_removed(run: Run, bucket: Bucket) -> None:
-    url = bucket.put("in.csv", csv(0, 2))
+def test_a_copy_that_a_killed_process_left_is_removed(run: Run, s3: Bucket) -> None:
+    url = s3.put("in.csv", csv(0, 2))
     left = Path("state/downloads/left")
     left.mkdir(parents=True)
     (left / "in.csv").write_text("personal data")

@@ -202,10 +202,10 @@ def test_a_run_that_began_without_a_bucket_goes_on_with_one(
 
 
 def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_the_run(
-    sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path, new_database: Callable[[], str]
+    sim: Simulator, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     populate(sim, ROWS)
-    there = ("--ledger", new_database(), "--state-url", bucket / "state")
+    there = ("--ledger", new_database(), "--state-url", s3 / "state")
     a, b = (("--state-dir", tmp_path / name, *there) for name in "ab")
     words = ("--fetch", "lookup", "--summary", "json")
     ran = run(sim, "run", wanted(tmp_path / "in.csv"), *words, "--max-calls", 150, *a)
@@ -217,7 +217,7 @@ def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_t
     assert run(None, "report", run_id, "--report", "given-up.csv", *a).status == 0
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
     assert outcomes.count("updated") == written
-    assert bucket.keys == []
+    assert s3.keys == []
 
 
 @pytest.mark.parametrize(
@@ -242,10 +242,10 @@ def test_reading_needs_no_bucket_and_takes_nothing_from_a_run_that_may_be_at_wor
 
 
 def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
-    sim: Simulator, run: Run, bucket: Bucket, tmp_path: Path
+    sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
 ) -> None:
     populate(sim, ROWS)
-    there = ("--state-url", bucket / "state")
+    there = ("--state-url", s3 / "state")
 
     path = wanted(tmp_path / "in.csv")
 
@@ -255,7 +255,7 @@ def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
         return str(ran.summary["run_id"])
 
     def kept() -> list[str]:
-        return sorted({name.split("/")[1] for name in bucket.keys})
+        return sorted({name.split("/")[1] for name in s3.keys})
 
     sim.forbidden.add(key(0))
     failed = begun(path)
@@ -263,12 +263,12 @@ def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
     done = begun(path)
     two_calls = ("--fetch", "lookup", "--max-calls", 2)
     unfinished = begun(path, *two_calls)
-    bucket.put(f"state/{done}/manifest.json", "of a machine that died at the very end")
-    bucket.put("state/20200101T000000Z-000000/manifest.json", "of another ledger")
+    s3.put(f"state/{done}/manifest.json", "of a machine that died at the very end")
+    s3.put("state/20200101T000000Z-000000/manifest.json", "of another ledger")
     others = ["20200101T000000Z-000000"]
     assert kept() == sorted([failed, done, unfinished, *others])
     told = run(None, "tidy", "-n", "--summary", "json", *there).summary
-    assert [each["path"] for each in told["removed"]] == [bucket / f"state/{done}"]
+    assert [each["path"] for each in told["removed"]] == [s3 / f"state/{done}"]
     begun(wishes(tmp_path / "next.csv", 5, "false"), *two_calls)
     assert done not in kept()
     assert run(None, "tidy", "--keep", 0, *there).status == 0
