@@ -17,8 +17,10 @@ from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Se
 from bulk_sync.simulator import CountStyle, Fault, NextStyle, Options, ScanFault, running
 
 
-@pytest.mark.parametrize("style", list(NextStyle))
-@pytest.mark.parametrize("keeps_force", [True, False])
+@pytest.mark.parametrize(
+    ("style", "keeps_force"),
+    [*((style, True) for style in NextStyle), (NextStyle.ABSOLUTE, False)],
+)
 def test_every_form_of_link_is_followed_at_the_endpoint(
     style: NextStyle, keeps_force: bool, tmp_path: Path, run: Run
 ) -> None:
