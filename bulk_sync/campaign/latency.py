@@ -9,33 +9,19 @@ _STEPS: Final = 16
 
 _LEAST_S: Final = 1e-6
 
-_BATCH: Final = 256
-"""Times that are counted together. Between two requests all data is cold, and counting takes
-several times as long."""
-
 
 class Latency:
     """Counts times by their size, in a fixed amount of memory."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
-        self._new: list[float] = []
 
     def add(self, seconds: float) -> None:
         """Count one time."""
-        self._new.append(seconds)
-        if len(self._new) >= _BATCH:
-            self._count()
-
-    def _count(self) -> None:
-        self._counts.update(
-            math.floor(_STEPS * math.log2(max(_LEAST_S, each_s))) for each_s in self._new
-        )
-        self._new.clear()
+        self._counts[math.floor(_STEPS * math.log2(max(_LEAST_S, seconds)))] += 1
 
     def quantile(self, share: float) -> float | None:
         """Return the seconds not exceeded by this share of the times; None without times."""
-        self._count()
         left = share * self._counts.total()
         for step in sorted(self._counts):
             left -= self._counts[step]

@@ -98,9 +98,6 @@ class Gathering(Pages):
             self._steps.found_at(at, 1, now, found, key=self._keys[at])
         self._recorder.add_all(settled)
 
-    def place(self, api: str, path: str | None) -> None:
-        """Return None: half of a list is of no use to another run."""
-
     def _take(self, profile: Profile) -> None:
         value = text_of(profile.get(self._shows.field))
         if value is None:

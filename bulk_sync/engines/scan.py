@@ -55,9 +55,9 @@ class Pages(ABC):
     def settle(self, total: int | None) -> None:  # noqa: B027 - what a page shows counts at once
         """Record what only the end of the list makes certain."""
 
-    @abstractmethod
-    def place(self, api: str, path: str | None) -> Place | None:
+    def place(self, api: str, path: str | None) -> Place | None:  # noqa: ARG002
         """Return where the list is left, if another run can continue there."""
+        return None
 
     def _following(self, page: Page, *, has_states: bool) -> str | None:
         """Count a page, and return the path of the next one.
