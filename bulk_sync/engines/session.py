@@ -11,7 +11,6 @@ import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.call_budget import Budget
@@ -62,7 +61,6 @@ class Session:
         self._stages: StateReader | WholeList | None = None
 
     def __enter__(self) -> Self:
-        self._runner.__enter__()
         try:
             self.client: Client = self.run(self._stack.enter_async_context(self._opening))
         except BaseException:
@@ -78,18 +76,13 @@ class Session:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with deferred():  # an exception of a handler would be lost in a callback of the loop
             try:
                 self._thread.shutdown()
                 self._runner.run(self._stack.aclose())
             finally:
-                self._runner.__exit__(kind, error, trace)
+                self._runner.close()
 
     @property
     def cause(self) -> StopRun | None:
