@@ -128,9 +128,7 @@ def compare(
 def without_states(checked: pd.DataFrame, outcome: Outcome = Outcome.USABLE) -> pd.DataFrame:
     """Return checked rows as results without a state.
 
-    Args:
-        checked: all rows of ``check.rows``, or some of them.
-        outcome: of open rows; by default as ``validate`` has it.
+    Open rows get the outcome; by default it is that of ``validate``.
     """
     unread, none = np.full(len(checked), UNREAD, np.int8), np.zeros(len(checked), np.int64)
     codes = columns.outcome_codes(checked[columns.OUTCOME])

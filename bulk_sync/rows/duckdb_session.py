@@ -43,13 +43,7 @@ def rows_of(
 ) -> Iterator[pa.RecordBatch]:
     """Execute statements, and yield the rows of a query; signals are raised meanwhile.
 
-    Args:
-        tables: what it reads.
-        aside: the folder for what does not fit into memory.
-        memory: most bytes for DuckDB.
-        progress: is called now and then.
-        query: the query.
-        statements: what is executed before.
+    What does not fit into so many bytes of memory goes to the folder ``aside``.
 
     Raises:
         OSError: the folder has no room, or a file cannot be read.

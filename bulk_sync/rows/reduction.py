@@ -110,11 +110,8 @@ def all_rows(
 ) -> Iterator[pd.DataFrame]:
     """Yield the results of all rows of an input in their order.
 
-    Args:
-        slices: all rows, as ``divide`` takes them.
-        read_ms: what it kept.
-        results: those of the rows with work, a row per row of the input.
-        positions: theirs in the input.
+    Slices are as ``divide`` takes them, and ``read_ms`` what it kept. Results are those of the
+    rows with work, a row per row of the input, and positions theirs in the input.
     """
     counts_as = positions[results[columns.COUNTS_AS].to_numpy()]
     results = results.assign(**{columns.COUNTS_AS: counts_as})

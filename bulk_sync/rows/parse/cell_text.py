@@ -44,12 +44,8 @@ class NotANumber(Exception):
 def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> str:
     """Return the text of a number.
 
-    Args:
-        value: the number.
-        code: its number format; "" if the format shows the number alone. A date that does not
-            exist is the number, too.
-        row: the number of its row.
-        is_1904: the workbook counts days from 1904.
+    ``code`` is its number format; "" if the format shows the number alone. A date that does not
+    exist is the number, too. The workbook counts days from 1904 if ``is_1904``.
 
     Raises:
         NotANumber: it is NaN or infinite.
