@@ -1,6 +1,6 @@
 """Reads the input, whatever its format, into raw rows: every cell as text, to the letter.
 
-    source --sources--> paths --tables--> text, or rows/parse --> Parts --> frames, in slices
+    source --sources--> paths --tables--> text, or rows/parse --> Table --> frames, in slices
 
 Keys and states are checked later, by ``check/``. An input that cannot be read as a whole is refused
 here, in one sentence.

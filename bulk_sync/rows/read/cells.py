@@ -1,7 +1,4 @@
-"""The table of an input, whatever its format: columns of text, and row numbers.
-
-Its rows are read part by part, as often as they are needed.
-"""
+"""The table of an input, whatever its format: columns of text, and row numbers."""
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -79,8 +76,8 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """One table.
+class Table:
+    """One table; its rows are read part by part, as often as they are needed.
 
     Attributes:
         names: the header's cells, untouched.

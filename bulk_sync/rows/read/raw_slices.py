@@ -22,7 +22,7 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.read import tables, text
-from bulk_sync.rows.read.cells import Parts, with_last_rows
+from bulk_sync.rows.read.cells import Table, with_last_rows
 from bulk_sync.rows.read.content import Content, Spool, explained, spooling
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, files, is_one, warn_of_others
@@ -95,7 +95,7 @@ class _Reading:
     def standard_input(self, stdin: BinaryIO) -> Iterator[pd.DataFrame]:
         content = Content(stdin)
         with explained(STDIN_NAME):
-            table = text.parts(content, STDIN_NAME, self.wanted, self.spool, self.most_bytes)
+            table = text.table(content, STDIN_NAME, self.wanted, self.spool, self.most_bytes)
             yield from self._frames(table, STDIN_NAME)
 
     def file(self, path: Path) -> Iterator[pd.DataFrame]:
@@ -118,7 +118,7 @@ class _Reading:
                         yield own
         tables.check_alike(paths, self.places)
 
-    def _frames(self, table: Parts, file: str) -> Iterator[pd.DataFrame]:
+    def _frames(self, table: Table, file: str) -> Iterator[pd.DataFrame]:
         try:
             place = tables.place(table, file, self.wanted)
         except InputProblem:

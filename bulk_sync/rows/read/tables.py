@@ -14,7 +14,7 @@ from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import Format
 from bulk_sync.rows.read import confined, text
 from bulk_sync.rows.read.advice import refusal
-from bulk_sync.rows.read.cells import Cells, Parts, grouped
+from bulk_sync.rows.read.cells import Cells, Table, grouped
 from bulk_sync.rows.read.content import Spool, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
@@ -22,7 +22,7 @@ from bulk_sync.rows.read.sources import STDIN, STDIN_NAME
 
 
 @contextmanager
-def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Parts]:
+def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Table]:
     """Open the table of one file, whose rows can be read until the block ends; a sheet is one part.
 
     Raises:
@@ -31,18 +31,18 @@ def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterato
     kind = _kind(path, wanted)
     if kind.has_sheets:
         choose = partial(choose_sheet, wanted=wanted, place=str(path))
-        yield Parts.of(confined.cells(path, kind.parser, wanted.sheet, choose))
+        yield Table.of(confined.cells(path, kind.parser, wanted.sheet, choose))
     elif kind.parser:
         with closing(confined.parts(path, kind.parser, None, None)) as first:
             yield _of_stream(path, kind.parser, first, most_bytes)
     else:
         with unpacked(path, spool) as content:
-            yield text.parts(content, str(path), wanted, spool, most_bytes)
+            yield text.table(content, str(path), wanted, spool, most_bytes)
 
 
 def _of_stream(
     path: Path, parser: str, first: Generator[Cells, None, None], most_bytes: int
-) -> Parts:
+) -> Table:
     """Return the table of a file by streams of its parts; the first stream has begun."""
     head = next(first)
     streams = [first]
@@ -51,10 +51,10 @@ def _of_stream(
         with closing(streams.pop() if streams else confined.parts(path, parser, None, None)) as now:
             yield from grouped(now, most_bytes)
 
-    return Parts(head.names, head.sheet, head.header_row, read)
+    return Table(head.names, head.sheet, head.header_row, read)
 
 
-def place(table: Parts, file: str, wanted: Wanted) -> Place:
+def place(table: Table, file: str, wanted: Wanted) -> Place:
     """Return where a table is, and its own columns.
 
     Raises:

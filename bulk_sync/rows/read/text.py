@@ -28,7 +28,7 @@ import pyarrow.csv as pa_csv
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.read.cells import Cells, Parts, from_records, grouped
+from bulk_sync.rows.read.cells import Cells, Table, from_records, grouped
 from bulk_sync.rows.read.content import Content, Spool
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
@@ -54,7 +54,7 @@ _LONGEST_CELL: Final = 1 << 24
 csv.field_size_limit(_LONGEST_CELL)  # its default refuses a cell of 131,073 characters
 
 
-def parts(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes: int) -> Parts:
+def table(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes: int) -> Table:
     """Return the table of one text; it is one part if the text is small.
 
     A part has ``most_bytes`` at most, but at least one record.
@@ -74,7 +74,7 @@ def parts(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes
     def read() -> Generator[Cells, None, None]:
         yield from grouped(_read(header, place, size), most_bytes)
 
-    return Parts(header.names, None, header.row, read)
+    return Table(header.names, None, header.row, read)
 
 
 def _read(header: Header, place: str, most_bytes: int) -> Generator[Cells, None, None]:
