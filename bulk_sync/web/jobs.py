@@ -38,6 +38,8 @@ _LOOKS_EVERY_S: Final = (0.1, 1.0)
 _PROGRESS_EVERY: Final = "2s"
 _ANSWERS_AT_ONCE: Final = 2
 """A report of a million rows takes a core for a minute, and so does the proof of a ledger."""
+_ANSWER_S: Final = 3 * 3600.0
+"""At most, so that a command that hangs does not keep its place."""
 _WAIT: Final[Mapping[str, str]] = {"BULK_SYNC_LOCK_WAIT": "1m"}
 """Two people may press a button at the same moment: the second process waits for the first."""
 _OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
@@ -211,7 +213,13 @@ class Jobs:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
-            out, log = await process.communicate()
+            try:
+                out, log = await asyncio.wait_for(process.communicate(), _ANSWER_S)
+            except TimeoutError:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.communicate()
+                return f"It took longer than {_ANSWER_S / 3600:g} hours, so it was ended."
         try:
             return orjson.loads(out)
         except orjson.JSONDecodeError:

@@ -13,6 +13,7 @@ from serving import settings_in, wait_for
 
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
+from bulk_sync.web import jobs as page_jobs
 from bulk_sync.web.database import Database, open_database
 from bulk_sync.web.jobs import Job, Jobs
 from bulk_sync.web.progress import Progress
@@ -182,3 +183,16 @@ def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:
         database.close()
     is_file = state.ledger is None
     assert (state.folder / "page.sqlite3").exists() is is_file
+
+
+def test_short_commands_that_hang_are_ended_and_make_room_for_others(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_jobs, "_ANSWER_S", 0.0)
+
+    async def answers() -> list[object]:
+        return await asyncio.gather(*(jobs.answer("ledger", "verify", "--json") for _ in range(3)))
+
+    assert asyncio.run(answers()) == ["It took longer than 0 hours, so it was ended."] * 3
+    monkeypatch.undo()
+    assert "There is no ledger" in str(asyncio.run(jobs.answer("ledger", "verify", "--json")))
