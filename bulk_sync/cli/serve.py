@@ -1,6 +1,7 @@
 """``bulk-sync serve``: the page for the compliance team."""
 
 import sys
+from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,13 +140,10 @@ def _check(settings: "PageSettings") -> None:
     from bulk_sync.web.accounts import Accounts
     from bulk_sync.web.database import open_database
 
-    database = open_database(settings.state)
-    try:
+    with closing(open_database(settings.state)) as database:
         if not settings.proxy.user_header and not Accounts(database).are_there():
             raise UsageProblem(
                 f"--host {settings.host} is reached from other machines, and there is no account. "
                 "Add people with `bulk-sync users add NAME --role ROLE`, or give --trusted-proxy "
                 "and --user-header if a reverse proxy signs people in."
             )
-    finally:
-        database.close()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
@@ -101,11 +101,8 @@ def _accounts(values: arguments.Values) -> "Iterator[Accounts]":
     from bulk_sync.web.database import open_database
 
     require_argon2()
-    database = open_database(arguments.state(values))
-    try:
+    with closing(open_database(arguments.state(values))) as database:
         yield Accounts(database)
-    finally:
-        database.close()
 
 
 def _password(values: arguments.Values) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -59,10 +59,9 @@ def write(path: Path, end: RunEnd, standing: Standing) -> None:
     try:
         with _locked(folder):
             found = _read(path)
-            registry = CollectorRegistry()
-            registry.register(_Merged(found, end.job, _lines(end, standing, _own(found, end.job))))
+            merged = _Merged(found, end.job, _lines(end, standing, _own(found, end.job)))
             with atomic.replacing(path, _MODE) as file:
-                file.write(generate_latest(registry))
+                file.write(generate_latest(merged))
     except FileNotFoundError as error:
         raise HookFailed(
             f"there is no folder {folder}. Make it, or name another file; until then "

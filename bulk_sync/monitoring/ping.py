@@ -5,6 +5,7 @@
 The answer counts for nothing but its status. No redirect is followed: the URL is a secret.
 """
 
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import urlsplit
@@ -78,12 +79,10 @@ def _status(url: str, body: str, timeout_s: float) -> int:
     else:
         connection = kind(str(proxy.url.host), proxy.url.port, timeout=timeout_s)
         connection.set_tunnel(host, port, dict(proxy.headers or {}))
-    try:
+    with closing(connection):
         target = parts._replace(scheme="", netloc="").geturl()
         connection.request("POST", target, body.encode(), _HEADERS)
         return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def _reason(error: Exception) -> str:
