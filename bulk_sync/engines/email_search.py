@@ -159,15 +159,14 @@ def _may_be_found(form: str, text: str, profile: Profile) -> bool:
 def _no_such_address(hits: _Hits) -> RowFailed:
     if not hits.alike:
         return not_found("No profile has this address.", hits.tries)
-    failed = not_found(
+    return not_found(
         f"No profile has this address, but one has {hits.alike}, which differs in capitals: let "
         "them count as one with --email-case ignore.",
         hits.tries,
+        Reason.AMBIGUOUS,
     )
-    failed.reason = Reason.AMBIGUOUS
-    return failed
 
 
-def not_found(detail: str, tries: int) -> RowFailed:
+def not_found(detail: str, tries: int, reason: Reason = Reason.NOT_FOUND) -> RowFailed:
     """Return the problem of a key without a profile."""
-    return RowFailed(Reason.NOT_FOUND, detail, outcome=Outcome.NOT_FOUND, attempts=tries)
+    return RowFailed(reason, detail, outcome=Outcome.NOT_FOUND, attempts=tries)
