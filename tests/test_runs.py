@@ -51,14 +51,14 @@ def write_input(path: Path, rows: Sequence[tuple[str, bool]]) -> Path:
     return path
 
 
-COMBINATIONS = list(
-    itertools.product(
-        [".csv", ".csv.gz", ".parquet", ".xlsx"],
-        ["flat", "content"],
-        ["reference", "profile"],
-        ["lookup", "scan"],
-    )
-)
+FORMATS = (".csv", ".csv.gz", ".parquet", ".xlsx")
+STYLES = list(itertools.product(["flat", "content"], ["reference", "profile"], ["lookup", "scan"]))
+COMBINATIONS = [
+    (suffix, *styles)
+    for at, suffix in enumerate(FORMATS)
+    for styles in (STYLES[at], STYLES[-1 - at])
+]
+"""All styles of the API, and each format with both of each style."""
 
 
 @pytest.mark.parametrize(

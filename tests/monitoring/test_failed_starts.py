@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ CASES: dict[str, tuple[str, int, str, bool]] = {
     "no run to resume": ("resume 20200101T000000Z-000000", 2, "knows no run", False),
     "a preview of what is too many words": ("run in.csv jo@example.com", 2, "unexpected", False),
 }  # fmt: skip
+
+WITH_POSTGRESQL = ("no file", "a wrong value", "a wrong secret", "another run", "no plan")
+"""A reason of each kind; what is recorded does not depend on the database."""
 
 
 @pytest.fixture
@@ -119,7 +123,11 @@ def typed_in(case: str, sim: Simulator, run: Run, patch: pytest.MonkeyPatch) -> 
         return run(None, *line.format(left=left).split(), *JSON, *fresh)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "state"),
+    [*product(CASES, ["sqlite"]), *product(WITH_POSTGRESQL, ["postgresql"])],
+    indirect=["state"],
+)
 def test_every_requested_run_stands_in_runs_with_its_reason(
     case: str,
     filled: Simulator,
