@@ -84,8 +84,8 @@ def pytest_configure() -> None:
     """
     gc.disable()
     if sys.platform == "linux":
-        vars(confined)["subprocess"] = copies.in_copies(Popen=copies.Parsing)
-        vars(marked)["subprocess"] = copies.in_copies(run=copies.marked)
+        vars(confined)["subprocess"] = copies.in_copies(subprocess, Popen=copies.Parsing)
+        vars(marked)["subprocess"] = copies.in_copies(subprocess, run=copies.marked)
     logging.getLogger("bulk_sync.simulator").setLevel(logging.WARNING)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)

@@ -5,6 +5,7 @@ Linux lets the process of the test adopt each copy, so that ``subprocess`` can w
 python tests/copies.py WORD ...    carries a command out without a copy
 """
 
+import asyncio
 import atexit
 import ctypes
 import fcntl
@@ -20,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -69,6 +70,24 @@ class Parsing(Copied):
     _program = PARSER
 
 
+class OfPage(Copied):
+    """A process that the page starts: its words begin with those that start the program."""
+
+    def _execute_child(self, words: Sequence[Any], *given: Any) -> None:
+        super()._execute_child(words[3:], *given)
+
+
+async def awaited(*words: str, **given: Any) -> SimpleNamespace:
+    """Start a process of the page for which it waits."""
+    process = OfPage(words, **given)
+
+    async def communicate() -> object:
+        with process:
+            return await asyncio.to_thread(process.communicate)
+
+    return SimpleNamespace(communicate=communicate)
+
+
 class Marking(Copied):
     """A process that marks a workbook."""
 
@@ -94,9 +113,9 @@ def marked(words: Sequence[Any], *, env: Mapping[str, str], **given: Any) -> obj
     return ended(words, input=given["input"], kind=Marking, env=env)
 
 
-def in_copies(**replaced: Callable[..., object]) -> SimpleNamespace:
-    """Return what a module has of ``subprocess``, with some of it replaced."""
-    return SimpleNamespace(**vars(subprocess) | replaced)
+def in_copies(module: ModuleType, **replaced: Callable[..., object]) -> SimpleNamespace:
+    """Return what is in a module, with some of it replaced."""
+    return SimpleNamespace(**vars(module) | replaced)
 
 
 def _started(program: str, request: Mapping[str, object], files: Collection[int]) -> int:

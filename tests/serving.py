@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from select import select
 
+import copies
+import pytest
 import requests
 from aiohttp import web
 from argon2 import PasswordHasher
@@ -19,6 +23,7 @@ from sqlalchemy import Engine, event, insert
 from visitors import Visitor
 
 from bulk_sync.settings import State
+from bulk_sync.web import jobs
 from bulk_sync.web.app import make
 from bulk_sync.web.database import Database, open_database, users
 from bulk_sync.web.identity import Role, folded
@@ -85,6 +90,18 @@ def _hashed() -> str:
 
 
 @contextmanager
+def copying() -> Iterator[None]:
+    """Let what the page starts be copies of a process that has the program loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux":
+            own = copies.in_copies(subprocess, Popen=copies.OfPage)
+            patch.setattr(jobs, "subprocess", own)
+            awaited = copies.in_copies(asyncio, create_subprocess_exec=copies.awaited)
+            patch.setattr(jobs, "asyncio", awaited)
+        yield
+
+
+@contextmanager
 def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
     """Serve the page from a thread, on a free port; its processes end with it."""
     loop = asyncio.new_event_loop()
@@ -111,7 +128,8 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
     try:
         if people:
             add_people(served.page.database)
-        yield served
+        with copying():
+            yield served
     finally:
         event.remove(Engine, "before_cursor_execute", look)
         for session in served.sessions:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
 import pytest
 from conftest import before_answer, key, populate, wishes
-from serving import settings_in, wait_for
+from serving import copying, settings_in, wait_for
 
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
@@ -36,6 +37,13 @@ def settings(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def jobs(settings: PageSettings) -> Jobs:
     return Jobs(open_database(settings.state), settings)
+
+
+@pytest.fixture
+def copied_jobs(jobs: Jobs) -> Iterator[Jobs]:
+    """Return the same; their processes are copies."""
+    with copying():
+        yield jobs
 
 
 def ended(job: Job) -> Progress:
@@ -66,11 +74,11 @@ def test_a_process_leaves_its_progress_its_run_and_its_summary(
 
 
 def test_another_page_finds_the_process_and_reads_the_same(
-    sim: Simulator, jobs: Jobs, settings: PageSettings, tmp_path: Path
+    sim: Simulator, copied_jobs: Jobs, settings: PageSettings, tmp_path: Path
 ) -> None:
     populate(sim, 1)
     path = str(wishes(tmp_path / "in.csv", 1))
-    job = jobs.start("validate", [path], about="u1", who="Ana Diaz")
+    job = copied_jobs.start("validate", [path], about="u1", who="Ana Diaz")
     other = Jobs(open_database(settings.state), settings)
     assert other.find(job.id) == job
     assert other.last(1) == [job]
@@ -80,25 +88,25 @@ def test_another_page_finds_the_process_and_reads_the_same(
 
 
 def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
-    sim: Simulator, jobs: Jobs, tmp_path: Path
+    sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 50)
     path = str(wishes(tmp_path / "in.csv", 50))
     job: list[Job] = []
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
-    job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
+    job.append(copied_jobs.start("run", [path], about="u1", who="Ana Diaz"))
     progress = ended(job[0])
     assert not progress.is_alive
     assert progress.exit is None
     assert progress.run_id is not None
     assert job[0].stop() is False
-    resumed = jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
+    resumed = copied_jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
     assert ended(resumed).exit == 0
     assert all(sim.states.values())
 
 
 def test_stop_finishes_what_is_in_flight_and_ends(
-    sim: Simulator, jobs: Jobs, tmp_path: Path
+    sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 200)
     path = str(wishes(tmp_path / "in.csv", 200))
@@ -106,28 +114,28 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     found: list[Job | None] = []
 
     def stop() -> None:
-        found.append(jobs.find(job[0].id))
+        found.append(copied_jobs.find(job[0].id))
         assert found[0] is not None
         assert found[0].stop()
 
     before_answer(sim, "PATCH", 5, stop)
     words = [path, "--concurrency", "1"]
-    job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
+    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
     progress = ended(job[0])
     assert progress.exit == 130
     assert 0 < list(sim.states.values()).count(True) < 200
 
 
 def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
-    sim: Simulator, jobs: Jobs, tmp_path: Path
+    sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 1)
     path = str(wishes(tmp_path / "in.csv", 1))
-    job = jobs.start("run", [path], about="u1", who="Ana Diaz")
-    run_id = asyncio.run(jobs.run_id_of(job, within_s=60))
+    job = copied_jobs.start("run", [path], about="u1", who="Ana Diaz")
+    run_id = asyncio.run(copied_jobs.run_id_of(job, within_s=60))
     assert run_id == ended(job).run_id
-    refused = jobs.start("run", ["missing.csv"], about="u2", who="Ana Diaz")
-    asyncio.run(jobs.run_id_of(refused, within_s=60))
+    refused = copied_jobs.start("run", ["missing.csv"], about="u2", who="Ana Diaz")
+    asyncio.run(copied_jobs.run_id_of(refused, within_s=60))
     assert ended(refused).exit == 2
 
 
