@@ -145,11 +145,6 @@ def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> Non
             )
 
 
-def shows_facts(destinations: Sequence[Destination]) -> bool:
-    """Return whether a report shows more than the rows."""
-    return any(_format(each) in {".xlsx", ".html"} for each in destinations)
-
-
 def write(
     results: Results, destination: Destination, facts: Facts, tell: Tell = lambda *_: None
 ) -> Destination:
@@ -166,7 +161,7 @@ def write(
         StoppedEarly: it cannot be written.
     """
     write_rows = _WRITERS[_format(destination)]
-    if not shows_facts([destination]):
+    if _format(destination) not in {".xlsx", ".html"}:  # those show the facts
         results = results.explained(facts.result.refusal)
     name, total = destination.name, results.count
     watched = results.watched(lambda done: tell(f"Writing {name}", done, total))

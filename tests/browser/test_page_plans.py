@@ -1,11 +1,10 @@
 """Several people in front of one plan, each with a browser; and opt-ins that must be looked at."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import pytest
 from conftest import key
-from flow import ANA, IDA, page_before, planned, press
+from flow import page_before, planned, press
 from keyboard import Reader, reader
 from page_states import listed
 from playwright.sync_api import Browser, expect
@@ -39,9 +38,8 @@ def plans(
     """Plans whose approval was asked for: their paths, by name."""
     folder, found = tmp_path_factory.mktemp("lists"), {}
     ana = served.signed_in(Role.UPLOADER)
-    for at, name in enumerate(("at once", "sent back", "changed", "too old", "own")):
-        path = listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2)
-        found[name] = planned(served, path, who=IDA if name == "own" else ANA)
+    for at, name in enumerate(("at once", "sent back")):
+        found[name] = planned(served, listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2))
     many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
     raised = f"--allow inverted --max-opt-ins {_MANY}"
     found["many"] = planned(served, many, raised=raised)
@@ -99,44 +97,6 @@ def test_a_plan_that_somebody_sends_back_is_not_approved_by_who_had_it_open(
     ida.press("Approve and apply")
     says(ida, "Ben Miller sent this plan back: “Who is row 2?”")
     assert not sim.states[key(1000)]
-
-
-def test_a_profile_that_changed_since_the_plan_is_left_alone_and_shown(
-    sim: Simulator, ben: Reader, plans: Mapping[str, str]
-) -> None:
-    ben.page.goto(plans["changed"])
-    sim.profiles[key(2000)]["ccpaOptOut"] = True
-    ben.press("Approve and apply")
-    ben.wait_for_run()
-    says(ben, "1 of 3 rows was changed in Campaign (0 opt-ins, 1 opt-out); 2 rows need")
-    row = ben.page.get_by_role("row").filter(has_text="≠ drifted").last
-    expect(row).to_contain_text("was set to true by other means since the change was planned")
-    assert [sim.patched.count((key(number), True)) for number in (2000, 2001)] == [0, 1]
-
-
-def test_a_plan_that_grew_too_old_while_it_was_open_is_not_approved(
-    monkeypatch: pytest.MonkeyPatch,
-    sim: Simulator,
-    served: Served,
-    ben: Reader,
-    plans: Mapping[str, str],
-) -> None:
-    ben.page.goto(plans["too old"])
-    monkeypatch.setattr(served.page, "settings", replace(served.page.settings, plan_valid_s=0.0))
-    ben.press("Approve and apply")
-    says(ben, "The plan is too old: profiles may have changed since.")
-    ben.go("Show how it stands now", "plans/*")
-    says(ben, "A colleague who may upload can make a new plan here.")
-    assert not sim.states[key(3000)]
-
-
-def test_nobody_can_approve_what_they_uploaded(
-    sim: Simulator, ida: Reader, plans: Mapping[str, str]
-) -> None:
-    ida.page.goto(plans["own"])
-    says(ida, "so your approval does not count: another person must approve it.")
-    expect(ida.button("Approve and apply")).to_be_disabled()
-    assert not sim.states[key(4000)]
 
 
 def test_a_jump_to_the_end_shows_no_opt_in_that_was_skipped(

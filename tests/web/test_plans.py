@@ -309,7 +309,8 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
         assert "A plan " not in text_of(ben.get(f"{served.url}/"))
         answer = approve(ben, served, plan_id, sha256=sha256_of(served, plan_id))
         assert answer.status_code == 409
-        assert "too old" in answer.text
+        assert "The plan is too old: profiles may have changed since." in answer.text
+        assert "A colleague who may upload" in ben.get(f"{served.url}/plans/{plan_id}").text
         assert "Make a new plan" in ana.get(f"{served.url}/plans/{plan_id}").text
         new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
         ended(served, new)
@@ -405,6 +406,7 @@ def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     shown = text_of(ben.get(f"{served.url}/runs/{run_id}"))
     assert "1 of 2 rows was changed in Campaign (0 opt-ins, 1 opt-out)" in shown
     assert "≠ drifted" in shown
+    assert "was set to true by other means since the change was planned" in shown
 
 
 def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
