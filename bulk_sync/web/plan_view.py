@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.html_file import SECTIONS
 from bulk_sync.runs import report_facts
 from bulk_sync.web import plan_state, planning
@@ -57,8 +57,7 @@ def _pages(state: PlanState) -> RowPages | None:
 
 def _check(path: Path, sha256: str) -> None:
     """Raise UsageProblem if a file is not the one with a SHA-256."""
-    with path.open("rb") as file:
-        found = file_digest(file, "sha256").hexdigest()
+    found = LocalFile(path).sha256()
     if found != sha256:
         raise UsageProblem(
             f"The file of this plan was changed after it was made: its SHA-256 is {found}. It "

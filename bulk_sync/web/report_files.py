@@ -10,13 +10,8 @@ from bulk_sync.ledger import Run
 from bulk_sync.storage import atomic
 from bulk_sync.web.page import Page
 
-KINDS: Final[Mapping[str, str]] = {
-    "xlsx": "results.xlsx",
-    "csv": "results.csv",
-    "html": "results.html",
-    "todo": "todo",
-}
-"""The end of the name of each kind; rows to correct have the format of the input."""
+KINDS: Final = ("xlsx", "csv", "html", "todo")
+"""Rows to correct, ``todo``, have the format of the input."""
 
 
 def folder_of(page: Page, run: Run) -> Path:
@@ -47,7 +42,7 @@ async def made(page: Page, run: Run, kind: str) -> Path | None:
         UsageProblem: it cannot be made; the message names the reason.
     """
     folder = await page.blocking(make_folder, page, run)
-    stem = f"{run.ended_ms}.{KINDS[kind]}"
+    stem = f"{run.ended_ms}.{kind}" if kind == "todo" else f"{run.ended_ms}.results.{kind}"
     async with page.turn(f"report {run.run_id} {stem}"):
         for path in folder.glob(f"{stem}*"):
             return path
