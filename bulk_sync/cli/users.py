@@ -40,10 +40,8 @@ def command() -> None:
 )
 def add(**values: Any) -> Exit:
     """Add an account. The name stands in the ledger and in reports."""
-    from bulk_sync.web.identity import Role
-
     with _accounts(values) as accounts:
-        accounts.add(values["name"], Role(values["role"]), _password(values))
+        accounts.add(values["name"], values["role"], _password(values))
     say(f"Added {values['name']}, {values['role']}.")
     return Exit.DONE
 
