@@ -36,13 +36,14 @@ def show(runs: Sequence[Run], at_work: Collection[str]) -> None:
     console = Console(file=sys.stdout, highlight=False)
     cells = [_cells(run, at_work) for run in newest]
     others = sum(max(map(len, column)) + _GAP for column in zip(*cells, strict=True))
-    most, room = max(map(_changes, newest)) or 1, max(1, min(_BAR_CELLS, console.width - others))
+    most = max(run.changes for run in newest) or 1
+    room = max(1, min(_BAR_CELLS, console.width - others))
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
     for justify in ("left", "left", "left", "right", "left"):
         table.add_column(justify=justify, no_wrap=True)
     for run, (began, job, changes, ended) in zip(newest, cells, strict=True):
         _, style = _end(run)
-        bar = "█" * -(-_changes(run) * room // most)
+        bar = "█" * -(-run.changes * room // most)
         table.add_row(began, Text(job), Text(bar, style=style), changes, Text(ended, style=style))
     console.print(f"\nChanges of the last {len(newest)} runs:" if len(newest) > 1 else "\nChanges:")
     console.print(table)
@@ -51,7 +52,7 @@ def show(runs: Sequence[Run], at_work: Collection[str]) -> None:
 def _cells(run: Run, at_work: Collection[str]) -> tuple[str, str, str, str]:
     """Return the beginning, the job, the number of changes and the end of a run."""
     began = datetime.fromtimestamp(run.begun_ms / 1000).astimezone()
-    changes = f"{_changes(run):,}" if run.has_begun else ""
+    changes = f"{run.changes:,}" if run.has_begun else ""
     job = one_line(run.begun.job)[:_JOB_CELLS]
     sign, _ = _end(run)
     return f"{began:%m-%d %H:%M}", job, changes, f"{sign} {in_short(run, at_work)}"
@@ -61,8 +62,3 @@ def _end(run: Run) -> tuple[str, str]:
     if run.ended is None or (not run.ended.final and run.has_begun):
         return _TO_RESUME
     return _ENDS.get(Exit(run.ended.exit), _FAILED)
-
-
-def _changes(run: Run) -> int:
-    """Return how many profiles a run changed, or a plan would have."""
-    return 0 if run.ended is None else run.ended.opt_ins + run.ended.opt_outs

@@ -26,8 +26,6 @@ def sizes(run: Run, sim: Simulator, folder: Path, *rows: int) -> list[int]:
 @pytest.mark.parametrize(
     ("rows", "status"),
     [
-        ((100, 50), 0),
-        ((100, 49), 4),
         ((20, 9), 4),
         ((19, 9), 0),
         ((100, 40, 20), 0),
