@@ -94,8 +94,7 @@ class Queries(Transactions):
     def run(self, run_id: str) -> Run:
         """Return the run with an id, or with the only id that begins so.
 
-        Raises:
-            UsageProblem: the ledger knows none, or several; or it could not start.
+        Raise UsageProblem if the ledger knows none, or several, or if it could not start.
         """
         run = _pick(run_id, self.runs())
         if run is not None:
@@ -109,8 +108,7 @@ class Queries(Transactions):
     def requested(self, run_id: str) -> Run:
         """Return the run with an id, or with the only id that begins so, started or not.
 
-        Raises:
-            UsageProblem: the ledger knows none, or several.
+        Raise UsageProblem if the ledger knows none, or several.
         """
         run = _pick(run_id, self.all_requested())
         if run is None:
@@ -154,9 +152,8 @@ class Queries(Transactions):
     def history(self, *keys: str, addresses: Collection[str] = ()) -> list[Write]:
         """Return every attempted write with one of some keys, in order.
 
-        Args:
-            keys: PKeys, also those of profiles that were created; or keys of the rows of a file.
-            addresses: e-mail addresses of rows, in small letters; capitals do not count.
+        ``keys`` are PKeys, also of profiles that were created, or keys of the rows of a file;
+        ``addresses`` are e-mail addresses of rows, in small letters: capitals do not count.
         """
         is_used = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
         return self._writes(

@@ -26,10 +26,8 @@ _HELD: Final = text(
 def take(connection: Connection, lock: str, holder: str, wait_s: float) -> None:
     """Take a lock until it is released; do nothing on databases without locks.
 
-    ``holder`` is for others to read.
-
-    Raises:
-        AnotherRun: another run holds it for all of ``wait_s``.
+    ``holder`` is for others to read. Raise AnotherRun if another run holds it for all of
+    ``wait_s``.
     """
     if connection.dialect.name != "postgresql":
         return

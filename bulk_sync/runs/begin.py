@@ -79,16 +79,10 @@ def begin(
     *,
     planned: pd.DataFrame | None = None,
 ) -> RunContext:
-    """Put a run on the disk, then into the ledger.
+    """Put a run with these checked rows on the disk, then into the ledger.
 
-    Args:
-        book: the ledger.
-        job: how it is to work.
-        run_id: its name.
-        begun: how it begins.
-        rows: the checked rows.
-        stem: the beginning of its reports' names.
-        planned: the plan, if it is known already.
+    ``stem`` is the beginning of its reports' names; ``planned`` is its plan, if that is known
+    already.
 
     Raises:
         UsageProblem: it cannot be kept; nothing was sent.

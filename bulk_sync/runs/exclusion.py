@@ -26,10 +26,7 @@ def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
 def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
     """Open the ledger while no other process may work on an organization, named as its lock.
 
-    ``task`` is what is done, for others to read.
-
-    Raises:
-        AnotherRun: another process works on it.
+    ``task`` is what is done, for others to read. Raise AnotherRun if another process works on it.
     """
     holder = lock.holder(task)
     with folders_locked(state, organization, holder), ledger.open_ledger(state) as book:
@@ -41,9 +38,7 @@ def alone(state: State, organization: str, task: str) -> Iterator[Ledger]:
 def at_rest(state: State, task: str) -> Iterator[Ledger]:
     """Open the ledger while no process works on any organization, or plan, known here.
 
-    Raises:
-        UsageProblem: there is no ledger.
-        AnotherRun: another process is at work.
+    Raise UsageProblem if there is none, and AnotherRun if a process is at work.
     """
     with known(state) as book:
         runs = book.runs()

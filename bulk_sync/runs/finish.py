@@ -114,13 +114,9 @@ def write_reports(
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
 
-    Args:
-        rows: results, a row per row of the input.
-        reports: where the reports go.
-        name: the beginning of the todo file's name, beside the first of them.
-        facts: what reports for people show beside the rows.
-        tell: is told how far each report got.
-        left: those among which a row may need a person, as the todo file is to have them.
+    ``rows`` are results, a row per row of the input. ``left`` has those that may need a person, as
+    the todo file is to have them; it lies beside the first report, and ``name`` is how its name
+    begins.
 
     Returns:
         What was written, and what went wrong.

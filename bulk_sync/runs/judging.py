@@ -115,13 +115,8 @@ def judge(
 ) -> Validated:
     """Check a file without contacting Campaign, and write the verdicts to reports.
 
-    Args:
-        given: the file.
-        reports: where they go.
-        tell: is told how far each report got.
-        protection: people whose rows are rejected, by the keys in the file.
-        job: the job of the file; a workbook to be corrected remembers it.
-        todo: write those that cannot be used into a file beside the first report, too.
+    A workbook to be corrected remembers ``job``. With ``todo`` the rows that cannot be used go into
+    a file beside the first report, too.
 
     Raises:
         StopRun: the file cannot be read, or a report not be written.

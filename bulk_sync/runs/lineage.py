@@ -105,9 +105,7 @@ def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
 def check_first(runs: Sequence[Run], kind: Kind, parent: str) -> None:
     """Check for an earlier retry, or undo, of a run.
 
-    Raises:
-        NothingLeft: another one is done.
-        UsageProblem: another one was interrupted, or was put back.
+    Raise NothingLeft if one is done, and UsageProblem if one was interrupted, or was put back.
     """
     for run in reversed(runs):
         if run.begun.kind is not kind or run.begun.parent != parent:

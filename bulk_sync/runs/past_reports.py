@@ -49,14 +49,9 @@ log = logging.getLogger(__name__)
 def report_again(
     state: State, run_id: str | None, paths: Sequence[str], tell: Tell, *, todo: bool = False
 ) -> tuple[Run, tuple[Destination, ...], Destination | None]:
-    """Write the reports of a past run again.
+    """Write the reports of a past run again, and the todo file beside the first if it is wanted.
 
-    Args:
-        state: where its rows are.
-        run_id: the run, or the beginning of its id; None for the newest that is no plan.
-        paths: where the reports go, as for a run.
-        tell: is told how far each report got.
-        todo: write the rows that need a person too, beside the first report.
+    ``run_id`` is the run, or the beginning of its id; None for the newest that is no plan.
 
     Returns:
         The run, the reports, and the todo file if there is one.

@@ -49,8 +49,7 @@ def exit_status(ended: Ended, subject: Subject) -> str:
 def interrupted(state: State) -> list[Run]:
     """Return the unfinished runs, the newest first.
 
-    Raises:
-        LedgerProblem: the ledger, or its end, is gone, and with it perhaps an unfinished run.
+    Raise LedgerProblem if the ledger, or its end, is gone, and with it perhaps an unfinished run.
     """
     with ledger.open_existing(state, forward=True) as book:
         if book is None:

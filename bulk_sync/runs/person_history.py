@@ -168,9 +168,7 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
 def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
     """Look up the PKeys of an address in Campaign, capitals aside.
 
-    Raises:
-        UsageProblem: it is no address.
-        StopRun: Campaign gave no answer.
+    Raise UsageProblem if it is no address, and StopRun if Campaign gave no answer.
     """
     if not is_address(address):
         raise UsageProblem(

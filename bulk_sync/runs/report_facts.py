@@ -72,14 +72,10 @@ def facts_from(
     reports: Sequence[Destination] = (),
     subject: Subject | None = None,
 ) -> Facts:
-    """Return the facts of a run.
+    """Return the facts of a run from the counts of its results; see ``tally_of``.
 
-    Args:
-        run: the run, with its end if it has ended.
-        tally: the counts of its results; see ``tally_of``.
-        past: the runs of the ledger, the oldest first; those before it are taken.
-        reports: where its reports go, one of which may hold every row for the others.
-        subject: what the report is about; None goes by the command.
+    Of ``past``, the runs of the ledger, those before it count. One of ``reports`` may hold every
+    row for the others. Without a subject the command decides what the report is about.
     """
     begun, ended = run.begun, run.ended or Ended(exit=int(Exit.BUG), message="", final=False)
     subject = subject or SUBJECTS.get(begun.kind, Subject.RESULT)

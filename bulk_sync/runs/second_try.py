@@ -44,9 +44,8 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
 def _check_parent(book: Ledger, parent: Run) -> None:
     """Check that the failed rows of a run may be tried again.
 
-    Raises:
-        NothingLeft: they were.
-        UsageProblem: it is a plan, is not finished, or was undone.
+    Raise NothingLeft if they were, and UsageProblem if it is a plan, is not finished, or was
+    undone.
     """
     if parent.begun.kind is Kind.PLAN:
         raise UsageProblem(

@@ -24,12 +24,7 @@ _IN_DOUBT: Final = (
 class Recording:
     """The writes of one run, and their results so far.
 
-    Args:
-        ledger: where they are recorded.
-        run_id: the run.
-        planned: every row of the input, with its planned outcome.
-        writes: positions of the rows to write.
-        early: keys of profiles written before the plan was complete.
+    They are at some positions of a plan. ``early`` has the keys written before it was complete.
 
     Attributes:
         keys: n keys, each once: PKeys, and the addresses of profiles to create.
