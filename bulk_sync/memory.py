@@ -1,10 +1,15 @@
-"""How much memory an input may take: a share of the machine, or of the container around it."""
+"""How much memory an input may take, of the machine or its container; whether rows fit into it."""
 
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+from bulk_sync.errors import StoppedEarly
+
+_ROW_BYTES: Final = 500
+"""Of a row of a run in memory, with its key, state and results."""
 
 _LEAST_BYTES: Final = 500_000_000
 _LIMITS: Final = {
@@ -28,6 +33,24 @@ def default_bytes(root: Path = Path("/")) -> int:
         with suppress(OSError, ValueError):  # there is no such group here, or it says "max"
             most = min(most, int(file.read_text("utf-8")))
     return max(_LEAST_BYTES, most // 4)
+
+
+def fits(rows: int, memory: int) -> bool:
+    """Return whether so many rows of a plan, or with work to do, fit into memory."""
+    return rows * _ROW_BYTES <= memory
+
+
+def check_fits(rows: int, memory: int, why: str, instead: str = "") -> None:
+    """Raise StoppedEarly if so many rows do not fit into so many bytes.
+
+    ``why`` is a sentence about the rows; ``instead`` names what else a person can do.
+    """
+    if not fits(rows, memory):
+        size = -(-rows * _ROW_BYTES // 10**9)
+        raise StoppedEarly(
+            f"{rows:,} rows {why}: that is more work than fits into memory at once. Go on with "
+            f"--memory {size}GB{instead}."
+        )
 
 
 def _limit_files(root: Path) -> Iterator[Path]:

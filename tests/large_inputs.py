@@ -16,7 +16,7 @@ from bulk_sync.ledger import Ledger
 from bulk_sync.rows import duckdb_session, on_disk
 from bulk_sync.rows.duckdb_session import Progress, Tables
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.runs import capacity, plan_file, validation
+from bulk_sync.runs import plan_file, validation
 from bulk_sync.runs.checkpoint import Checkpoint
 
 SLICE_BYTES: Final = 2_500
@@ -57,7 +57,7 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
 def in_groups(rows: int = 100) -> Iterator[None]:
     """Read plans of more than so many rows in groups."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(capacity, "_BYTES_EACH", memory.default_bytes() // rows)
+        patch.setattr(memory, "_ROW_BYTES", memory.default_bytes() // rows)
         yield
 
 

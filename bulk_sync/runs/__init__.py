@@ -20,7 +20,7 @@ Runs and other runs: lineage.py (the order of runs), precedence.py (whose reques
 past_runs.py, kept_rows.py, identity.py. What a person sees: review.py, plan_file.py; who must
 approve it: approvals.py. What it may cost: day_budget.py, remaining_cost.py. Who may work where:
 exclusion.py. What may go: leftovers.py. Inputs larger than memory, and plans of them:
-large_input.py, dividing.py, rest.py, capacity.py.
+large_input.py, dividing.py, rest.py.
 """
 
 from bulk_sync.report.destination import RUN_ID, is_unpublished

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from bulk_sync.errors import Refused, StoppedEarly, StopRun
 from bulk_sync.ledger import Kind
+from bulk_sync.memory import check_fits
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import plan_limits
-from bulk_sync.runs import capacity, large_input
+from bulk_sync.runs import large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Ended, Execution
 from bulk_sync.runs.large_input import LargeInput
@@ -92,7 +93,7 @@ def _held_whole(execution: Execution, run: RunContext, large: LargeInput) -> Run
     """Return a run with all rows in memory; raise StoppedEarly if they do not fit."""
     count = large.slices.count
     why, instead = "are looked up one by one", ", or run the input anew with --fresh --fetch scan"
-    capacity.check(count, execution.job.memory, why, instead)
+    check_fits(count, execution.job.memory, why, instead)
     log.warning(
         "Keys are looked up one by one, for which all %s rows are held in memory. --fetch scan "
         "reads Campaign's list instead.",

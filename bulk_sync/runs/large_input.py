@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from bulk_sync.beside import Behind, ahead
 from bulk_sync.campaign.list_pages import Place
+from bulk_sync.memory import check_fits
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
@@ -35,7 +36,6 @@ from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.reduction import Work
 from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import capacity
 from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
 from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.tally import Tally
@@ -133,7 +133,7 @@ class LargeInput:
         with self._shown(state_dir, memory, tell) as shown:
             is_rest = reduction.divide(decided, shown(), counting, keep)
             why = "have another state than in Campaign, or need a person"
-            capacity.check(int(np.count_nonzero(~is_rest)), memory, why)
+            check_fits(int(np.count_nonzero(~is_rest)), memory, why)
             for rest, rows in reduction.split(kept, is_rest):
                 totals += Totals.count(rest)
                 tally += Tally.count(rest, None)

@@ -23,14 +23,13 @@ import pyarrow.parquet as pq
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Kind, Run, utc
-from bulk_sync.memory import default_bytes
+from bulk_sync.memory import default_bytes, fits
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, parquet_rows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import capacity
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
@@ -206,7 +205,7 @@ def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
         )
     if not is_whole and sealed.KEY in notes:
         raise _edited(path)
-    is_small = capacity.fits(parquet.metadata.num_rows, memory)
+    is_small = fits(parquet.metadata.num_rows, memory)
     digest = _digest(file)
     try:
         if is_small or columns.OWNER in parquet.schema_arrow.names:
