@@ -10,7 +10,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pytest
 
-from bulk_sync import memory, report
+from bulk_sync import memory
+from bulk_sync.cli.screen import Screen
 from bulk_sync.engines.whole_list import SavedPages
 from bulk_sync.ledger import Ledger
 from bulk_sync.rows import duckdb_session, on_disk
@@ -35,7 +36,7 @@ MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
     "divided": (Checkpoint, "drop", "listed-", 1),
     "states": (Checkpoint, "keep_states", "", 1),
     "writing": (Ledger, "settle", "", 1),
-    "writing the report": (report, "_tell", "", 2),
+    "writing the report": (Screen, "tell", ".results.", 2),
     "writing the plan": (plan_file, "write", "", 1),
 }
 """Functions, by what a command does when it calls them so many times with such a text."""
