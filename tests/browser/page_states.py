@@ -6,12 +6,15 @@ Many states of a plan differ in nothing but what people decided: they are copies
 import os
 import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import copies
 import filed_reports
 import orjson
 import pytest
@@ -22,7 +25,7 @@ from serving import Served
 from bulk_sync.cli import main
 from bulk_sync.simulator import Options, Simulator, running
 from bulk_sync.storage import atomic
-from bulk_sync.web import plan_state, planning, upload_state
+from bulk_sync.web import jobs, plan_state, planning, upload_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
@@ -185,6 +188,13 @@ def _upload(served: Served, lines: Sequence[str], corrects: str | None = None) -
     return new
 
 
+class _Stopped(subprocess.Popen[bytes]):
+    """A process that stops before it does anything."""
+
+    def __init__(self, words: Sequence[str], **given: Any) -> None:
+        super().__init__(["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *words], **given)
+
+
 def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[str, str]:
     """Begin what a browser finds at work, however long it looks."""
     page, runs = served.page, dict[str, str]()
@@ -192,14 +202,15 @@ def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[st
         job = _stopped_at_a_write(sim, served, made[name].rpartition("/")[2], number)
         runs[f"run {name}"] = f"/runs/{job.progress().run_id}"
     checked = _upload(served, _PROBLEMS)
-    plan_id = planned(served, Path("list.csv"), is_process=True)
-    begun = (
-        upload_state.check(page, checked, ANA, {}),
-        page.jobs.list_about(plan_id)[0],
-        _applied(served, made["plan being applied"].rpartition("/")[2]),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "subprocess", copies.in_copies(subprocess, Popen=_Stopped))
+        plan_id = planned(served, Path("list.csv"), is_process=True)
+        begun = (
+            upload_state.check(page, checked, ANA, {}),
+            page.jobs.list_about(plan_id)[0],
+            _applied(served, made["plan being applied"].rpartition("/")[2]),
+        )
     for job in begun:
-        os.kill(job.pid, signal.SIGSTOP)
         (job.folder / "log.jsonl").write_bytes(orjson.dumps(_PROGRESS))
     return {
         **runs,
