@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import gc
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -58,6 +59,7 @@ class Copied(subprocess.Popen[Any]):
             "environment": dict(named["environment"] or os.environ),
             "kept": list(given[3]),
             "is_session": given[20],
+            "ignores_sighup": signal.getsignal(signal.SIGHUP) is signal.SIG_IGN,
         }
         self.pid = _started(self._program, request, [*streams, *given[3]])
         self._child_created = True
@@ -201,6 +203,8 @@ def _become(request: Mapping[str, Any], files: Sequence[int]) -> None:
         os.setsid()
         if sys.stdin.isatty():  # Ctrl-C there is a signal
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    on_hangup = signal.SIG_IGN if request["ignores_sighup"] else signal.SIG_DFL
+    signal.signal(signal.SIGHUP, on_hangup)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
