@@ -25,9 +25,9 @@ T = TypeVar("T")
 class Choice(click.Choice[T]):
     """One of these values; members of an enum are typed as their text."""
 
-    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
         """Return what is typed for a value."""
-        return str(choice)
+        return super().normalize_choice(str(choice), ctx)
 
 
 class FilledPath(click.Path):

@@ -32,6 +32,12 @@ def test_it_counts_the_usable_rows_that_forbid_and_that_allow_the_sale(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("state", ["true", "TRUE", "False"])
+def test_capitals_do_not_count_in_the_state_of_all_rows(state: str) -> None:
+    context = command.make_context("validate", ["in.csv", "--state", state])
+    assert given_input(context.params).rules.state is (state != "False")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
