@@ -61,6 +61,13 @@ def test_an_own_word_is_advised_too() -> None:
     assert sentence.endswith("If it forbids the sale, write opted out.")
 
 
+@pytest.mark.parametrize("cell", ["?", "-", "~"])
+def test_a_mere_sign_is_not_taken_for_an_own_sign(cell: str) -> None:
+    words = StateWords.parse(None, "✓", "✗")
+    (sentence,) = details([("@a", cell)], words=words)
+    assert sentence.endswith("Write yes (forbids the sale) or no (allows it).")
+
+
 def test_no_verdict_on_a_row_names_an_option_that_the_user_did_not_give() -> None:
     cells = ["", "perhaps", UNCALCULATED, "yess"]
     keys = ["", "@a\u200b", UNCALCULATED, "#NAME?", "12/05/2026", "1.23457E+15", "#####"]

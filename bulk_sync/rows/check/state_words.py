@@ -154,7 +154,7 @@ class StateWords:
             return None
         letters = _letters(plain_word(cell))
         opt_out = dict.fromkeys(map(_letters, _OPTED_OUT), "yes" if self.yes_forbids else "no")
-        own = {_letters(word): word for word in self.further}
+        own = {found: word for word in self.further if (found := _letters(word))}
         known = {**_NEAR, **opt_out, **own}
         if letters in known or len(letters) > _LONGEST_TYPO:
             return known.get(letters)
