@@ -40,6 +40,16 @@ def test_a_run_pings_its_beginning_and_its_end(
     assert key(0) not in end
 
 
+def test_a_run_that_fails_pings_its_exit_status(
+    filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
+) -> None:
+    wishes(tmp_path / "in.csv", 5)
+    assert run(filled, "run", "missing.csv").status == 2
+    assert run(filled, "run", "in.csv", "--max-changes", "2").status == 4
+    paths = [f"{PATH}/start", f"{PATH}/2", f"{PATH}/start", f"{PATH}/4"]
+    assert receiver.paths == paths
+
+
 def test_wrong_usage_pings_the_end_alone(run: Run, receiver: Receiver) -> None:
     assert run(None, "run", "in.csv", "--bogus").status == 2
     assert receiver.paths == [f"{PATH}/2"]

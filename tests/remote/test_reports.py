@@ -116,17 +116,17 @@ def test_a_url_that_takes_no_report_is_refused_before_the_run(
 
 
 def test_a_resumed_run_publishes_its_report_beside_the_one_of_its_beginning(
-    filled: Simulator, run: Run, s3: Bucket, tmp_path: Path
+    filled: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
-    words = ("--report", s3 / "{run_id}.csv", "--summary", "json")
+    words = ("--report", bucket / "{run_id}.csv", "--summary", "json")
     ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--max-calls", 7, *words)
     assert ran.status == 6
     out = ran.summary["run_id"]
     again = run(filled, "resume", "--summary", "json")
     assert again.status == 0
-    assert again.summary["reports"] == [s3 / f"{out}.2.csv"]
-    assert s3.get(f"{out}.2.csv").count(b",updated,") == 5
-    assert s3.get(f"{out}.csv").count(b",pending,") > 0
+    assert again.summary["reports"] == [bucket / f"{out}.2.csv"]
+    assert bucket.get(f"{out}.2.csv").count(b",updated,") == 5
+    assert bucket.get(f"{out}.csv").count(b",pending,") > 0
 
 
 @pytest.mark.parametrize("is_there", [False, True], ids=["in the middle", "after the store has it"])
