@@ -310,6 +310,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
         answer = approve(ben, served, plan_id, sha256=sha256_of(served, plan_id))
         assert answer.status_code == 409
         assert "The plan is too old: profiles may have changed since." in answer.text
+        assert sim.patched == []
         assert "A colleague who may upload" in ben.get(f"{served.url}/plans/{plan_id}").text
         assert "Make a new plan" in ana.get(f"{served.url}/plans/{plan_id}").text
         new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
@@ -407,6 +408,7 @@ def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     assert "1 of 2 rows was changed in Campaign (0 opt-ins, 1 opt-out)" in shown
     assert "≠ drifted" in shown
     assert "was set to true by other means since the change was planned" in shown
+    assert sim.patched == [(key(0), True)]
 
 
 def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
