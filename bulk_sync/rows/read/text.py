@@ -111,12 +111,15 @@ def _next(header: Header, place: str, most_bytes: int) -> tuple[Cells, Header] |
 
 
 def _piece(header: Header, most_bytes: int) -> Header | None:
-    """Return the next whole records below a header; None if it is not seen where they end."""
+    """Return the next whole records below a header; None if it is not seen where they end.
+
+    It is None too if the file was cut meanwhile: nothing is there to move on.
+    """
     size, start = most_bytes, header.start
     while size <= max(most_bytes, _RECORD_BYTES):
         if start + size >= header.end:
             rest = header.text.part(start, header.end)
-            return replace(header, text=rest, start=0, end=len(rest))
+            return replace(header, text=rest, start=0, end=len(rest)) if len(rest) else None
         block = header.text.read(start, start + size)
         if block.endswith(b"\r") and header.text.read(start + size, start + size + 1) == b"\n":
             block += b"\n"

@@ -325,6 +325,16 @@ def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> Non
         list(frames)
 
 
+def test_so_is_one_that_was_cut_between_two_rows(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("PKey,ccpaOptOut\n" + "@a,true\n" * 20_000)
+    (frames, _), _ = LocalInput(str(path)).slices(read.Wanted(), 4096, tmp_path)
+    next(frames)
+    path.write_text("PKey,ccpaOptOut\n@a,true\n")
+    with pytest.raises(UsageProblem, match="changed while it was read"):
+        list(frames)
+
+
 def test_a_changed_input_is_noticed_when_it_was_read_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
