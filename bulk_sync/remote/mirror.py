@@ -196,7 +196,7 @@ class Mirrored:
 
 
 def all_mirrored(state_url: str) -> list[Mirrored]:
-    """Return the checkpoints in a bucket.
+    """Return the checkpoints in a bucket. Memory: what is known of their files.
 
     Raises:
         UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
@@ -211,7 +211,8 @@ def all_mirrored(state_url: str) -> list[Mirrored]:
         for chunk in obstore.list(store, url.key or None):
             for each in chunk:
                 run_id = each["path"].removeprefix(f"{url.key}/").partition("/")[0]
-                found[run_id].append(each)
+                if re.fullmatch(RUN_ID_PATTERN, run_id):
+                    found[run_id].append(each)
     return [
         Mirrored(
             state_url,
@@ -220,7 +221,6 @@ def all_mirrored(state_url: str) -> list[Mirrored]:
             changed=max(each["last_modified"] for each in files),
         )
         for run_id, files in found.items()
-        if re.fullmatch(RUN_ID_PATTERN, run_id)
     ]
 
 
