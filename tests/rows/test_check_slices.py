@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows import check, columns
+from bulk_sync.rows import check, columns, read
 from bulk_sync.rows.check import Rules, slices
 from bulk_sync.rows.check.footer import LEAST_ROWS
 from bulk_sync.rows.on_disk import Store
@@ -68,3 +68,13 @@ def test_slices_have_the_verdicts_of_the_whole(
     assert warnings_of(caplog) == said
     pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())
     assert whole[1:] == sliced[1:]
+
+
+def test_a_large_todo_file_keeps_the_places_of_its_rows(tmp_path: Path) -> None:
+    lines = ["PKey,ccpaOptOut,original_row", *(f"@{at},yes,{at + 2}" for at in range(200))]
+    path = tmp_path / "in.todo.csv"
+    path.write_text("\n".join([*lines, "@0,yes,300"]))
+    frames = read.slices(str(path), most_bytes=900, folder=tmp_path).frames
+    with TemporaryDirectory() as folder, Store(Path(folder), MEMORY) as store:
+        found = slices.check(frames, Rules(), store).rows.joined()
+    assert "row 2 (row 2 of the original file)" in list(found[columns.DETAIL])[-1]

@@ -156,6 +156,9 @@ def file_of(raw: pd.DataFrame) -> int:
 
 def _places(part: Part, raw: pd.DataFrame) -> pa.StructArray:
     none = pa.nulls(part.rows, pa.large_string())
-    originals = [pa.array(raw[name]) if name in raw else none for name in columns.ORIGINAL]
+    originals = [
+        pa.chunked_array(raw[name]).combine_chunks() if name in raw else none
+        for name in columns.ORIGINAL
+    ]
     numbers = pa.array(raw[columns.ROW]), pa.array(np.full(part.rows, part.file, np.int32))
     return pa.StructArray.from_arrays([*numbers, *originals], fields=list(_PLACE))
