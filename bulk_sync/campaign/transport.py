@@ -258,12 +258,7 @@ class Transport:
         except asyncio.CancelledError as error:
             if not timeouts.has_passed(task):
                 raise
-            when = (
-                "by the end of the run"
-                if self.stop.is_requested
-                else f"within {self.timeout_s:g} s"
-            )
-            raise RetryLater(Reason.TIMEOUT, f"No answer {when}") from error
+            raise self._timed_out() from error
         except (aiohttp.ClientError, OSError) as error:
             text = self._redaction.text_of(error)
             raise failure(error, url, proxy, text, was_reached=side.was_reached) from error
@@ -274,11 +269,12 @@ class Transport:
         side.was_reached = True
         wire = received.wire
         wire.complete(received, body)
-        if received.status < 300:
-            return Response(received.status, body, sent_at=sent_at), wire
-        read = received.headers.get
-        waits = read("Retry-After"), read("Date")
-        return Response(received.status, body, *waits, read("Location"), sent_at), wire
+        return _response(received, body, sent_at), wire
+
+    def _timed_out(self) -> RetryLater:
+        in_time = f"within {self.timeout_s:g} s"
+        when = "by the end of the run" if self.stop.is_requested else in_time
+        return RetryLater(Reason.TIMEOUT, f"No answer {when}")
 
     def _learn(self, method: str, response: Response) -> None:
         """Count a response of Campaign, and adapt the pace to it.
@@ -314,3 +310,12 @@ class Transport:
             return False
         self._learn("GET", response)
         return True
+
+
+def _response(received: aiohttp.ClientResponse, body: bytes, sent_at: float) -> Response:
+    """Return what is kept of a response; its headers count only if it is not good."""
+    if received.status < 300:
+        return Response(received.status, body, sent_at=sent_at)
+    read = received.headers.get
+    waits = read("Retry-After"), read("Date")
+    return Response(received.status, body, *waits, read("Location"), sent_at)
