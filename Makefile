@@ -26,12 +26,13 @@ demo-page: $(VENV)/web.stamp ## serve the page with sample people, against a sim
 test: $(VENV)/dev.stamp ## run the whole test suite
 	$(BIN)/pytest -n 4 --dist worksteal
 
-lint: $(VENV)/dev.stamp ## check style, types, layers and the language of docstrings
+lint: $(VENV)/dev.stamp ## check style, types, layers, the language of docstrings, and sizes
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/language.py
+	$(BIN)/python tests/sizes.py
 
 format: $(VENV)/dev.stamp ## put the code into its format
 	$(BIN)/ruff check --fix $(CODE)

@@ -53,6 +53,4 @@ def problems() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    lines = list(problems())
-    print(*lines, sep="\n")
-    sys.exit(bool(lines))
+    sys.exit("\n".join(problems()) or None)
