@@ -32,7 +32,12 @@ FILE: Final = "ledger.sqlite3"
 """The ledger's name in the state folder, if no URL is given."""
 
 _BUSY_S: Final = 60
+"""Seconds until a wait for other users of the database ends, as an error."""
+
 _BUSY_PAUSE_S: Final = 0.02
+_BOUND: Final = (
+    "SELECT set_config('lock_timeout', %s, false) WHERE current_setting('lock_timeout') = '0'"
+)
 
 
 @contextmanager
@@ -198,7 +203,10 @@ def _connection(engine: Engine, url: URL, name: str) -> Connection:
 def _engine(url: URL) -> Engine:
     if not _is_file(url):
         limits = availability.limits(url)
-        return create_engine(url, hide_parameters=True, connect_args=limits)
+        server = create_engine(url, hide_parameters=True, connect_args=limits)
+        if url.get_backend_name() == "postgresql":
+            event.listen(server, "connect", _bound_waits)
+        return server
     path = _path(url)
 
     def connect() -> sqlite3.Connection:
@@ -222,6 +230,13 @@ def _engine(url: URL) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _bound_waits(connection: Any, _record: object) -> None:
+    """Let no statement wait for another program for ever, unless the user has set a limit."""
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(_BOUND, (f"{_BUSY_S}s",))
+    connection.commit()
 
 
 def _lower(text: object) -> str | None:

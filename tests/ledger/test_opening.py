@@ -199,3 +199,36 @@ def test_another_program_that_goes_on_writing_is_named(
     monkeypatch.setattr(connect, "_BUSY_S", 0)
     with pytest.raises(LedgerProblem, match="locked"), ledger.open_ledger(State(tmp_path)):
         pass
+
+
+@pytest.fixture
+def busy_server(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[State]:
+    """A ledger on a server, to which another program is adding a line without an end."""
+    state = State(tmp_path / "state", ledger=new_database())
+    with ledger.open_ledger(state):
+        pass
+    monkeypatch.setattr(connect, "_BUSY_S", 0.05)
+    other = create_engine(database_url(state))
+    with other.begin() as connection:
+        connection.execute(text("UPDATE head SET position = position"))
+        yield state
+    other.dispose()
+
+
+def test_another_program_that_goes_on_writing_on_a_server_is_named(busy_server: State) -> None:
+    with (
+        ledger.open_ledger(busy_server) as book,
+        pytest.raises(StoppedEarly, match="lock timeout"),
+    ):
+        fill(book, 1)
+
+
+def test_a_limit_on_waits_in_the_url_counts(busy_server: State) -> None:
+    url = f"{busy_server.ledger}&options=-c%20lock_timeout%3D10ms"
+    with (
+        ledger.open_ledger(State(busy_server.folder, ledger=url)) as book,
+        book.transaction() as connection,
+    ):
+        assert connection.execute(text("SHOW lock_timeout")).scalar() == "10ms"
