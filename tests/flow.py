@@ -18,7 +18,7 @@ from bulk_sync.web import plan_state, planning
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Jobs
-from bulk_sync.web.paperwork import Upload
+from bulk_sync.web.records import Upload
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
 

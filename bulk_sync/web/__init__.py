@@ -15,6 +15,7 @@ run, and a restarted page finds its runs again.
       attempts.py     failed sign-ins, and how long to wait after too many
       reverse_proxy.py  sign-in by a proxy in front; addresses behind it
     database.py     page.sqlite3, or tables beside a ledger on PostgreSQL
+      records.py      uploads, plans and verdicts: the rows of its tables
       paperwork.py    uploads, plans, and who approved what
     upload_file.py  a file as it comes in
       upload_state.py how it stands, from its newest check

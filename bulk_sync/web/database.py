@@ -5,11 +5,11 @@ ledger: it proves nothing, and never takes the turn of a run that records its wr
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 from sqlalchemy import (
     JSON,
@@ -37,6 +37,7 @@ from bulk_sync import ledger
 from bulk_sync.errors import LedgerAway, StopRun, UsageProblem
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
+from bulk_sync.web.records import Paper, Upload, Verdict
 
 FILE: Final = "page.sqlite3"
 """The name in the state folder, unless the ledger is on a database server."""
@@ -65,6 +66,24 @@ VERSION: Final = 1
 metadata: Final = MetaData()
 _text = partial(Column[str], type_=String, nullable=False)
 _number = partial(Column[int], type_=BigInteger, nullable=False)
+_COLUMNS: Final[Mapping[Any, Callable[..., Column[Any]]]] = {
+    str: _text,
+    int: _number,
+    str | None: partial(Column[Any], type_=String),
+    int | None: partial(Column[Any], type_=BigInteger),
+    bool: partial(Column[Any], type_=Boolean, nullable=False),
+    Mapping[str, Any]: partial(Column[Any], type_=JSON, nullable=False),
+}
+
+
+def _table_of(record: type, name: str, *first: Column[Any], index: str = "") -> Table:
+    """Return a table with a column for each field of a record; its rows are the records."""
+    columns = (
+        _COLUMNS[kind](field, primary_key=field == "id", index=field == index)
+        for field, kind in get_type_hints(record).items()
+    )
+    return Table(name, metadata, *first, *columns)
+
 
 version: Final = Table(
     "page_version",
@@ -102,55 +121,12 @@ attempts: Final = Table(
     _number("at_ms", index=True),
 )
 
-uploads: Final = Table(
-    "page_uploads",
-    metadata,
-    _text("id", primary_key=True),
-    _number("at_ms"),
-    _text("who"),
-    _text("file_name"),
-    _number("size"),
-    _text("sha256"),
-    _text("job"),
-    _text("ticket"),
-    Column("choices", JSON, nullable=False),
-    Column("corrects", String),
-    Column("is_deleted", Boolean, nullable=False),
-)
-"""Its columns are those of ``paperwork.Upload``."""
+uploads: Final = _table_of(Upload, "page_uploads")
 
-plans: Final = Table(
-    "page_plans",
-    metadata,
-    _text("id", primary_key=True),
-    _number("at_ms"),
-    _text("who"),
-    Column("upload", String, index=True),
-    Column("undoes", String),
-    Column("job", String),
-    _text("sha256"),
-    Column("asked_ms", BigInteger),
-    Column("asked_by", String),
-    _text("comment"),
-    Column("options", JSON, nullable=False),
-    Column("applied_by", String),
-    Column("replaced_by", String),
-    Column("is_deleted", Boolean, nullable=False),
-)
-"""Its columns are those of ``paperwork.Paper``."""
+plans: Final = _table_of(Paper, "page_plans", index="upload")
 
-verdicts: Final = Table(
-    "page_verdicts",
-    metadata,
-    _text("id", primary_key=True),
-    _text("plan", index=True),
-    _text("sha256"),
-    _number("at_ms"),
-    _text("who"),
-    Column("is_approval", Boolean, nullable=False),
-    _text("comment"),
-)
-"""Its columns are those of ``paperwork.Verdict``, and an id to sort by."""
+verdicts: Final = _table_of(Verdict, "page_verdicts", _text("id", primary_key=True), index="plan")
+"""With an id to sort by."""
 
 seen_rows: Final = Table(
     "page_seen_rows",

@@ -18,8 +18,8 @@ from bulk_sync.runs import lineage, plan_file
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import Paper, Upload, Verdict
 from bulk_sync.web.progress import Progress
+from bulk_sync.web.records import Paper, Upload, Verdict
 
 HOLD: Final = "hold_opt_ins"
 """Among the options of a plan: opt-ins that pass their limit are held back."""

@@ -9,8 +9,9 @@ from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import Paper, new_id
+from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.plan_state import HOLD, RAISED, PlanState
+from bulk_sync.web.records import Paper
 
 _WORDS: Final = "words"
 _TEXTS: Final = "texts"

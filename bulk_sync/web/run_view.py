@@ -16,10 +16,10 @@ from bulk_sync.runs.tally import Tally
 from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
 from bulk_sync.web.plan_view import TITLES, without_advice
 from bulk_sync.web.progress import Progress
+from bulk_sync.web.records import Paper
 from bulk_sync.web.row_pages import RowPages, Section, number_of
 
 _QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)

@@ -25,8 +25,9 @@ from bulk_sync.web import choices as choosing
 from bulk_sync.web.choices import Choices
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.paperwork import Upload, new_id
+from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.progress import Progress
+from bulk_sync.web.records import Upload
 
 ROWS: Final = "rows.parquet"
 _CHOICES: Final = "choices.json"

@@ -29,7 +29,8 @@ from bulk_sync.web import jobs, plan_state, planning, upload_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.paperwork import Upload, Verdict, new_id
+from bulk_sync.web.paperwork import new_id
+from bulk_sync.web.records import Upload, Verdict
 
 LOCKED_OUT = "Eve Nobody"
 _PROGRESS = {"event": "progress", "pass": "read", "done": 1_000, "total": 20_000}

@@ -14,7 +14,8 @@ from bulk_sync.simulator import Simulator
 from bulk_sync.web import old_files
 from bulk_sync.web.database import open_database
 from bulk_sync.web.jobs import Job, Jobs
-from bulk_sync.web.paperwork import Paperwork, Upload
+from bulk_sync.web.paperwork import Paperwork
+from bulk_sync.web.records import Upload
 
 DAY_S = 86_400
 

@@ -19,7 +19,8 @@ from bulk_sync.web.database import now_ms, open_database
 from bulk_sync.web.identity import Person, Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.ledger_view import LedgerView
-from bulk_sync.web.paperwork import Paper, Paperwork, Upload, Verdict, new_id
+from bulk_sync.web.paperwork import Paperwork, new_id
+from bulk_sync.web.records import Paper, Upload, Verdict
 
 DAY_S = 86_400.0
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]

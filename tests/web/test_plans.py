@@ -32,8 +32,8 @@ from bulk_sync.simulator import Simulator
 from bulk_sync.web import database, plan_state, planning
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.paperwork import Verdict
 from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.records import Verdict
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Simulator
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.paperwork import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, Upload, Verdict
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
 

@@ -16,8 +16,8 @@ from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import page_of, person_of
-from bulk_sync.web.paperwork import Verdict
 from bulk_sync.web.plan_state import RAISED, PlanState, Stage
+from bulk_sync.web.records import Verdict
 
 _LONGEST_COMMENT: Final = 2_000
 

@@ -15,8 +15,8 @@ from bulk_sync.runs import report_facts
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
-from bulk_sync.web.paperwork import Paper
 from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.records import Paper
 from bulk_sync.web.run_view import left_for_a_person, standing_of, what
 
 _SHOWN: Final = 50

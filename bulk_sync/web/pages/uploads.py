@@ -23,7 +23,8 @@ from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page, attachment, page_of, person_of
-from bulk_sync.web.paperwork import Upload, new_id
+from bulk_sync.web.paperwork import new_id
+from bulk_sync.web.records import Upload
 from bulk_sync.web.upload_file import NotReceived, Received
 from bulk_sync.web.upload_state import Stage, UploadState
 
