@@ -66,7 +66,7 @@ class Row(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A page of rows with one problem; ``number`` counts from 1."""
+    """A page of rows with one problem; ``number`` counts from 0."""
 
     kind: Kind
     number: int
@@ -108,7 +108,7 @@ def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown
         marks = _marks(kind, cells, found)
         texts = [(_short(cells[name]), marks.get(name, "")) for name in names]
         rows.append(Row(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
-    return Shown(kind, number + 1, pages, rows)
+    return Shown(kind, number, pages, rows)
 
 
 def shown_columns(found: Mapping[str, Any]) -> list[str]:
