@@ -99,7 +99,7 @@ class Progress:
                 found |= _speed(first, line)
             if line.get("level") in _WARNINGS and "event" not in line:
                 warnings.append(str(line.get("message", "")))
-        result = None if is_alive else _object(summary)
+        result = None if is_alive else last_object(summary)
         if result is not None:
             found["run_id"] = found.get("run_id") or result.get("run_id")
         return cls(
@@ -161,7 +161,7 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any]]:
             yield found
 
 
-def _object(path: Path) -> Mapping[str, Any] | None:
+def last_object(path: Path) -> Mapping[str, Any] | None:
     """Return the last line of a file that is an object; None if there is none."""
     try:
         lines = path.read_bytes().splitlines()

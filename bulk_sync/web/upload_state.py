@@ -10,7 +10,6 @@ checking --> checked | unreadable | broken off: by a crash, or a power cut
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +25,7 @@ from bulk_sync.web.choices import Choices
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import new_id
-from bulk_sync.web.progress import Progress
+from bulk_sync.web.progress import Progress, last_object
 from bulk_sync.web.records import Upload
 
 ROWS: Final = "rows.parquet"
@@ -143,7 +142,7 @@ def read(page: Page, upload_id: str) -> UploadState | None:
     if check is None:
         return UploadState(upload, Stage.BROKEN_OFF, choices=upload.choices)
     progress = check.progress()
-    chosen, outline = (_json(check.folder / name) for name in (_CHOICES, _OUTLINE))
+    chosen, outline = (last_object(check.folder / name) or {} for name in (_CHOICES, _OUTLINE))
     stage = _stage(progress, check)
     if stage is Stage.UNREADABLE and not choosing.fit(chosen, outline.get("columns") or ()):
         chosen = {}  # of another file of the job
@@ -194,11 +193,3 @@ def _stage(progress: Progress, check: Job) -> Stage:
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """Return a file that holds an object; empty if it is not there, or half written."""
-    with suppress(OSError, orjson.JSONDecodeError):
-        found = orjson.loads(path.read_bytes())
-        return found if isinstance(found, dict) else {}
-    return {}
