@@ -138,7 +138,7 @@ class RemoteFile:
     def check(self) -> None:
         """Raise UsageProblem if it cannot be uploaded for a reason that is known already."""
         upload.check(self.url)
-        self._here.check()
+        self._make_place().check()
 
     def is_file(self, path: Path) -> bool:  # noqa: ARG002
         """Return False: it is no file of this machine."""
@@ -147,12 +147,12 @@ class RemoteFile:
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
         """Open the file here; ``publish`` uploads it."""
-        with self._here.writing() as file:
+        with self._make_place().writing() as file:
             yield file
 
     def publish(self) -> "Destination":
         """Upload the file; return where it is now, which is here if that fails."""
-        here = self._here
+        here = self._make_place()
         digest = here.sha256()
         try:
             place = upload.publish(self.url, here.path, self.run_id, digest)
@@ -175,8 +175,7 @@ class RemoteFile:
         """Return the SHA-256 of what was uploaded."""
         return self.digest
 
-    @property
-    def _here(self) -> LocalFile:
+    def _make_place(self) -> LocalFile:
         atomic.make_folder(self.folder / self.run_id)
         return LocalFile(self.folder / self.run_id / self.name)
 
