@@ -123,8 +123,7 @@ def short_duration(seconds: float) -> str:
 def _notes(run: Run) -> list[str]:
     """Return the end of a run, the request behind it, and its plan, as lines below it."""
     asked, begun = _request(run), run.begun
-    outcomes = {} if run.ended is None else run.ended.outcomes
-    left = sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
+    left = run.count(*NEEDS_A_PERSON)
     facts = [
         local(run.begun_ms),
         _exit(run) if run.has_begun else "",

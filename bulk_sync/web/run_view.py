@@ -153,12 +153,6 @@ def standing_of(run: Run, at_work: Collection[str]) -> Standing:
     return _NOT_UPLOADED if is_upload else _ENDED.get(run.ended.exit, _FAILED)
 
 
-def left_for_a_person(run: Run) -> int:
-    """Return how many rows of a run need a person."""
-    outcomes = {} if run.ended is None else run.ended.outcomes
-    return sum(outcomes.get(outcome, 0) for outcome in NEEDS_A_PERSON)
-
-
 def what(run: Run) -> str:
     """Return the kind of a run in words, with the run that it undoes or retries."""
     return run.begun.purpose or str(run.begun.kind)
@@ -182,7 +176,7 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "state": state,
         "note": note if state.is_at_work or note not in _NOTES else "",
         "what": what(run),
-        "needy": left_for_a_person(run),
+        "needy": run.count(*NEEDS_A_PERSON),
         "progress": progress if progress is not None and progress.is_alive else None,
         "facts": _facts(page, run, rows),
         "refusal": "" if run.ended is None else without_advice(run.ended.message),

@@ -9,7 +9,7 @@ from aiohttp import web
 from bulk_sync.amounts import count
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report.facts import PAST_RUNS
 from bulk_sync.runs import report_facts
 from bulk_sync.web import plan_state
@@ -17,7 +17,7 @@ from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.plan_state import Stage
 from bulk_sync.web.records import Paper
-from bulk_sync.web.run_view import left_for_a_person, standing_of, what
+from bulk_sync.web.run_view import standing_of, what
 
 _SHOWN: Final = 50
 _LOOKED_AT: Final = 30
@@ -51,7 +51,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
         "deadlines": page.overdue.sentences(every),
         "past": list(islice(past, PAST_RUNS))[::-1],
         "lines": [
-            (run, standing_of(run, at_work), what(run), left_for_a_person(run))
+            (run, standing_of(run, at_work), what(run), run.count(*NEEDS_A_PERSON))
             for run in runs[:_SHOWN]
         ],
         "older": older,
