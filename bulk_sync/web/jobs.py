@@ -167,7 +167,7 @@ class Jobs:
         """Return the folder of the files of a process."""
         return self._folder / job_id
 
-    def find(self, job_id: str) -> Job | None:
+    def find(self, job_id: str | None) -> Job | None:
         """Return a process by its id; None if there is none."""
         return next(iter(self._read(select(jobs).where(jobs.c.id == job_id))), None)
 

@@ -34,15 +34,13 @@ async def events(request: web.Request) -> web.StreamResponse:
     page, state = page_of(request), await _state(request)
     is_applying = state.stage is Stage.APPLYING
     job_id = state.paper.applied_by if is_applying else state.paper.job
-    job = None if job_id is None else await page.blocking(page.jobs.find, job_id)
-    return await live.stream(request, job)
+    return await live.stream(request, await page.blocking(page.jobs.find, job_id))
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
     """Stop the process that makes it."""
     page, state = page_of(request), await _state(request)
-    job_id = state.paper.job
-    job = None if job_id is None else await page.blocking(page.jobs.find, job_id)
+    job = await page.blocking(page.jobs.find, state.paper.job)
     is_stopped = job is not None and await page.blocking(job.stop)
     return page.go(_path(state), "stopping" if is_stopped else "has-ended")
 
