@@ -181,21 +181,15 @@ class Paperwork:
 
     def note_seen(self, paper: Paper, person: Person, pages: Sequence[int]) -> None:
         """Keep which pages of 50 opt-ins a person has seen of a plan."""
-        who = {"plan": paper.id, "sha256": paper.sha256, "folded": folded(person.name)}
+        who = _view(paper, person)
         with self._database.transaction() as connection:
-            is_theirs = [seen_rows.c[name] == value for name, value in who.items()]
-            known = connection.execute(select(seen_rows.c.page).where(*is_theirs))
-            missing = sorted(set(pages) - {page for (page,) in known})
-            if missing:
+            known = connection.execute(select(seen_rows.c.page).filter_by(**who)).scalars()
+            if missing := sorted(set(pages).difference(known)):
                 connection.execute(insert(seen_rows), [{**who, "page": page} for page in missing])
 
     def seen(self, paper: Paper, person: Person) -> set[int]:
         """Return which pages of 50 opt-ins a person has seen of a plan."""
-        query = select(seen_rows.c.page).where(
-            seen_rows.c.plan == paper.id,
-            seen_rows.c.sha256 == paper.sha256,
-            seen_rows.c.folded == folded(person.name),
-        )
+        query = select(seen_rows.c.page).filter_by(**_view(paper, person))
         return {page for (page,) in self._database.rows(query)}
 
     def _changed(self, plan_id: str, condition: ColumnElement[bool], **values: object) -> bool:
@@ -215,3 +209,8 @@ class Paperwork:
 
     def _insert(self, table: Table, record: Upload | Paper) -> None:
         self._database.change(insert(table).values(**asdict(record)))
+
+
+def _view(paper: Paper, person: Person) -> Mapping[str, str]:
+    """Return what a person's rows about a plan have in common."""
+    return {"plan": paper.id, "sha256": paper.sha256, "folded": folded(person.name)}
