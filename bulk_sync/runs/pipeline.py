@@ -9,7 +9,6 @@ ledger. Only opt-outs known to be due may be written before: see ``early_writes`
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -25,23 +24,19 @@ from bulk_sync.errors import (
     Interrupted,
     Refused,
     StoppedEarly,
-    StopRun,
 )
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, plan_limits
-from bulk_sync.rows.plan_limits import Past
-from bulk_sync.rows.request_order import LastWrites
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import current_states, day_budget, dividing, early_writes, writing
-from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.execution import Ended, Execution, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
 from bulk_sync.runs.remaining_cost import RemainingCost, calls_per_change, check_budget
 from bulk_sync.runs.rest import NOTHING
-from bulk_sync.runs.review import Cost, Finished, Plan, Screen
+from bulk_sync.runs.review import Finished, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import KeyKind, Writing
@@ -81,37 +76,6 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
     return finish_run(run, job, ended, cost, screen.tell)
-
-
-def preview(
-    rows: pd.DataFrame,
-    job: Job,
-    screen: Screen,
-    past: Sequence[Past],
-    budget: DayBudget | None,
-    last_writes: LastWrites,
-) -> tuple[pd.DataFrame, StopRun | None, Cost]:
-    """Make and show a plan; nothing is kept of it but its calls in the budget.
-
-    Returns:
-        The plan, why it is not complete (None if it is), and its cost.
-    """
-    failures = job.limits.failures(len(rows))
-    with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
-        execution = Execution(job, screen, session, past, budget)
-        states = current_states.unread(rows)
-        reader = current_states.reader_of(session, rows, states, job)
-        _find_protected(execution)
-        for stage in (reader.begin, reader.scan, reader.look_up):
-            if session.cause is None:
-                session.run(stage())
-        planned = current_states.compare(rows, states, job, last_writes)
-        planned = job.protection.rejected(planned)
-        if session.cause is not None:
-            planned = comparison.hold_back(planned, Reason.STOPPED)
-        else:
-            screen.show(_of_preview(execution.review(planned, execution.read_with(reader)), job))
-    return planned, session.cause, cost_of(session, job)
 
 
 def _of_preview(reviewed: Plan, job: Job) -> Plan:

@@ -8,27 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from bulk_sync import job_names, ledger, report
-from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import comparison, expand
-from bulk_sync.rows.plan_limits import Past
+from bulk_sync.rows import comparison
 from bulk_sync.rows.slices import Slices
-from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
-    day_budget,
     finish,
     pipeline,
     plan_file,
-    precedence,
-    report_facts,
     validation,
 )
-from bulk_sync.runs.begin import begin, begun_as, check_files, past_of, warn_of_same_file
+from bulk_sync.runs.begin import begin, begun_as, check_files, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
@@ -85,66 +77,25 @@ def preview(
 ) -> Finished:
     """Show the writes of ``sync``, and write nothing to Campaign.
 
-    A preview with a plan file, with a budget, or of an input larger than memory, is a run of its
-    own: its states are kept, and the same command, or ``resume``, continues it, unless ``fresh``.
-    Any other leaves no trace.
+    A preview is a run of its own: its states are kept, and the same command, or ``resume``,
+    continues an interrupted one, unless ``fresh``.
 
     Raises:
         StopRun: it could not begin.
     """
     run_id = new_run_id()
-    is_kept = out is not None or job.pace.has_budget
     _check_preview(job, run_id, given, out)
     if out is not None:
         job = job.guarded()  # as ``apply`` will be
-    with Interrupts() as interrupts, ExitStack() as books, ExitStack() as inputs:
-        opened = ledger.open_ledger if is_kept else ledger.open_existing
-        book = books.enter_context(opened(job.state))
+    with Interrupts() as interrupts, ledger.open_ledger(job.state) as book, ExitStack() as inputs:
         read = inputs.enter_context(_reading(given, Kind.PLAN, job, run_id, screen))
-        if read.rows.only is not None and not is_kept:
-            return _passing_preview(read, read.rows.only, book, screen, interrupts)
-        book = book or books.enter_context(ledger.open_ledger(job.state))
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = replace(read.begun, settings={**read.begun.settings, **saved})
         read = read._replace(begun=begun)
-        return _kept_preview(read, book, screen, interrupts, inputs.close, fresh=fresh)
+        return _previewed(read, book, screen, interrupts, inputs.close, fresh=fresh)
 
 
-def _passing_preview(
-    read: _Begin, rows: pd.DataFrame, book: Ledger | None, screen: Screen, interrupts: Interrupts
-) -> Finished:
-    """Make a preview without a trace."""
-    run_id, given, job, _, begun = read
-    past, budget, runs = list[Past](), None, list[Run]()
-    if book is not None:
-        warn_of_same_file(book, job, begun.input_sha256)
-        past, budget = past_of(book, job, given.source), day_budget.budget_of(book, job)
-        runs = book.runs()
-    last_writes = precedence.last_writes(book, job.state, job.connection)
-    screen.begin(run_id, begun)
-    planned, cause, cost = pipeline.preview(rows, job, screen, past, budget, last_writes)
-    interrupts.defer()
-    totals, joined, now = Totals.count(planned), expand.collapse(planned), now_ms()
-    ended = replace(report_facts.ended_with(totals, cause), final=True)
-    ending = Run(run_id, 0, now, begun, now, ended)
-    paths = job.record.reports_of(run_id)
-    facts = report_facts.facts_from(
-        ending, report_facts.tally_of(ending, joined), runs, reports=paths
-    )
-    results, name = Slices.of(joined), f"{given.stem}.{run_id}"
-    files, failure = finish.write_reports(results, paths, name, facts, screen.tell, results)
-    return Finished(
-        run_id=run_id,
-        rows=joined,
-        totals=totals,
-        cost=replace(cost, seconds=job.seconds),
-        cause=cause or failure,
-        files=files,
-        settings=job.record.settings,
-    )
-
-
-def _kept_preview(
+def _previewed(
     read: _Begin,
     book: Ledger,
     screen: Screen,
@@ -153,7 +104,7 @@ def _kept_preview(
     *,
     fresh: bool,
 ) -> Finished:
-    """Make a preview as a run of its own, or continue an interrupted one.
+    """Make a preview, or continue an interrupted one.
 
     The rows of the input are released once they are kept with the run.
     """

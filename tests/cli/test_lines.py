@@ -64,7 +64,7 @@ def test_the_end_of_a_run_is_told_in_plain_words(sim: Simulator, tmp_path: Path,
     named = ", ".join(map(str, range(6, 16)))
     assert f"  rows {named} and 1 more  not_found: Campaign knows no profile" in ran.out
     assert "  row 17  rejected bad_state: " in ran.out
-    (run_id,) = (each["run_id"] for each in orjson.loads(run(None, "runs", "--json").out))
+    _, run_id = (each["run_id"] for each in orjson.loads(run(None, "runs", "--json").out))
     meaning = "3: finished, but some rows need a person"
     assert f"exit status {meaning}" in run(None, "runs").out
     assert f"exit: {meaning}" in run(None, "runs", run_id).out

@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, int, str, bool]] = {
         *("run in.csv --endpoint http://127.0.0.1:9 --patience 0.1", 6, "", True),
     ),
     "a preview out of reach": (
-        "plan in.csv --endpoint http://127.0.0.1:9 --patience 0.1", 6, "No connection", False,
+        "plan in.csv --endpoint http://127.0.0.1:9 --patience 0.1", 6, "No connection", True,
     ),
     "no file to plan": ("plan missing.csv --out plan.parquet", 2, "missing.csv", False),
     "no file to preview": ("run missing.csv -n", 2, "missing.csv", False),

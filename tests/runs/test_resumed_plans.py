@@ -136,11 +136,25 @@ def test_a_dry_run_under_a_budget_goes_on_and_writes_nothing(
     assert len(profiles_read(filled)) == ROWS
 
 
-def test_a_plan_without_a_budget_that_is_not_saved_leaves_nothing(
-    filled: Simulator, tmp_path: Path, run: Run
+@pytest.mark.parametrize("command", [("run", "in.csv", "--dry-run"), ("plan", "in.csv")])
+def test_a_preview_stands_in_runs_and_keeps_no_rows(
+    command: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    assert run(filled, "plan", "in.csv").status == 0
-    assert not (tmp_path / "state").exists()
+    assert run(filled, *command).status == 0
+    (listed,) = orjson.loads(run(None, "runs", "--json").out)
+    assert (listed["kind"], listed["exit"], listed["outcomes"]) == ("plan", 0, {"would_update": 30})
+    assert not list((tmp_path / "state" / "runs").iterdir())
+    assert "never changed" in run(None, "history", key(3)).out
+
+
+def test_a_dry_run_that_is_stopped_goes_on(filled: Simulator, run: Run) -> None:
+    before_answer(filled, "GET", ROWS // 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    ran = run(filled, "run", "in.csv", "--dry-run", *LOOKUP)
+    assert ran.status == 143
+    assert "`bulk-sync resume` goes on" in " ".join(ran.out.split())
+    ran = run(filled, "resume")
+    assert (ran.status, ran.outcomes) == (0, ["would_update"] * ROWS)
+    assert "PATCH" not in filled.counters.methods
 
 
 def test_a_plan_is_given_up_by_fresh_or_by_name(filled: Simulator, run: Run) -> None:
@@ -234,7 +248,9 @@ def test_a_plan_is_no_part_of_anybody_s_history(filled: Simulator, run: Run) -> 
     assert (said.status, "no longer kept" in said.out + said.err) == (0, False)
 
 
-@pytest.mark.parametrize("lost", ["plan", "report of a plan", "report of a run"])
+@pytest.mark.parametrize(
+    "lost", ["plan", "report of a plan", "report of a preview", "report of a run"]
+)
 def test_what_could_not_be_written_is_written_by_resume(
     lost: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -242,7 +258,7 @@ def test_what_could_not_be_written_is_written_by_resume(
     folder.mkdir()
     path = folder / ("p.parquet" if lost == "plan" else "r.csv")
     words: tuple[object, ...] = ("--report", path)
-    if lost != "report of a run":
+    if "plan" in lost:
         words = ("--out", path) if lost == "plan" else ("--out", "p.parquet", *words)
     before_answer(filled, "GET", ROWS // 2, folder.rmdir)
     command = "run" if lost == "report of a run" else "plan"
@@ -256,18 +272,6 @@ def test_what_could_not_be_written_is_written_by_resume(
     assert run(filled, "resume").status == 0
     assert path.exists()
     assert len(filled.requests) - calls <= 2  # nothing is read or written again
-
-
-def test_a_plan_that_is_not_kept_is_not_said_to_be_resumed(
-    filled: Simulator, tmp_path: Path, run: Run
-) -> None:
-    folder = tmp_path / "gone"
-    folder.mkdir()
-    before_answer(filled, "GET", ROWS // 2, folder.rmdir)
-    ran = run(filled, "plan", "in.csv", "--report", folder / "r.csv", *LOOKUP)
-    assert ran.status == 6
-    assert "resume" not in ran.out + ran.err
-    assert "Campaign stays" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(
