@@ -100,8 +100,7 @@ class Paperwork:
 
     def set_job(self, plan_id: str, job: str, instead_of: str | None = None) -> bool:
         """Keep which process makes a plan now; return False if yet another one does."""
-        is_same = plans.c.job.is_(None) if instead_of is None else plans.c.job == instead_of
-        return self._changed(plan_id, is_same, job=job)
+        return self._changed(plan_id, plans.c.job == instead_of, job=job)
 
     def set_made(self, plan_id: str, sha256: str) -> None:
         """Keep the SHA-256 of a plan that is made now."""
@@ -164,11 +163,9 @@ class Paperwork:
 
         Return False if another process does or did, or if the plan was sent back since it was read.
         """
-        is_first = instead_of is None
-        free = plans.c.applied_by.is_(None) if is_first else plans.c.applied_by == instead_of
-        asked = plans.c.asked_ms
-        is_same = asked.is_(None) if paper.asked_ms is None else asked == paper.asked_ms
-        return self._changed(paper.id, free & is_same, applied_by=job)
+        is_same = plans.c.asked_ms == paper.asked_ms
+        is_free = plans.c.applied_by == instead_of
+        return self._changed(paper.id, is_free & is_same, applied_by=job)
 
     def release(self, plan_id: str, job: str) -> None:
         """Let a plan be decided on again, because a process has not begun to apply it."""
