@@ -101,6 +101,16 @@ def test_an_outline_of_parquet_has_its_columns(tmp_path: Path, run: Run) -> None
     assert outline["read"]["header_row"] is None
 
 
+def test_an_outline_of_parquet_takes_its_first_rows_alone(tmp_path: Path, run: Run) -> None:
+    path, rows = tmp_path / "in.parquet", 10_000
+    notes = [b"n" * 1024] * rows
+    table = {"PKey": [f"@{row}" for row in range(rows)], "note": [*notes[1:], b"\xff"]}
+    pq.write_table(pa.table(table), path)
+    outline = outlined(run, path)
+    assert [each["name"] for each in outline["columns"]] == ["PKey", "note"]
+    assert outline["read"] is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "columns"),
     [

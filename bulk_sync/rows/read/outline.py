@@ -1,8 +1,9 @@
 """The first rows of a file, whether a table is found in it or not."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from bulk_sync.errors import InputProblem
@@ -10,7 +11,7 @@ from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import confined, text_header
 from bulk_sync.rows.read.advice import most_like_a_header
-from bulk_sync.rows.read.cells import Table
+from bulk_sync.rows.read.cells import Table, joined
 from bulk_sync.rows.read.content import unpacked
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted
@@ -29,7 +30,8 @@ def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
         if kind.has_sheets:
             return _of_sheets(path, kind.parser)
         if kind.parser:
-            return [Table.of(confined.cells(path, kind.parser, None, None)).first_rows()]
+            with closing(confined.parts(path, kind.parser, None, None)) as parts:
+                return [Table.of(joined([*islice(parts, 2)])).first_rows()]
         with unpacked(path, BytesIO) as content:
             text = utf8(content, str(path), BytesIO)
             return [text_header.first_rows(text, str(path), wanted)]
