@@ -24,7 +24,6 @@ from bulk_sync.settings import (
     Creating,
     Credentials,
     DateOrder,
-    Fetch,
     Keys,
     Limits,
     Oddity,
@@ -66,9 +65,9 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     return Job(
         connection=reached(connection(values), keys),
         state=state(values),
-        pace=pace(values),
-        reading=Reading(Fetch(values["fetch"]), values["page_size"], values["memory"]),
-        writing=Writing(verify=bool(values["verify"])),
+        pace=Pace.from_options(values),
+        reading=Reading.from_options(values),
+        writing=Writing.from_options(values),
         limits=limits(values),
         matching=Matching(
             keys=keys,
@@ -226,19 +225,6 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         rules,
         state_dir=values["state_dir"],
         memory=values["memory"],
-    )
-
-
-def pace(values: Values) -> Pace:
-    """Build the pace."""
-    return Pace(
-        rate=values["rate"],
-        concurrency=values["concurrency"],
-        max_calls=values["max_calls"],
-        max_calls_per_day=values["max_calls_per_day"],
-        retries=values["retries"],
-        timeout_s=values["timeout"],
-        patience_s=values["patience"],
     )
 
 

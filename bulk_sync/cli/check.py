@@ -8,6 +8,7 @@ from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
+from bulk_sync.settings import Pace
 
 _EPILOG = """\b
 Example:
@@ -28,7 +29,7 @@ def command(**values: Any) -> Exit:
     """
     from bulk_sync.runs import checkup
 
-    findings = checkup.check(arguments.connection(values), arguments.pace(values))
+    findings = checkup.check(arguments.connection(values), Pace.from_options(values))
     for finding in findings:
         say(f"{'ok  ' if finding.good else 'FAIL'}  {finding.text}")
     return next((finding.exit for finding in findings if not finding.good), Exit.DONE)

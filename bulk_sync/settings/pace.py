@@ -1,9 +1,10 @@
 """How many requests Campaign may be sent, and how states are read and written."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from bulk_sync.errors import UsageProblem
 
@@ -33,6 +34,19 @@ class Pace:
     timeout_s: float = 60.0
     patience_s: float = 1800.0
     most_in_flight: int = 64
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Pace":
+        """Build it from options by name; raise UsageProblem if one is no measure of time."""
+        return cls(
+            rate=options["rate"],
+            concurrency=options["concurrency"],
+            max_calls=options["max_calls"],
+            max_calls_per_day=options["max_calls_per_day"],
+            retries=options["retries"],
+            timeout_s=options["timeout"],
+            patience_s=options["patience"],
+        )
 
     @property
     def has_budget(self) -> bool:
@@ -78,6 +92,11 @@ class Reading:
     page_size: int | None = None
     memory: int | None = None
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Reading":
+        """Build it from options by name."""
+        return cls(Fetch(options["fetch"]), options["page_size"], options["memory"])
+
 
 @dataclass(frozen=True, slots=True)
 class Writing:
@@ -90,3 +109,8 @@ class Writing:
 
     verify: bool = False
     guarded: bool = False
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "Writing":
+        """Build it from options by name; ``guarded`` is none."""
+        return cls(verify=bool(options["verify"]))
