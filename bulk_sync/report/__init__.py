@@ -2,76 +2,26 @@
 
     results --table--> batches --csv_file, xlsx_file, ...--> bytes --destination--> a file
 
-Each format has a function in ``_WRITERS``.
+``formats.py`` lists the formats.
 """
 
 import gzip
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, count
-from pathlib import Path, PurePath
-from typing import BinaryIO, Final, cast
-
-import orjson
-import pyarrow.parquet as pq
+from pathlib import Path
+from typing import BinaryIO, cast
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.report import csv_file, former_files, table
+from bulk_sync.report import formats, former_files, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Facts
+from bulk_sync.report.formats import FORMATS, PACKED, SUFFIXES, WORKBOOK
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.slices import Tell
 
 log = logging.getLogger(__name__)
-
-
-def _write_json(rows: Results, file: BinaryIO, _: Facts) -> None:
-    """Write one array of objects, each on a line of its own for tools that read lines."""
-    separator = b"[\n"
-    for batch in rows.values():
-        values = (column.to_pylist() for column in batch.values())
-        for row in zip(*values, strict=True):
-            file.write(separator)
-            file.write(orjson.dumps(dict(zip(batch, row, strict=True))))
-            separator = b",\n"
-    file.write(b"\n]\n" if rows.count else b"[]\n")
-
-
-def _write_parquet(rows: Results, file: BinaryIO, _: Facts) -> None:
-    """Write a row group for each batch, compressed by zstd."""
-    # Without Arrow's schema beside Parquet's, every reader sees text as plain strings.
-    with pq.ParquetWriter(file, rows.schema, compression="zstd", store_schema=False) as writer:
-        for batch in rows.read():
-            writer.write_batch(batch)
-
-
-def _write_xlsx(rows: Results, file: BinaryIO, facts: Facts) -> None:
-    # Late: its library takes as long to import as a small run has calls to make.
-    from bulk_sync.report import xlsx_file  # noqa: PLC0415
-
-    xlsx_file.write(rows, file, facts)
-
-
-def _write_html(rows: Results, file: BinaryIO, facts: Facts) -> None:
-    # Late, as well: the library of templates.
-    from bulk_sync.report import html_file  # noqa: PLC0415
-
-    html_file.write(rows, file, facts)
-
-
-_WRITERS: Final[Mapping[str, Callable[[Results, BinaryIO, Facts], None]]] = {
-    ".csv": lambda rows, file, _: csv_file.write(rows, file),
-    ".parquet": _write_parquet,
-    ".json": _write_json,
-    ".xlsx": _write_xlsx,
-    ".html": _write_html,
-}
-
-_PACKED: Final = ".gz"
-
-SUFFIXES: Final = (*_WRITERS, *(f"{text}{_PACKED}" for text in (".csv", ".json", ".html")))
-"""The possible suffixes of a report, in small letters."""
 
 
 def check(destinations: Sequence[Destination], inputs: set[Path], option: str = "--report") -> None:
@@ -137,7 +87,7 @@ def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> Non
     """
     width = len(table.own_columns(names)) + len(columns.REPORT)
     for destination in destinations:
-        if _format(destination) == ".xlsx" and width > table.SHEET_COLUMNS:
+        if _format(destination) == WORKBOOK and width > table.SHEET_COLUMNS:
             raise UsageProblem(
                 f"The report {destination} cannot be written: a sheet holds {table.SHEET_COLUMNS} "
                 f"columns, and with those of the report there are {width}. Give it another suffix, "
@@ -160,26 +110,25 @@ def write(
         UsageProblem: the suffix is unknown.
         StoppedEarly: it cannot be written.
     """
-    write_rows = _WRITERS[_format(destination)]
-    if _format(destination) not in {".xlsx", ".html"}:  # those show the facts
+    kind = FORMATS[_format(destination)]
+    if not kind.shows_facts:
         results = results.explained(facts.result.refusal)
     name, total = destination.name, results.count
     watched = results.watched(lambda done: tell(f"Writing {name}", done, total))
     with destination.writing() as file:
-        if name.lower().endswith(_PACKED):
+        if name.lower().endswith(PACKED):
             # No name and no time inside: equal reports are equal files.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-                write_rows(watched, cast("BinaryIO", packed), facts)
+                kind.write(watched, cast("BinaryIO", packed), facts)
         else:
-            write_rows(watched, file, facts)
+            kind.write(watched, file, facts)
     return destination.publish()
 
 
 def _format(destination: Destination) -> str:
     """Return the suffix of the format, without that of packing."""
-    name = destination.name.lower()
-    suffix = PurePath(name.removesuffix(_PACKED)).suffix
-    if not name.endswith(SUFFIXES) or suffix not in _WRITERS:
+    suffix = formats.find(destination.name)
+    if suffix is None:
         raise UsageProblem(
             f"The report {destination} has no suffix that names a format. Give it one of "
             f"{', '.join(SUFFIXES)}."

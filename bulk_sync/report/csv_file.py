@@ -9,6 +9,9 @@ no formula and stays as it is. Other keys are guarded, also one with an apostrop
 reading takes one apostrophe off.
 """
 
+import csv
+from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO, Final
 
 import pyarrow as pa
@@ -43,6 +46,12 @@ def append(results: Results, file: BinaryIO) -> None:
         cells = [_quoted(_harmless(name, column)) for name, column in batch.items()]
         lines = tables.join([tables.join(cells, ","), "\n"])
         file.write(tables.text_bytes(lines))
+
+
+def names(_: Path, head: bytes) -> Sequence[str]:
+    """Return the columns of a file by its first bytes."""
+    lines = head.decode(errors="replace").splitlines(keepends=True)
+    return next(csv.reader(lines, strict=True), [])
 
 
 def _harmless(name: str, column: pa.Array) -> pa.Array:

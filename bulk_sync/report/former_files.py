@@ -8,14 +8,13 @@ since is not replaced. A todo file is none of them: rows in it may have been cor
 import csv
 import zipfile
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from bulk_sync.report.formats import FORMATS, Format
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
 
@@ -75,16 +74,15 @@ def _is_ours(path: Path) -> bool:
             return True
         if _OF_A_PAGE in head.splitlines():
             return True
-        names = set(pq.read_schema(path).names if head.startswith(b"PAR1") else _columns(head))
-    except (zlib.error, pa.ArrowException, csv.Error, orjson.JSONDecodeError):
-        return False  # damaged, or of another kind
-    return names >= _OF_A_REPORT or names >= _OF_A_MAPPED_FILE
+    except zlib.error:
+        return False  # damaged
+    names = [_names(each, path, head) for each in FORMATS.values()]
+    return any(each >= _OF_A_REPORT or each >= _OF_A_MAPPED_FILE for each in names)
 
 
-def _columns(head: bytes) -> Sequence[str]:
-    """Return the columns of a JSON file as a report is, or of a CSV file."""
-    if head.startswith(b"[\n"):
-        row = orjson.loads(head[2:].partition(b"\n")[0].rstrip(b","))
-        return list(row) if isinstance(row, dict) else []
-    lines = head.decode(errors="replace").splitlines(keepends=True)
-    return next(csv.reader(lines, strict=True), [])
+def _names(kind: Format, path: Path, head: bytes) -> set[str]:
+    """Return the columns of a file, if it is of a format."""
+    try:
+        return set() if kind.names is None else set(kind.names(path, head))
+    except (pa.ArrowException, csv.Error, orjson.JSONDecodeError):
+        return set()  # damaged, or of another kind

@@ -9,9 +9,10 @@ import pytest
 from conftest import Run, populate, wishes
 
 from bulk_sync.report import former_files
+from bulk_sync.report.formats import SUFFIXES
 from bulk_sync.simulator import Simulator
 
-REPORTS = ["r.csv", "r.csv.gz", "r.json", "r.json.gz", "r.parquet", "r.html", "r.html.gz", "r.xlsx"]
+REPORTS = [f"r{suffix}" for suffix in SUFFIXES]
 
 
 @pytest.fixture

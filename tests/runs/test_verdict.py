@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from bulk_sync import report
 from bulk_sync.cli import validate as shown
 from bulk_sync.errors import Exit
-from bulk_sync.report import SUFFIXES, todo_file
+from bulk_sync.report import todo_file
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import Facts
+from bulk_sync.report.formats import SUFFIXES
 from bulk_sync.report.table import Results
 from bulk_sync.rows import check, columns, comparison, doubtful_dates, due_dates
 from bulk_sync.rows.check import Rules
