@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -19,9 +19,10 @@ from bulk_sync.cli.help_pages import TOPICS
 from bulk_sync.cli.option import DECLARED, Group
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
+from bulk_sync.report import formats as report_formats
 from bulk_sync.report.wording import OUTCOMES, REASONS
 from bulk_sync.rows import columns
-from bulk_sync.rows.parse.formats import SUFFIXES
+from bulk_sync.rows.parse import formats as input_formats
 from bulk_sync.settings import Oddity
 
 ROOT = Path(__file__).parents[2]
@@ -206,9 +207,23 @@ def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     assert meanings == {str(reason): meaning for reason, meaning in REASONS.items()}
 
 
+def unnamed(suffixes: Iterable[str], text: str) -> list[str]:
+    return [each for each in suffixes if not re.search(rf"{re.escape(each)}\b", text)]
+
+
 def test_every_format_of_input_is_named() -> None:
-    for text in (MANUAL.joinpath("spreadsheets.md").read_text("utf-8"), shown("run")):
-        assert [each for each in SUFFIXES if not re.search(rf"{re.escape(each)}\b", text)] == []
+    spreadsheets = (MANUAL / "spreadsheets.md").read_text("utf-8")
+    for text in (spreadsheets, shown("run").partition("\nInput:\n")[0]):
+        assert unnamed(input_formats.SUFFIXES, text) == []
+    readme = README.read_text("utf-8")
+    assert {*unnamed(input_formats.SUFFIXES, readme)} <= {".txt", *input_formats.PACKED}
+
+
+def test_every_format_of_a_report_is_named() -> None:
+    listed = " ".join(row[0] for row in cells(MANUAL / "report.md", "The suffix decides:\n"))
+    (option,) = (each for each in DECLARED if each.flag == "--report")
+    for text in (listed, str(option.help)):
+        assert unnamed([*report_formats.FORMATS, report_formats.PACKED], text) == []
 
 
 def test_every_option_and_command_is_listed() -> None:
@@ -261,6 +276,27 @@ def test_every_module_that_the_design_names_exists() -> None:
         path.name for path in (ROOT / "bulk_sync").iterdir() if not path.name.startswith("_")
     }
     assert modules == {room.rstrip("/") for room in rooms}
+
+
+def test_every_name_that_the_design_puts_into_a_module_is_there() -> None:
+    page = " ".join((MANUAL / "design.md").read_text("utf-8").split())
+    places = re.findall(r"`(\w+)(?:\(\))?` (?:of|in) `([\w/]+\.py)`", page)
+    assert len(places) > 10
+    paths = ((name, path, ROOT / path) for name, path in places)
+    missing = [
+        (name, path)
+        for name, path, here in paths
+        if name not in defined(here if here.exists() else ROOT / "bulk_sync" / path)
+    ]
+    assert missing == []
+
+
+def defined(module: Path) -> set[str]:
+    """Return the names of functions, classes and variables anywhere in a module."""
+    nodes = list(ast.walk(ast.parse(module.read_text("utf-8"))))
+    made = {each.name for each in nodes if isinstance(each, ast.FunctionDef | ast.ClassDef)}
+    named = (each for each in nodes if isinstance(each, ast.Name))
+    return made | {each.id for each in named if isinstance(each.ctx, ast.Store)}
 
 
 def test_every_citation_of_the_api_facts_names_a_section() -> None:

@@ -12,6 +12,7 @@ import lzma
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
-from bulk_sync.rows.parse import parquet, workbook
+from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
 
 Table = list[list[str]]
@@ -89,6 +90,11 @@ WRITE: Final[dict[str, Callable[[Table], bytes]]] = {
 }
 
 
+def test_every_format_is_tried() -> None:
+    packed = {f".csv{suffix}" for suffix in formats.PACKED}
+    assert {*WRITE, ".txt"} == {*formats.SUFFIXES} - {*formats.PACKED} | packed
+
+
 def first_sheet(sheets: Sequence[Sheet]) -> Chosen:
     """Choose the first row of the first sheet with content."""
     at, rows = next((at, rows) for at, each in enumerate(sheets) if (rows := each.first_rows()))
@@ -97,14 +103,12 @@ def first_sheet(sheets: Sequence[Sheet]) -> Chosen:
 
 def read_here(path: Path) -> Rows:
     """Read a file as ``read.rows`` does, but without another process."""
-    if path.suffix == ".parquet":
-        parsed = parquet.parse(path)
-    elif path.suffix in {".xlsx", ".xls", ".ods"}:
-        parsed = workbook.parse(path, first_sheet)
-    else:
+    kind = formats.find(path)
+    if kind is None or not kind.parser:
         frame = read_whole(str(path))
         numbers = frame.pop(columns.ROW)
         return rows_of(pd.concat([numbers, frame], axis=1))
+    parsed = import_module(f"bulk_sync.rows.parse.{kind.parser}").parse(path, first_sheet)
     width = 1 + len(NAMES)  # a column behind them is for what stands beside the table
     return rows_of(pa.Table.from_batches(parsed.batches).select(range(width)).to_pandas())
 

@@ -15,7 +15,8 @@ class Format(NamedTuple):
 
     Attributes:
         suffixes: the suffixes of its files.
-        parser: the module of ``rows/parse`` with ``parse(path, sheet)``; "" for text.
+        parser: the module of ``rows/parse`` with ``parse(path, choose)``; "" for text. Its files
+            count as packed where the memory for their rows is estimated.
         has_sheets: its files have sheets to choose from.
     """
 
