@@ -27,9 +27,9 @@ from bulk_sync.cli.summary import (
     summary_json,
     summary_lines,
 )
-from bulk_sync.errors import BudgetTooSmall, Exit, Interrupted, Refused, StoppedEarly
+from bulk_sync.errors import BudgetTooSmall, Exit, Refused
 from bulk_sync.ledger import Begun
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Kind, Outcome
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Judged, Mapped, Plan
 
@@ -181,8 +181,8 @@ class Screen:
             self._tell_limit(finished.cause)
         if finished.cause is not None:
             say_error(str(finished.cause))
-            # A run has lines of its own in the ledger, unlike previews and audits.
-            if finished.exit in _NOT_CARRIED_OUT and self._title != "Run":
+            # A run or plan has lines of its own in the ledger, unlike an audit.
+            if finished.exit in _NOT_CARRIED_OUT and self._monitor.kind == Kind.AUDIT:
                 missing = self._monitor.record(finished.exit, finished.cause)
                 if missing:
                     say_error(missing)
@@ -225,7 +225,6 @@ class Screen:
     def _next_steps(self, finished: Finished) -> Iterator[str]:
         """Yield what to do next, each with the command to type."""
         resume = self._resume(finished)
-        is_stopped = isinstance(finished.cause, StoppedEarly | Interrupted)
         if self._preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
             if finished.settings.get("approvals"):
@@ -233,11 +232,6 @@ class Screen:
                 if self._out is None:
                     wanted = "It needs an approval. Save it as a plan for that"
             yield f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}"
-        elif self._preview and is_stopped and not finished.is_resumable:
-            yield (
-                "\nNothing was written, and what was read is not kept. To be able to go on with a "
-                "plan, save it (--out PLAN)."
-            )
         elif finished.is_resumable:
             yield f"\nTo go on:\n  {resume}"
         elif isinstance(finished.cause, Refused) and finished.head is not None:
