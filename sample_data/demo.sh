@@ -34,8 +34,8 @@ run() {
 
 run
 echo
-echo "Exit status 3 means: finished, but some rows need a person. messy.csv holds every kind of bad"
-echo "row on purpose; the report explains each. Once more, to show that nothing is left to write:"
+echo "messy.csv holds every kind of bad row on purpose; the report explains each. Once more, to show"
+echo "that nothing is left to write:"
 run
 echo
 echo "Nothing was written the second time. Every run and every write is in the ledger:"

@@ -126,7 +126,7 @@ def _notes(run: Run) -> list[str]:
     left = run.count(*NEEDS_A_PERSON)
     facts = [
         local(run.begun_ms),
-        _exit(run) if run.has_begun else "",
+        _exit_beside(run) if run.has_begun else "",
         _shortened(begun.input_name, _INPUT_CHARACTERS),
         f"{count(left, 'row')} left" if left else "",
         f"prepared by {asked['prepared_by'] or begun.operator}",
@@ -175,6 +175,15 @@ def _exit(run: Run) -> str:
     if run.ended is None:
         return ""
     return exit_status(run.ended, SUBJECTS.get(run.begun.kind, Subject.RESULT))
+
+
+def _exit_beside(run: Run) -> str:
+    """Return how a run ended, without the words that the table has for it."""
+    if run.ended is None:
+        return ""
+    short = wording.in_short(Exit(run.ended.exit), run.ended.outcomes)
+    status, _, meaning = _exit(run).partition(": ")
+    return status if meaning.endswith(short) else f"{status}: {meaning}"
 
 
 def _request(run: Run) -> dict[str, Any]:

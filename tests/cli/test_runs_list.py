@@ -88,7 +88,9 @@ def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) 
         "run requests 0.5 s could not start",
     ]
     assert "  exit status 2: in.csv is empty.\n" in out
-    assert "1 row left" in " ".join(out.split())
+    told = " ".join(out.split())
+    assert "UTC, exit status 0: nothing is left to do, requests.csv," in told
+    assert "UTC, exit status 3, suppressed.csv, 1 row left," in told
     assert max(map(len, out.splitlines())) <= 100
     assert not any(sign in out for sign in "█✓✗")
 
