@@ -10,9 +10,12 @@ import pyarrow as pa
 
 from bulk_sync.amounts import count
 from bulk_sync.errors import UsageProblem
+from bulk_sync.ledger import Run
+from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.html_file import SECTIONS
-from bulk_sync.runs import report_facts
+from bulk_sync.runs import plan_file, report_facts
+from bulk_sync.settings import Bound, Limits
 from bulk_sync.web import plan_state, planning
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import Page
@@ -80,9 +83,10 @@ def unseen(page: Page, state: PlanState, person: Person) -> str:
 def _in_words(pages: RowPages | None, missing: Sequence[int]) -> str:
     if pages is None or not missing:
         return ""
-    last = min((missing[0] + 1) * PAGE_ROWS, pages.counts[Section.OPT_INS])
+    first = missing[0] * PAGE_ROWS + 1
+    last = min(first + PAGE_ROWS - 1, pages.counts[Section.OPT_INS])
     more = f" and on {count(len(missing) - 1, 'more page')}" if len(missing) > 1 else ""
-    return f"opt-ins {missing[0] * PAGE_ROWS + 1:,} to {last:,}{more}"
+    return f"opt-in {first:,}" if first == last else f"opt-ins {first:,} to {last:,}{more}"
 
 
 def _missing(page: Page, state: PlanState, person: Person, pages: RowPages | None) -> list[int]:
@@ -102,9 +106,9 @@ def values(
     may_approve = state.may_approve(person, needed)
     missing = _missing(page, state, person, rows) if may_approve else []
     first = number_of(query.get("page", "")) if "page" in query else (missing or [0])[0]
-    facts = None
-    if rows is not None and state.planned is not None and state.planned.ended is not None:
-        facts = report_facts.facts_from(state.planned, rows.tally)
+    planned, facts = state.planned, None
+    if rows is not None and planned is not None and planned.ended is not None:
+        facts = report_facts.facts_from(planned, rows.tally)
     note = query.get("note", "")
     holds = state.stage in _NOTES.get(note, tuple(Stage))
     return {
@@ -123,10 +127,31 @@ def values(
         "why_not_made": _message(state, state.making),
         "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
+        "limits": "" if planned is None else _limits(planned),
         "holds": bool(state.paper.options.get(HOLD)),
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
+
+
+def _limits(run: Run) -> str:
+    """Return what a plan would change, each number with the most that may pass."""
+    begun, opt_ins = run.begun, 0 if run.ended is None else run.ended.opt_ins
+    given = {name: begun.settings.get(name) for name in plan_file.LIMITS}
+    kept = {name: Bound.parse(str(most), name) for name, most in given.items() if most is not None}
+    limits, created = Limits(**kept), run.count(Outcome.WOULD_CREATE)
+    changes = run.count(Outcome.WOULD_UPDATE) + created
+
+    def most(bound: Bound | None) -> str:
+        return "no limit" if bound is None else f"at most {bound.most(begun.rows):,}"
+
+    found = [
+        f"{count(opt_ins, 'opt-in')} ({most(Bound(limits.opt_ins(begun.rows)))})",
+        f"{count(changes, 'change')} ({most(limits.max_changes)})",
+    ]
+    if created:
+        found.append(f"{count(created, 'new profile')} ({most(limits.max_creates)})")
+    return ", ".join(found)
 
 
 def _message(state: PlanState, progress: Progress | None) -> str:

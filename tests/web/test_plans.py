@@ -79,6 +79,7 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
     assert "10 of 11 rows would be changed in Campaign (3 opt-ins, 7 opt-outs)" in shown
     assert shown.index("Person 2") < shown.index("Person 4")
     assert sha256_of(served, plan_id) in shown
+    assert "Limits 3 opt-ins (at most 10), 10 changes (no limit) Cost" in shown
     assert "Approve" not in shown
     press(ana, served, f"/plans/{plan_id}/ask", comment="Please look")
     assert press(ana, served, f"/plans/{plan_id}/approve").status_code == 403
@@ -114,11 +115,23 @@ def test_a_plan_and_its_run_show_the_same_states_also_of_a_row_that_repeats_anot
     assert before, text_of(ana.get(screen))
     assert "true 0 1 0 false 4 0 0 unknown 0 0 1" in before[0]
     press(ana, served, f"/plans/{plan_id}/ask")
+    assert "Not on your screen yet: opt-in 1 . Look" in text_of(ben.get(screen))
+    assert "I have looked at opt-in 1 " in text_of(ben.get(screen))
+    assert "Opt-in 1 of 1 " in text_of(ben.get(screen))
     seen_all(ben, served, plan_id)
     approve(ben, served, plan_id)
     run_id = run_of(served, plan_id)
     ended(served, run_id)
     assert table.findall(text_of(ana.get(f"{served.url}/runs/{run_id}"))) == before
+
+
+def test_a_plan_shows_the_limits_with_which_it_was_made(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    words = ("--max-changes=50%", "--max-creates=0", "--max-opt-ins=7")
+    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 2, 3), *words)
+    shown = text_of(served.signed_in(Role.VIEWER).get(f"{served.url}/plans/{plan_id}"))
+    assert "Limits 2 opt-ins (at most 7), 5 changes (at most 2) Cost" in shown
 
 
 def test_two_approvers_at_the_same_moment_start_it_once(
