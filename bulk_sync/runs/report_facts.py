@@ -99,7 +99,7 @@ def facts_from(
         result=Result(
             sentences=(
                 _sentence(subject, ended, tally),
-                f"E{exit_status(ended, subject)[1:]}.",
+                f"E{_how_it_ended(ended, subject)[1:]}.",
             ),
             refusal=_text(ended.message),
             deadlines=tuple(wording.deadlines(tally.late)),
@@ -136,6 +136,13 @@ def _text(value: object) -> str:
     """Return what people may read: the name of a file may be no text in any encoding."""
     text = "" if value is None else str(value).encode("utf-8", "replace").decode()
     return _CONTROLS.sub("\ufffd", text)
+
+
+def _how_it_ended(ended: Ended, subject: Subject) -> str:
+    """Return the exit status, with its meaning unless that of the rows is all there is to say."""
+    if ended.exit == Exit.ROWS_LEFT and not wording.lacks_upload_alone(ended.exit, ended.outcomes):
+        return f"exit status {ended.exit}"
+    return exit_status(ended, subject)
 
 
 def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:

@@ -1,6 +1,6 @@
 """How a run stands, and what its screen shows: from the ledger, kept rows, and processes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -170,6 +170,7 @@ def open_undo(page: Page, run_id: str) -> str | None:
 def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what the template needs. Blocks."""
     rows, run = _pages(page, state), state.run
+    facts = _facts(page, run, rows)
     progress = None if state.job is None else state.job.progress()
     note = query.get("note", "")
     return {
@@ -178,7 +179,8 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "what": what(run),
         "needy": run.count(*NEEDS_A_PERSON),
         "progress": progress if progress is not None and progress.is_alive else None,
-        "facts": _facts(page, run, rows),
+        "facts": facts,
+        "sentences": () if facts is None else _sentences(run, facts),
         "refusal": "" if run.ended is None else without_advice(run.ended.message),
         "titles": TITLES,
         "problem": _problem(state),
@@ -230,13 +232,22 @@ def _facts(page: Page, run: Run, rows: RowPages | None) -> Facts | None:
     return report_facts.facts_from(run, tally, page.ledger.runs()[::-1])
 
 
+def _sentences(run: Run, facts: Facts) -> Sequence[str]:
+    """Return what became of the rows; and how it ended, if nothing else on the screen says so."""
+    became, *how = facts.result.sentences
+    standing = standing_of(run, ())
+    is_told = bool(run.ended and run.ended.message) or standing not in (_NOT_UPLOADED, _FAILED)
+    return [became] if is_told else [became, *how]
+
+
 def _problem(state: RunState) -> str:
     """Return why the last thing that a person asked for did not happen."""
     for job in state.jobs[:1]:
         progress: Progress = job.progress()
         is_newer = job.at_ms > (state.run.ended_ms or 0)
         if is_newer and not progress.is_alive and progress.exit not in _QUIET:
-            return progress.message or f"`bulk-sync {job.command}` broke off. Try it again."
+            broke_off = f"`bulk-sync {job.command}` broke off. Try it again."
+            return progress.message or ("" if state.run.ended is None else broke_off)
     return ""
 
 

@@ -85,7 +85,7 @@ def test_a_report_names_who_when_what_and_how_it_ended() -> None:
     assert facts.at.tzinfo is not None
     assert facts.result.sentences == (
         "3 of 5 rows were changed in Campaign (1 opt-in, 2 opt-outs); 1 row needs a person.",
-        "Exit status 3: finished, but some rows need a person.",
+        "Exit status 3.",
     )
 
 
@@ -190,7 +190,7 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
     assert facts.subject is Subject.VERDICT
     assert facts.result.sentences == (
         "2 of 4 rows can be used: 1 forbids the sale, 1 allows it; 1 row needs a person.",
-        "Exit status 3: finished, but some rows need a person.",
+        "Exit status 3.",
     )
     assert facts.counts.matrix == ()
     assert facts.result.all_rows == "the same command with --report all.csv"

@@ -1,6 +1,7 @@
 """A run on its screen: at work, broken off, at its end, and what can follow from it."""
 
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,9 @@ def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approve
     run = applied(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     shown = text_of(ana.get(served.url + run))
-    assert "3 of 4 rows were changed in Campaign (0 opt-ins, 3 opt-outs); 1 row needs" in shown
+    assert "(0 opt-ins, 3 opt-outs); 1 row needs a person. Files " in shown
+    assert "3 of 4 rows were changed in Campaign" in shown
+    assert not re.search("(?i)exit status", shown)
     assert f"Approved by {BEN}" in shown
     for kind, end in (("xlsx", "results.xlsx"), ("csv", "results.csv"), ("html", "results.html")):
         answer = ben.get(f"{served.url}{run}/report/{kind}")
@@ -87,7 +90,8 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
     before_answer(sim, "PATCH", 5, kill)
     run = applied(served, wishes(tmp_path / "in.csv", 30))
     viewer, ben = served.signed_in(Role.VIEWER), served.signed_in(Role.APPROVER)
-    assert "It broke off" in viewer.get(served.url + run).text
+    shown = text_of(viewer.get(served.url + run))
+    assert (shown.count("broke off"), shown.count("It broke off, as by a power cut")) == (2, 1)
     assert press(viewer, served, f"{run}/resume").status_code == 403
     answers = [press(ben, served, f"{run}/resume").url for _ in range(2)]
     ended(served, run.rpartition("/")[2])
@@ -116,7 +120,7 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     shown = text_of(ana.get(served.url + run))
     assert "The run is not finished. It was stopped at the page or by Ctrl-C." in shown
     assert "SIGINT" not in shown
-    assert "it can be resumed" in shown
+    assert "It can be resumed. " in shown
     assert 0 < list(sim.states.values()).count(True) < 400
     press(ana, served, f"{run}/resume")
     ended(served, run.rpartition("/")[2])
