@@ -17,24 +17,25 @@ and U+FFFD, the mark of a lost character.
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _LOST: Final = "\ufffd"
 _CONTROLS: Final = {"\0": "NULL", "\t": "TAB", "\n": "LINE FEED", "\r": "CARRIAGE RETURN"}
-_BREAKS: Final = ("Cc", "Zl", "Zp")
+_BREAKS: Final = "\n\v\f\r\x85\u2028\u2029"
 _ALPHABETS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE"})
 """Alphabets with look-alike letters."""
 
 
 def named(char: str) -> str:
     """Return a character as a message names it, such as ``U+200B ZERO WIDTH SPACE``."""
-    name = _CONTROLS.get(char) or unicodedata.name(char, "without a name")
-    return f"U+{ord(char):04X} {name}"
+    name = _CONTROLS.get(char) or unicodedata.name(char, "")
+    return f"U+{ord(char):04X} {name}".rstrip()
 
 
 def kind(char: str) -> str:
     """Return the kind of an invisible character, in words."""
     if char == _LOST:
         return "the mark of a character that a program lost"
-    if unicodedata.category(char) in _BREAKS:
-        return "a control character or a line break"
-    return "an invisible character"
+    if char in _BREAKS:
+        return "a line break"
+    is_control = unicodedata.category(char) == "Cc"
+    return "an invisible control character" if is_control else "an invisible character"
 
 
 def is_letter(char: str) -> bool:

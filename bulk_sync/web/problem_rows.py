@@ -136,7 +136,7 @@ def _marks(kind: Kind, cells: Mapping[str, Any], found: Mapping[str, Any]) -> di
     is_unread = cells[columns.DESIRED] is None
     bad = problems.bad_cells(kind.reason, has_state=state is not None, is_unread=is_unread)
     return {
-        name: "✗ wrong" if cells[name] else "✗ empty"
+        name: "✗ wrong" if str(cells[name] or "").strip() else "✗ empty"
         for name, is_bad in zip((key, state), bad, strict=True)
         if is_bad
     }

@@ -23,6 +23,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
     counted = {Outcome(name): number for name, number in outcomes.items() if number}
     corrected = page.paperwork.corrections_of(state.upload.id)
     before = state.upload.corrects
+    message = state.in_words(state.progress.message)
     return {
         "state": state,
         "Stage": Stage,
@@ -31,7 +32,8 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "counts": Counts(rows=int(verdict.get("rows") or 0), outcomes=counted),
         "problems": _problems(state, query) if state.found else [],
         "is_one": bool(query.get("reason")),
-        "message": state.in_words(state.progress.message),
+        "message": message,
+        "names_field": any(f"“{label}" in message for label in choices.LABELS.values()),
         "notes": [state.in_words(text) for text in state.progress.warnings],
         "hints": [state.in_words(text) for text in verdict.get("hints") or ()],
         "column_names": problem_rows.shown_columns(state.found) if state.found else [],

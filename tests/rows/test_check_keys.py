@@ -59,9 +59,10 @@ def test_what_spreadsheets_force_on_a_key_is_taken_off(cell: str, key: str) -> N
         ("12.05.2026", "bad_key", "date"),
         ("5-Dec", "bad_key", "date"),
         ("Dec-26", "bad_key", "date"),
-        ("@a\nb", "bad_key", "line break"),
-        ("@a\x07", "bad_key", "control"),
-        ("@a\x9f", "bad_key", "control"),
+        ("@a\nb", "bad_key", "holds a line break, U+000A LINE FEED, as"),
+        ("@a\u2028b", "bad_key", "holds a line break, U+2028 LINE SEPARATOR, as"),
+        ("@a\x07", "bad_key", "holds an invisible control character, U+0007, as"),
+        ("@a\x9f", "bad_key", "holds an invisible control character, U+009F, as"),
     ],
 )
 def test_a_damaged_key_is_rejected_with_what_happened(key: str, reason: str, says: str) -> None:

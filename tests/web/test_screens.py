@@ -153,6 +153,15 @@ def test_a_search_without_a_key_keeps_the_input_and_is_not_recorded(
     assert served.page.ledger.acts() == []
 
 
+def test_a_key_that_no_profile_has_is_explained_without_words_of_the_command_line(
+    served: Served,
+) -> None:
+    session = served.signed_in(Role.VIEWER)
+    answer = session.post(f"{served.url}/people", data={"key": "x\u200by"})
+    assert answer.status_code == 400
+    assert "The key &#39;x\\u200by&#39; holds an invisible character" in answer.text
+
+
 def test_nothing_is_known_of_a_stranger(served: Served) -> None:
     session = served.signed_in(Role.VIEWER)
     answer = session.post(f"{served.url}/people", data={"key": "<i>eve@example.com"})
@@ -169,6 +178,7 @@ def test_the_ledger_shows_its_head_and_proves_that_it_fits(
         session = served.signed_in(Role.VIEWER)
         shown = session.get(f"{served.url}/ledger").text
         assert f"{ledger['position']}:{ledger['sha256']}" in shown
+        assert shown.count(ledger["sha256"]) == 1
         fits = session.post(f"{served.url}/ledger").text
         assert f"All {ledger['position']} lines fit" in fits
         (tmp_path / "state" / "ledger.anchor").write_text(

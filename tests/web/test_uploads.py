@@ -164,6 +164,11 @@ def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests
     assert fields["header_row"] == "1"
 
 
+def test_a_cell_of_blanks_is_empty(served: Served, ana: requests.Session) -> None:
+    answer = upload(ana, served, next(NAMES), "E-mail,Opt out\np0@example.com,  \n")
+    assert "2 p0@example.com ✗ empty " in settled(ana, served, answer)
+
+
 def test_rows_with_doubtful_dates_are_shown_last_with_what_becomes_of_them(
     served: Served, ana: requests.Session
 ) -> None:
@@ -220,6 +225,7 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "The file cannot be used as it is" in text
     assert "x.csv: row 3 looks most like a header" in text
     assert "name it with “Key column”" in text
+    assert "Choose the columns below and press Check again" in text
     assert "--" not in text
     assert "Kontakt kept, not read p0@example.com p1@example.com" in text
     assert "Compare with Campaign" not in text
@@ -438,7 +444,9 @@ def bomb() -> bytes:
         ("bomb.xlsx", bomb, "bomb.xlsx"),
         ("locked.xlsx", lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4096), "locked.xlsx"),
         ("list.csv", lambda: b"%PDF-1.7 \0", "list.csv is not text: it looks like a PDF"),
-        ("book.xlsx", lambda: b"PKey,Opt out\n@a,yes\n", "book.xlsx is no workbook"),
+        ("none.csv", lambda: b"PKey,Opt out\n", "none.csv has a header but no data rows"),
+        ("open.csv", lambda: b'PKey,Opt out\n@a,yes\n"@b,no\n', "the quote that opens in line 3"),
+        ("book.xlsx", lambda: b"PKey,Opt out\n@a,yes\n", "book.xlsx is no workbook, although its"),
         ("rows.parquet", lambda: b"PAR1 or not", "rows.parquet"),
     ],
 )
@@ -450,6 +458,7 @@ def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
     text = settled(ana, served, answer)
     assert state_of(served, answer).stage is Stage.UNREADABLE
     assert says in text
+    assert "Choose the columns" not in text
     assert str(served.page.settings.folder) not in answer.text + text
 
 

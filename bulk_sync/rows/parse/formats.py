@@ -84,6 +84,6 @@ def refuse_binary(place: str, head: bytes) -> None:
     """
     if head.startswith(tuple(_MAGIC)):
         raise InputProblem(
-            f"{place} is not text: it looks like {describe(head)}. Give it the suffix that fits, "
-            "or export it as CSV."
+            f"{place} is not text: it looks like {describe(head)}. Correct the ending of "
+            "its name, or export it as CSV."
         )

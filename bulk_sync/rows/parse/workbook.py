@@ -74,7 +74,8 @@ def _sheets(path: Path) -> Sequence[Sheet]:
     if not head:
         raise InputProblem(f"{path} is empty. See that its export finished.")
     raise InputProblem(
-        f"{path} is no workbook, whatever its suffix says. If it is text, call it .csv."
+        f"{path} is no workbook, although its name ends in {path.suffix}. Open it in a spreadsheet "
+        "program, and save it there as .xlsx; if it is text, let its name end in .csv."
     )
 
 

@@ -207,7 +207,7 @@ def _unpack(file: BinaryIO, path: Path, spool: Spool) -> BinaryIO:
                 )
     except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as problem:
         raise InputProblem(
-            f"{path} is cut off or damaged, or not packed as its suffix says ({problem}). Fetch "
+            f"{path} is cut off or damaged, or not packed as its name says ({problem}). Fetch "
             "or pack it again."
         ) from problem
     return whole

@@ -35,7 +35,7 @@ async def search(request: web.Request) -> web.StreamResponse:
     try:
         key = check.key(typed)
     except UsageProblem as problem:
-        return _shown(request, typed, str(problem), status=400)
+        return _shown(request, typed, str(problem).replace("KEY", "The key", 1), status=400)
     searches = await page.blocking(_searches, page, key)
     await page.record(person_of(request), Deed.LOOKED_UP, key=key)
     story = await page.blocking(_story, page, key)
