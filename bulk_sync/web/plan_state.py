@@ -39,7 +39,7 @@ class Stage(StrEnum):
     EMPTY = "nothing to change"
     LIMITED = "stopped by a limit"
     EXPIRED = "too old"
-    MADE = "not asked for yet"
+    MADE = "approval not asked for yet"
     ASKED = "waits for approval"
     APPROVED = "approved, not started"
     APPLYING = "being applied"

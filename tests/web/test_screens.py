@@ -74,8 +74,8 @@ def test_each_person_sees_what_waits_for_them(served: Served) -> None:
 def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     served: Served, tmp_path: Path
 ) -> None:
-    def upload(upload_id: str, corrects: str | None = None) -> None:
-        new = Upload(upload_id, 1, ANA, "a.csv", 9, "f" * 64, "", "", {}, corrects, False)
+    def upload(upload_id: str, corrects: str | None = None, content: str = "f") -> None:
+        new = Upload(upload_id, 1, ANA, "a.csv", 9, content * 64, "", "", {}, corrects, False)
         served.page.paperwork.add_upload(new)
 
     path = tmp_path / "a.csv"
@@ -86,8 +86,28 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     wait_for(job)
     assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
     assert "to correct" not in served.signed_in(Role.ADMIN).get(f"{served.url}/").text
-    upload("u2", corrects="u1")
+    upload("u2", content="e")  # another file of the job has rows of its own
+    assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
+    upload("u3")
     assert "to correct" not in session.get(f"{served.url}/").text
+    upload("u4", corrects="u3")
+    wait_for(served.page.jobs.start("validate", [str(path)], about="u3", who=ANA))
+    assert "to correct" not in session.get(f"{served.url}/").text
+
+
+def test_a_file_that_cannot_be_used_waits_until_there_is_a_newer_one_of_the_job(
+    served: Served, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("PKey,ccpaOptOut\n")
+    for number, job in enumerate(("a", "b", "a")):
+        if number == 2:
+            assert served.signed_in(Role.UPLOADER).get(f"{served.url}/").text.count("cannot") == 2
+        new = Upload(f"u{number}", 1, ANA, "a.csv", 9, str(number) * 64, job, "", {}, None, False)
+        served.page.paperwork.add_upload(new)
+        wait_for(served.page.jobs.start("validate", [str(path)], about=new.id, who=ANA))
+    text = served.signed_in(Role.UPLOADER).get(f"{served.url}/").text
+    assert re.findall(r'href="/uploads/(u\d)">An upload that cannot be used', text) == ["u2", "u1"]
 
 
 def test_opt_outs_past_their_last_day_are_shown(sim: Simulator, run: Run, tmp_path: Path) -> None:

@@ -126,11 +126,21 @@ def _subject(page: Page, paper: Paper) -> str:
 
 
 def _to_correct(page: Page, person: Person) -> Iterator[Task]:
-    """Yield the person's last uploads with rows to correct, unless a correction has come."""
+    """Yield the person's last uploads with rows to correct, unless a correction has come.
+
+    Of a file that was uploaded again, the last upload counts; and a file that cannot be used as it
+    is has had its correction with any newer file of the job.
+    """
     uploads = page.paperwork.uploads(_LOOKED_AT)
     done = {upload.corrects for upload in uploads}
+    contents, jobs = set[str](), set[str]()
     for upload in uploads:
-        if not person.is_same(upload.who) or upload.id in done or upload.is_deleted:
+        if not person.is_same(upload.who):
+            continue
+        is_repeated, has_newer = upload.sha256 in contents, upload.job in jobs
+        contents.add(upload.sha256)
+        jobs.add(upload.job)
+        if upload.id in done or upload.is_deleted or is_repeated:
             continue
         for job in page.jobs.list_about(upload.id, "validate")[:1]:
             summary = job.progress().summary or {}
@@ -138,6 +148,6 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
             if rejected:
                 what = f"{upload.file_name}: {count(rejected, 'row')} to correct"
                 yield Task(f"/uploads/{upload.id}", "An upload to correct", what, upload.at_ms)
-            elif summary.get("exit") == Exit.USAGE:
+            elif summary.get("exit") == Exit.USAGE and not has_newer:
                 path, title = f"/uploads/{upload.id}", "An upload that cannot be used as it is"
                 yield Task(path, title, upload.file_name, upload.at_ms)
