@@ -111,8 +111,13 @@ class UploadState:
 
     @property
     def is_marked(self) -> bool:
-        """Return whether that file is the person's own workbook, with marks in it."""
+        """Return whether that file is a workbook with marks in it."""
         return bool(self.verdict.get("marked"))
+
+    @property
+    def is_list_alone(self) -> bool:
+        """Return whether that file is a new workbook with the list of the person's own."""
+        return self.upload.file_name.lower().endswith((".xls", ".ods"))
 
     def in_words(self, text: str) -> str:
         """Return a message of the check as a person in front of the page understands it."""

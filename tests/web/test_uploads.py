@@ -18,6 +18,7 @@ from typing import Final
 import openpyxl
 import pytest
 import requests
+import workbook_kinds
 from conftest import populate
 from flow import page_before, without_processes
 from serving import Served, wait_for
@@ -362,6 +363,22 @@ def test_rows_to_correct_are_offered_only_if_there_are_some(
     assert ("/rows-to-correct" in html) == is_link
     assert ('class="button" href' in html) == is_button
     assert ("then press Compare with Campaign" in text) == is_next
+
+
+@pytest.mark.parametrize(
+    ("end", "says"),
+    [
+        ("xlsx", "Your own workbook, with the cells to correct"),
+        ("xls", "Your list as an .xlsx, without formats, formulas and other sheets, with the cells"),
+        ("ods", "Your list as an .xlsx, without formats, formulas and other sheets, with the cells"),
+    ],
+)
+def test_the_rows_to_correct_are_called_what_they_are(
+    served: Served, ana: requests.Session, end: str, says: str
+) -> None:
+    content = (workbook_kinds.FOLDER / f"signed.{end}").read_bytes()
+    answer = upload(ana, served, f"signed.{end}", content)
+    assert says in settled(ana, served, answer)
 
 
 def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
