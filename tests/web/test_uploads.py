@@ -369,8 +369,8 @@ def test_rows_to_correct_are_offered_only_if_there_are_some(
     ("end", "says"),
     [
         ("xlsx", "Your own workbook, with the cells to correct"),
-        ("xls", "Your list as an .xlsx, without formats, formulas and other sheets, with the cells"),
-        ("ods", "Your list as an .xlsx, without formats, formulas and other sheets, with the cells"),
+        ("xls", "Your list as an .xlsx, without formats, formulas and other sheets,"),
+        ("ods", "Your list as an .xlsx, without formats, formulas and other sheets,"),
     ],
 )
 def test_the_rows_to_correct_are_called_what_they_are(

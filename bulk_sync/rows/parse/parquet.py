@@ -45,8 +45,8 @@ def parse(path: Path, _: object = None) -> Parsed:
         head = file.read(1024)
     if not head.startswith(b"PAR1"):
         raise InputProblem(
-            f"{path} is not a Parquet file: it is {describe(head)}. Correct the ending of its name, "
-            "or export it again."
+            f"{path} is not a Parquet file: it is {describe(head)}. Correct the ending of its "
+            "name, or export it again."
         )
     with _explained(path):
         parquet = pq.ParquetFile(
