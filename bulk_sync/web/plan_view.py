@@ -136,21 +136,23 @@ def values(
 
 def _limits(run: Run) -> str:
     """Return what a plan would change, each number with the most that may pass."""
-    begun, opt_ins = run.begun, 0 if run.ended is None else run.ended.opt_ins
-    given = {name: begun.settings.get(name) for name in plan_file.LIMITS}
-    kept = {name: Bound.parse(str(most), name) for name, most in given.items() if most is not None}
-    limits, created = Limits(**kept), run.count(Outcome.WOULD_CREATE)
-    changes = run.count(Outcome.WOULD_UPDATE) + created
+    settings, rows = run.begun.settings, run.begun.rows
+    given = {name: settings.get(name) for name in plan_file.LIMITS}
+    bounds = {name: Bound.parse(str(most), "") for name, most in given.items() if most is not None}
+    opt_ins = Limits(max_opt_ins=bounds.get("max_opt_ins")).opt_ins(rows)
+    bounds["max_opt_ins"] = Bound(count=opt_ins)
 
-    def most(bound: Bound | None) -> str:
-        return "no limit" if bound is None else f"at most {bound.most(begun.rows):,}"
+    def beside(number: int, what: str, name: str) -> str:
+        most = f"at most {bounds[name].most(rows):,}" if name in bounds else "no limit"
+        return f"{count(number, what)} ({most})"
 
+    created = run.count(Outcome.WOULD_CREATE)
     found = [
-        f"{count(opt_ins, 'opt-in')} ({most(Bound(limits.opt_ins(begun.rows)))})",
-        f"{count(changes, 'change')} ({most(limits.max_changes)})",
+        beside(0 if run.ended is None else run.ended.opt_ins, "opt-in", "max_opt_ins"),
+        beside(run.count(Outcome.WOULD_UPDATE) + created, "change", "max_changes"),
     ]
     if created:
-        found.append(f"{count(created, 'new profile')} ({most(limits.max_creates)})")
+        found.append(beside(created, "new profile", "max_creates"))
     return ", ".join(found)
 
 
