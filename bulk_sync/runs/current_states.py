@@ -13,6 +13,7 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.runs import precedence
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Job
+from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import KeyKind, Oddity
 
@@ -66,12 +67,13 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
         before = {each.key: each.before for each in intents if each.before is not None}
         states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
-    return protected(run, compare(run.rows, states, job, last_writes), job)
+    planned = compare(run.rows, states, job, last_writes)
+    return protected(run, planned, job.protection)
 
 
-def protected(run: RunContext, planned: pd.DataFrame, job: Job) -> pd.DataFrame:
+def protected(run: RunContext, planned: pd.DataFrame, protection: Protection) -> pd.DataFrame:
     """Return a plan with the rows of protected people rejected; what the run has written stays."""
-    if not job.protection.files:
+    if not protection.files:
         return planned
     written = {write.intent.key for write in run.ledger.writes(run.run_id)}
-    return job.protection.rejected(planned, written)
+    return protection.rejected(planned, written)

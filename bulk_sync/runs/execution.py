@@ -114,14 +114,14 @@ def knows_states(rows: pd.DataFrame, rest: Rest) -> bool:
     return is_rest_read or bool(rows[columns.BEFORE].notna().any())
 
 
-def cost_of(session: Session, job: Job) -> Cost:
-    """Return the cost of a job with one session, so far."""
+def cost_of(session: Session, seconds: float) -> Cost:
+    """Return the cost of one session after so many seconds of its job."""
     calls, pacer = session.client.calls, session.client.pacer
     half, most = pacer.latency.quantile(0.5), pacer.latency.quantile(0.95)
     return Cost(
         calls=MappingProxyType(dict(calls.by_method)),
         answered=MappingProxyType(dict(calls.answers)),
-        seconds=job.seconds,
+        seconds=seconds,
         working_s=session.working_s,
         held_s=MappingProxyType(dict(pacer.held_s)),
         latency_s=None if half is None or most is None else (half, most),

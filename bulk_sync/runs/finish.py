@@ -29,8 +29,9 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.execution import Ended, knows_states
-from bulk_sync.runs.job import Input, Job
+from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.review import Cost, Files, Finished
 from bulk_sync.runs.run_context import RunContext
 
@@ -41,7 +42,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) 
     """Write the reports, end the run in the ledger, and keep what later commands may need."""
     totals, joined = Totals.count(ended.rows) + run.rest.totals, expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
-    files, failure = _write_all_reports(run, job, line, joined, tell)
+    files, failure = _write_all_reports(run, job.record, line, joined, tell)
     cause = ended.cause or failure
     if cause is None:
         try:
@@ -55,7 +56,7 @@ def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) 
         cost=cost,
         cause=cause,
         files=files,
-        is_resumable=not _is_final(cause, run, joined),
+        is_resumable=not _is_final(cause, joined, run.rest),
         settings=job.record.settings,
         held=None if cause else ended.held,
         rest=run.rest,
@@ -152,7 +153,7 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_all_reports(
-    run: RunContext, job: Job, line: ledger.Ended, rows: pd.DataFrame, tell: Tell
+    run: RunContext, record: JobRecord, line: ledger.Ended, rows: pd.DataFrame, tell: Tell
 ) -> tuple[Files, StopRun | None]:
     """Write the reports of a run with this end.
 
@@ -161,9 +162,9 @@ def _write_all_reports(
     # What an undo leaves is to be put back: the original input has the opposite states.
     is_undo = run.lineage.undone is not None
     left = Slices.of(write_records.as_input(rows, run.begun.attribute) if is_undo else rows)
-    reports, now = report.spare(job.record.reports_of(run.run_id), run.run_id), now_ms()
+    reports, now = report.spare(record.reports_of(run.run_id), run.run_id), now_ms()
     ending = Run(run.run_id, 1, now, run.begun, now, line)
-    past, name = _known_runs(run), f"{run.stem}.{run.run_id}"
+    past, name = _known_runs(run.ledger), f"{run.stem}.{run.run_id}"
     before = next((each.ended for each in past if each.run_id == run.run_id), None)
     if reports and before is not None and before.todo_sha256:
         name = todo_file.spare(reports[0].beside(name), before.todo_sha256).name
@@ -189,11 +190,11 @@ def _write_plan(run: RunContext, ended: Ended, totals: Totals) -> str | None:
     return plan_file.write(Path(out), rows, run.run_id, run.begun, totals)
 
 
-def _is_final(cause: StopRun | None, run: RunContext, rows: pd.DataFrame) -> bool:
+def _is_final(cause: StopRun | None, rows: pd.DataFrame, rest: Rest) -> bool:
     """Return whether ``resume`` cannot go on."""
     if isinstance(cause, UsageProblem | AccessDenied):
         # Wrong settings end a run for good only while no state is known that would be lost.
-        return not knows_states(rows, run.rest)
+        return not knows_states(rows, rest)
     return cause is None or isinstance(cause, Refused)
 
 
@@ -228,10 +229,10 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finishe
     return replace(finished, head=head, cost=cost)
 
 
-def _known_runs(run: RunContext) -> list[Run]:
+def _known_runs(book: Ledger) -> list[Run]:
     """Return the runs of the ledger; none, with a warning, if it cannot be read now."""
     try:
-        return run.ledger.runs()
+        return book.runs()
     except StopRun as problem:
         log.warning("%s", problem)
         return []

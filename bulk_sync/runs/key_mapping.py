@@ -113,7 +113,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         profiles=len(mapped),
         out=out,
         todo=todo,
-        cost=cost_of(session, job),
+        cost=cost_of(session, job.seconds),
         cause=session.cause,
     )
 

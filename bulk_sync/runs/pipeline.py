@@ -70,7 +70,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     if run.large is not None:
         run, ended = dividing.undivided(execution, run, ended)
         execution = replace(execution, rest=run.rest)
-    cost = replace(cost_of(session, job), needed=ended.needed)
+    cost = replace(cost_of(session, job.seconds), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
         cost = replace(cost, to_come=to_come)
@@ -78,10 +78,10 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     return finish_run(run, job, ended, cost, screen.tell)
 
 
-def _of_preview(reviewed: Plan, job: Job) -> Plan:
+def _of_preview(reviewed: Plan, how: Writing) -> Plan:
     """Return a plan with the calls of reading again before it is carried out."""
     # ``apply`` reads only what is to be written; a run begins anew.
-    calls_before = 1 if job.writing.guarded else reviewed.forecast.calls
+    calls_before = 1 if how.guarded else reviewed.forecast.calls
     return replace(reviewed, forecast=reviewed.forecast.of_preview(calls_before))
 
 
@@ -93,10 +93,10 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         return early_end(left, execution.session.cause, run.rest)
     is_plan = run.begun.kind is Kind.PLAN
     if planned is not None:
-        planned = current_states.protected(run, planned, execution.job)
+        planned = current_states.protected(run, planned, execution.job.protection)
         if is_plan:  # of an undo: the ledger has the states
             reviewed = execution.review(planned, read)
-            execution.screen.show(_of_preview(reviewed, execution.job))
+            execution.screen.show(_of_preview(reviewed, execution.job.writing))
             return Ended(planned, None, warning=reviewed.warning)
     else:
         ended, read = _read(execution, run)
@@ -177,7 +177,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     try:
         if cause is None and is_plan:
             reviewed = execution.review(planned, execution.read_with(reader))
-            execution.screen.show(_of_preview(reviewed, job))
+            execution.screen.show(_of_preview(reviewed, job.writing))
             warning = reviewed.warning
         elif cause is None:
             run.checkpoint.keep_plan(planned)
@@ -230,7 +230,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     if planned is None:
         planned = run.checkpoint.plan(run.rows)
     if planned is not None:
-        planned = current_states.protected(run, planned, job)
+        planned = current_states.protected(run, planned, job.protection)
         return writing.recorded(run, planned).results(planned)
     states = run.checkpoint.states(current_states.unread(run.rows))
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))

@@ -104,7 +104,7 @@ def _read(
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
-    return comparison.compare(rows, states), session.cause, cost_of(session, job)
+    return comparison.compare(rows, states), session.cause, cost_of(session, job.seconds)
 
 
 def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:

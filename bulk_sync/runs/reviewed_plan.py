@@ -143,16 +143,16 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
         record=replace(job.record, name=begun.job),
-        protection=_protection_of(job, begun, typed),
+        protection=_protection_of(begun, typed, job.protection),
     )
     settings[PROTECT] = list(map(str, job.protection.files))
     return job.with_settings(**settings).guarded()
 
 
-def _protection_of(job: Job, begun: Begun, typed: Collection[str]) -> Protection:
+def _protection_of(begun: Begun, typed: Collection[str], given: Protection) -> Protection:
     """Return the lists of a plan and those of this command, unless they were typed."""
     kept = () if PROTECT in typed else map(Path, begun.settings.get(PROTECT, ()))
-    return Protection(dict.fromkeys(path.absolute() for path in (*kept, *job.protection.files)))
+    return Protection(dict.fromkeys(path.absolute() for path in (*kept, *given.files)))
 
 
 def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:

@@ -28,7 +28,7 @@ from bulk_sync.runs.past_runs import has_checkpoint, may_pass
 from bulk_sync.runs.plan_file import HOLD, LIMITS, OUT, PROTECT
 from bulk_sync.runs.resumption import continue_run, give_up
 from bulk_sync.runs.review import Finished, Screen
-from bulk_sync.settings import KeyKind, new_run_id
+from bulk_sync.settings import KeyKind, State, new_run_id
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
         with _reading(given, Kind.RUN, job, run_id, screen) as read:
             job, begun = read.job, read.begun
             try:
-                _make_way(book, job, begun, fresh=fresh)
+                _make_way(book, job.state, begun, fresh=fresh)
             except Refused as refused:
                 screen.begin(run_id, begun)
                 unread = partial(comparison.without_states, outcome=Outcome.PENDING)
@@ -181,7 +181,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
     ]
 
 
-def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
+def _make_way(book: Ledger, state: State, own: Begun, *, fresh: bool) -> None:
     """Give up stopped runs of the same input.
 
     Raise Refused, with nothing given up, if one was interrupted.
@@ -193,7 +193,7 @@ def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
             continue
         is_same = (begun.input_sha256, begun.attribute) == (own.input_sha256, own.attribute)
         if run.is_finished:
-            if is_same and may_pass(job.state, run):
+            if is_same and may_pass(state, run):
                 passed.append((run, run.ended.message if run.ended else ""))
         elif not is_same:
             if job_names.is_same(begun.job, own.job):
@@ -213,4 +213,4 @@ def _make_way(book: Ledger, job: Job, own: Begun, *, fresh: bool) -> None:
                 "--fresh",
             )
     for run, why in passed:
-        give_up(book, job.state, run, why)
+        give_up(book, state, run, why)

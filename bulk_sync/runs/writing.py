@@ -15,6 +15,7 @@ from bulk_sync.rows.request_order import Request
 from bulk_sync.runs import precedence
 from bulk_sync.runs.execution import Ended, Execution, early_end
 from bulk_sync.runs.job import Job
+from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
 
@@ -62,7 +63,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
     uncertain = precedence.uncertain(run, recording)
-    protected = _protected(job, planned)
+    protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording, requests)
     finds_first = run.planned is not None
@@ -92,11 +93,11 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     )
 
 
-def _protected(job: Job, planned: pd.DataFrame) -> dict[int, str]:
+def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     """Return the writes of protected people that an earlier process intended, with sentences."""
-    if not job.protection.files:
+    if not protection.files:
         return {}
-    sentences = job.protection.keys.sentences(planned)
+    sentences = protection.keys.sentences(planned)
     positions = enumerate(comparison.writes(planned).tolist())
     return {at: sentences[row] for at, row in positions if row in sentences}
 
