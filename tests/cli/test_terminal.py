@@ -7,11 +7,13 @@ import select
 import subprocess
 import termios
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from conftest import Copied, Run, key, populate, read_csv, wishes
 
+from bulk_sync.rows import read
 from bulk_sync.simulator import Simulator
 
 
@@ -101,6 +103,17 @@ def test_with_yes_bars_show_how_hard_campaign_is_asked_and_nobody_else_is(
     assert (status, "[y/N]" in shown) == (0, False)
     for title in ("Reading states", "Writing"):
         assert re.search(rf"{title}: [^\r]*\b[01] in flight, at most 50/s", shown)
+
+
+def test_one_ctrl_d_ends_an_input_that_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = pty.openpty()
+    os.write(near, b"PKey\n\x04later\n\x04\x04")
+    with os.fdopen(far) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        file = read.stdin(BytesIO)[0]
+    os.close(near)
+    file.seek(0)
+    assert file.read() == b"PKey\n"
 
 
 def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ here, in one sentence.
 
 import sys
 from hashlib import sha256
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from sys import maxsize
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from bulk_sync.rows.parse.formats import SUFFIXES
 from bulk_sync.rows.read import tables
@@ -60,8 +60,9 @@ def stdin(spool: Spool) -> tuple[BinaryIO, str]:
         InputProblem: it cannot be read.
     """
     file, found = spool(), sha256()
+    source = cast("BufferedReader", sys.stdin.buffer)
     with explained(STDIN_NAME):
-        while block := sys.stdin.buffer.read(BLOCK_BYTES):
+        while block := source.read1(BLOCK_BYTES):  # a terminal gives its end once
             found.update(block)
             file.write(block)
     return file, found.hexdigest()
