@@ -24,7 +24,7 @@ from bulk_sync.errors import DiskFull, LedgerAway, LedgerProblem, is_disk_full
 from bulk_sync.ledger import availability, migrations, server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.database import Ledger
-from bulk_sync.ledger.transactions import database_message, is_full
+from bulk_sync.ledger.transactions import database_message, is_full, next_step
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
@@ -283,5 +283,4 @@ def _errors(name: str) -> Iterator[None]:
             raise LedgerAway(name, database_message(error)) from error
         what = error.strerror if isinstance(error, OSError) else database_message(error)
         kind = DiskFull if is_full(error, name) or is_disk_full(error) else LedgerProblem
-        look = "Make room there" if kind is DiskFull else "Look at --state-dir and --ledger"
-        raise kind(f"The ledger {name} cannot be opened: {what}. {look}.") from error
+        raise kind(f"The ledger {name} cannot be opened: {what}. {next_step(kind)}") from error

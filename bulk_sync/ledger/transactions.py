@@ -14,7 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem, is_disk_full
+from bulk_sync.errors import (
+    DiskFull,
+    LedgerAway,
+    StoppedEarly,
+    StopRun,
+    UsageProblem,
+    is_disk_full,
+)
 from bulk_sync.ledger import availability
 
 _DISK_FULL: Final = "53100"
@@ -79,7 +86,14 @@ class Transactions:
                 if availability.was_lost(error):
                     raise LedgerAway(self.name, message) from error
                 kind = DiskFull if is_full(error, self.name) else stop
-                raise kind(f"The ledger {self.name} cannot be used: {message}.") from error
+                raise kind(
+                    f"The ledger {self.name} cannot be used: {message}. {next_step(kind)}"
+                ) from error
+
+
+def next_step(kind: type[StopRun]) -> str:
+    """Return what to do after an error about the ledger's file or server."""
+    return "Make room there." if kind is DiskFull else "Look at --state-dir and --ledger."
 
 
 def is_full(error: Exception, ledger: str) -> bool:

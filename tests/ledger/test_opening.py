@@ -10,11 +10,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from full_disk import full_disk
 from ledger_lines import database_url, fill, intents
 from sqlalchemy import create_engine, make_url, text
 
 from bulk_sync import ledger
-from bulk_sync.errors import AnotherRun, LedgerAway, LedgerProblem, StoppedEarly, UsageProblem
+from bulk_sync.errors import (
+    AnotherRun,
+    DiskFull,
+    LedgerAway,
+    LedgerProblem,
+    StoppedEarly,
+    UsageProblem,
+)
 from bulk_sync.ledger import availability, connect
 from bulk_sync.settings import State
 
@@ -84,6 +92,13 @@ def test_a_run_that_loses_the_server_lock_loses_the_ledger_too(
     with ledger.open_ledger(state) as book:
         book.hold("acme-1", "the next", 60)
         assert book.verify()[1] is None
+
+
+def test_a_ledger_that_is_full_says_what_to_do(tmp_path: Path) -> None:
+    with ledger.open_ledger(State(tmp_path)) as book:
+        fill(book)
+        with full_disk(0), pytest.raises(DiskFull, match=r"cannot be used: .*\. Make room there\."):
+            book.intend("run 7", intents(1))
 
 
 @pytest.mark.parametrize(
