@@ -17,7 +17,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import plan_limits
 from bulk_sync.runs import large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
-from bulk_sync.runs.execution import Ended, Execution
+from bulk_sync.runs.execution import Execution, StageEnd
 from bulk_sync.runs.large_input import LargeInput
 from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.run_context import RunContext
@@ -79,7 +79,9 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
     return replace(run, rows=work.rows, planned=planned, rest=rest, large=None)
 
 
-def undivided(execution: Execution, run: RunContext, ended: Ended) -> tuple[RunContext, Ended]:
+def undivided(
+    execution: Execution, run: RunContext, ended: StageEnd
+) -> tuple[RunContext, StageEnd]:
     """Return a run, ended before its input was divided, with all rows left undone."""
     if run.large is not None:
         reason = Reason.LIMIT if isinstance(ended.cause, Refused) else Reason.STOPPED

@@ -80,8 +80,8 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How far a run got.
+class StageEnd:
+    """How far a stage of a run got; the end of the run in the ledger is ``ledger.Ended``.
 
     Attributes:
         rows: every row of the input, or of its profiles, but those of the rest.
@@ -100,12 +100,14 @@ class Ended:
     warning: str = ""
 
 
-def early_end(rows: pd.DataFrame, cause: StopRun, rest: Rest, *, was_sent: bool = False) -> Ended:
+def early_end(
+    rows: pd.DataFrame, cause: StopRun, rest: Rest, *, was_sent: bool = False
+) -> StageEnd:
     """Return the end of a run whose untried rows stay pending; ``rows`` has the results so far."""
     has_begun = was_sent or knows_states(rows, rest)
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
         cause = StoppedEarly(str(cause))
-    return Ended(comparison.hold_back(rows, Reason.STOPPED), cause)
+    return StageEnd(comparison.hold_back(rows, Reason.STOPPED), cause)
 
 
 def knows_states(rows: pd.DataFrame, rest: Rest) -> bool:

@@ -28,7 +28,7 @@ from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.checkpoint import CheckpointProblem
-from bulk_sync.runs.execution import Ended, knows_states
+from bulk_sync.runs.execution import StageEnd, knows_states
 from bulk_sync.runs.job import Input, Job, JobRecord
 from bulk_sync.runs.plan_file import OUT
 from bulk_sync.runs.rest import Rest
@@ -38,7 +38,7 @@ from bulk_sync.runs.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def finish_run(run: RunContext, job: Job, ended: Ended, cost: Cost, tell: Tell) -> Finished:
+def finish_run(run: RunContext, job: Job, ended: StageEnd, cost: Cost, tell: Tell) -> Finished:
     """Write the reports, end the run in the ledger, and keep what later commands may need."""
     totals, joined = Totals.count(ended.rows) + run.rest.totals, expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
@@ -181,7 +181,7 @@ def _write_all_reports(
     return files, failure
 
 
-def _write_plan(run: RunContext, ended: Ended, totals: Totals) -> str | None:
+def _write_plan(run: RunContext, ended: StageEnd, totals: Totals) -> str | None:
     """Write the plan file, if the run is a plan with one, and return its SHA-256."""
     out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
     if not out:
@@ -198,7 +198,7 @@ def _is_final(cause: StopRun | None, rows: pd.DataFrame, rest: Rest) -> bool:
     return cause is None or isinstance(cause, Refused)
 
 
-def _end(run: RunContext, job: Job, finished: Finished, ended: Ended) -> Finished:
+def _end(run: RunContext, job: Job, finished: Finished, ended: StageEnd) -> Finished:
     """Keep what later commands may need, and end the run; raise StopRun if that fails."""
     is_plan, is_final = run.begun.kind is Kind.PLAN, not finished.is_resumable
     has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0

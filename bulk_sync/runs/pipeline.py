@@ -30,7 +30,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, plan_limits
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import current_states, day_budget, dividing, early_writes, writing
-from bulk_sync.runs.execution import Ended, Execution, cost_of, early_end
+from bulk_sync.runs.execution import Execution, StageEnd, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
@@ -85,7 +85,7 @@ def _of_preview(reviewed: Plan, how: Writing) -> Plan:
     return replace(reviewed, forecast=reviewed.forecast.of_preview(calls_before))
 
 
-def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> Ended:
+def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> StageEnd:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
     planned, read, needed = run.planned, _NOTHING_READ, None
     if execution.session.cause is not None:
@@ -97,7 +97,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         if is_plan:  # of an undo: the ledger has the states
             reviewed = execution.review(planned, read)
             execution.screen.show(_of_preview(reviewed, execution.job.writing))
-            return Ended(planned, None, warning=reviewed.warning)
+            return StageEnd(planned, None, warning=reviewed.warning)
     else:
         ended, read = _read(execution, run)
         if ended.cause is not None or is_plan:
@@ -116,7 +116,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
             if early := run.checkpoint.early():
                 refused = early_writes.refusal_after(refused, len(early))
             left = early_writes.results_so_far(run, planned)
-            return Ended(comparison.hold_back(left, Reason.LIMIT), refused)
+            return StageEnd(comparison.hold_back(left, Reason.LIMIT), refused)
     if waiting is not None:
         planned = plan_limits.without_opt_ins(planned)
         recording = writing.recorded(run, planned)
@@ -157,14 +157,14 @@ def _approve(execution: Execution, reviewed: Plan) -> None:
         execution.screen.approve(reviewed)
 
 
-def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
+def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
     """Read the unknown states, and compare; show the plan if the run is no more than that."""
     job, session, is_plan = execution.job, execution.session, run.begun.kind is Kind.PLAN
     cut_off = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
     if cut_off is not None:
         unread = comparison.without_states(run.rows, Outcome.PENDING)
         unread = comparison.hold_back(unread, Reason.LIMIT)
-        return Ended(unread, cut_off), _NOTHING_READ
+        return StageEnd(unread, cut_off), _NOTHING_READ
     states = run.checkpoint.states(current_states.unread(run.rows))
     left = job
     if run.rest is not NOTHING:  # Campaign's list was read before
@@ -184,7 +184,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[Ended, Read]:
     except StoppedEarly as full:
         cause = full
     if cause is None:
-        return Ended(planned, None, needed=needed, warning=warning), execution.read_with(reader)
+        return StageEnd(planned, None, needed=needed, warning=warning), execution.read_with(reader)
     ended = early_end(early_writes.results_so_far(run, planned), cause, run.rest)
     return replace(ended, reads=reader.calls_left, needed=needed), execution.read_with(reader)
 
@@ -236,7 +236,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
 
 
-def _cost_to_come(execution: Execution, ended: Ended, *, is_plan: bool) -> RemainingCost:
+def _cost_to_come(execution: Execution, ended: StageEnd, *, is_plan: bool) -> RemainingCost:
     """Return the remaining cost of the pending rows."""
     rows = ended.rows
     waits = columns.have_outcome(rows, [Outcome.PENDING])

@@ -13,7 +13,7 @@ from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import Request
 from bulk_sync.runs import precedence
-from bulk_sync.runs.execution import Ended, Execution, early_end
+from bulk_sync.runs.execution import Execution, StageEnd, early_end
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.run_context import RunContext
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 
 def write(
     execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
-) -> Ended:
+) -> StageEnd:
     """Send the remaining writes, and return the results."""
     if not recording.keys:
-        return Ended(planned, None)
+        return StageEnd(planned, None)
     session = execution.session
     writes = _writes(run, execution.job, planned, recording)
     session.write(writes, recording)
     recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
     results = comparison.settle(planned, recording.steps)
     if session.cause is None:
-        return Ended(results, None)
+        return StageEnd(results, None)
     if recording.unrecorded:
         log.warning(
             "%s confirmed by Campaign, but could not be recorded in the ledger. Before anything "

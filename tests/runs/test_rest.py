@@ -43,7 +43,7 @@ from bulk_sync.runs import (
     plan_file,
 )
 from bulk_sync.runs.begin import begin, begun_as
-from bulk_sync.runs.execution import Ended, early_end
+from bulk_sync.runs.execution import StageEnd, early_end
 from bulk_sync.runs.job import Job, JobRecord
 from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.tally import Tally
@@ -182,7 +182,7 @@ def finished(
     with ledger.open_ledger(job.state) as book:
         run = replace(begin(book, job, RUN_ID, begun, Slices.of(rows), "in"), rest=rest)
         assert run.row_count == len(whole)
-        ended = finish.finish_run(run, job, Ended(rows, cause), COST, lambda *_: None)
+        ended = finish.finish_run(run, job, StageEnd(rows, cause), COST, lambda *_: None)
         line = book.run(RUN_ID).ended
     return ended, line
 
