@@ -20,6 +20,9 @@ _END: Final = 256 * 1024
 
 _MESSAGES: Final = 20
 _WARNINGS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
+_RETRIES: Final = "bulk_sync.campaign.retries"
+_RETRYING: Final = ". Retrying for "
+"""Ends what the logger of retries says of the trouble with Campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Progress:
         rate: rows of the pass a second; None if unknown.
         held_s: seconds for which Campaign asked to wait.
         seconds_left: of the pass; None if unknown.
+        trouble: why Campaign is tried again, until something is done; "" if it answers.
         plan: what ``event: plan`` has; None until it is made.
         limit: what ``event: limit`` has: ``message`` and ``option``; None if none was passed.
         warnings: the last warnings and errors, as sentences.
@@ -51,6 +55,7 @@ class Progress:
     rate: float | None = None
     held_s: float = 0.0
     seconds_left: float | None = None
+    trouble: str = ""
     plan: Mapping[str, Any] | None = None
     limit: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
@@ -82,6 +87,8 @@ class Progress:
         """Return how far it is in one short sentence."""
         if not self.is_alive:
             return "Ended."
+        if self.trouble:
+            return f"Campaign is tried again: {self.trouble}."
         if not self.total:
             return "At work."
         return f"{self.done:,} of {self.total:,}, {self.time_left} left."
@@ -93,7 +100,7 @@ class Progress:
         warnings: list[str] = []
         first: Mapping[str, Any] = {}
         for line in _lines(log):
-            found |= _facts(line)
+            found |= _trouble(line, found.get("done", 0)) | _facts(line)
             if line.get("event") == "progress":
                 first = first if first.get("pass") == line.get("pass") else line
                 found |= _speed(first, line)
@@ -129,6 +136,15 @@ def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
         case "run_ended":
             return {"stage": "", "seconds_left": None}
     return {}
+
+
+def _trouble(line: Mapping[str, Any], done: int) -> dict[str, str]:
+    """Return what a line of the log changes about the trouble with Campaign."""
+    trouble, is_retried, _ = str(line.get("message", "")).partition(_RETRYING)
+    if line.get("logger") == _RETRIES and is_retried:
+        return {"trouble": trouble}
+    is_over = line.get("event") in {"plan", "run_ended"} or line.get("done", done) != done
+    return {"trouble": ""} if is_over else {}
 
 
 def _speed(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, float | None]:

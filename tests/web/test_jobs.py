@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from serving import copying, settings_in, wait_for
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import jobs as page_jobs
+from bulk_sync.web import rendering
 from bulk_sync.web.database import Database, open_database
 from bulk_sync.web.jobs import Job, Jobs
 from bulk_sync.web.progress import Progress
@@ -124,6 +126,51 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     progress = ended(job[0])
     assert progress.exit == 130
     assert 0 < list(sim.states.values()).count(True) < 200
+
+
+def test_a_campaign_that_cannot_be_reached_is_told_while_it_is_tried_again(
+    copied_jobs: Jobs, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:  # nothing listens there
+        taken.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        words = [str(wishes(tmp_path / "in.csv", 1)), "--endpoint", f"http://{place}"]
+        job = copied_jobs.start("run", words, about="u1", who="Ana Diaz")
+
+        async def in_trouble() -> Progress:
+            async for progress in copied_jobs.follow(job):
+                if progress.trouble:
+                    return progress
+            raise AssertionError(job.progress())
+
+        found = asyncio.run(in_trouble())
+        assert job.stop()
+        wait_for(job)
+    assert found.sentence == f"Campaign is tried again: {found.trouble}."
+    assert found.trouble.startswith(f"No connection to {place} (")
+    shown = rendering.render("progress.html.j2", {"progress": found})
+    assert f"<strong>Campaign is tried again:</strong> {found.trouble}." in shown
+
+
+@pytest.mark.parametrize(
+    ("then", "is_over"),
+    [
+        ({"message": "Campaign's list is read"}, False),
+        ({"event": "progress", "pass": "read", "done": 0, "total": 9}, False),
+        ({"event": "progress", "pass": "read", "done": 1, "total": 9}, True),
+        ({"event": "plan"}, True),
+        ({"event": "run_ended"}, True),
+    ],
+    ids=["another line", "nothing done", "something done", "plan", "end"],
+)
+def test_the_trouble_with_campaign_is_over_once_something_is_done(
+    then: dict[str, object], is_over: bool, tmp_path: Path
+) -> None:
+    message = "Campaign answered 503. Retrying for 1799 s at most (--patience)"
+    first = {"level": "WARNING", "logger": "bulk_sync.campaign.retries", "message": message}
+    (tmp_path / "log").write_bytes(b"\n".join(map(orjson.dumps, (first, then))))
+    found = Progress.read(tmp_path / "log", tmp_path / "none", is_alive=True)
+    assert found.trouble == ("" if is_over else "Campaign answered 503")
 
 
 def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
