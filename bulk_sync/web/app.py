@@ -5,6 +5,7 @@ The processes that the page has started go on.
 
 import asyncio
 import logging
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -84,9 +85,12 @@ async def serve(settings: PageSettings, announce: Callable[[str], None]) -> None
         try:
             await site.start()
         except OSError as error:
+            # asyncio repeats host and port; numbers of resolvers are below 0.
+            number = error.errno or 0
+            why = os.strerror(number) if number > 0 else error.strerror or error
             raise UsageProblem(
-                f"The page cannot listen on {settings.host}, port {settings.port}: "
-                f"{error.strerror or error}. --port 0 takes a free port."
+                f"The page cannot listen on {settings.host}, port {settings.port}: {why}. --port 0 "
+                "takes a free port."
             ) from error
         port = runner.addresses[0][1]
         announce(_url(settings, port, app[PAGE].sessions.token))

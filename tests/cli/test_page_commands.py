@@ -152,9 +152,11 @@ def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
 
 def test_a_port_that_is_taken_is_explained(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        ran = run(None, "serve", "--port", other.getsockname()[1])
+        port = other.getsockname()[1]
+        ran = run(None, "serve", "--port", port)
     assert ran.status == 2
-    assert "--port 0 takes a free port" in ran.err
+    place = f"127.0.0.1, port {port}: Address already in use"
+    assert f"cannot listen on {place}. --port 0 takes a free port." in ran.err
 
 
 def test_with_a_certificate_it_speaks_tls(tmp_path: Path) -> None:
