@@ -145,7 +145,9 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
     ):
         for value, text in choices.items():
             flag = f"--{name.replace('_', '-')} {value}"
-            yield re.compile(rf"{re.escape(flag)}\b"), f"“{LABELS[name]}: {text}”"
+            choice = f"“{LABELS[name]}: {text}”"
+            yield re.compile(rf"\badd {re.escape(flag)}\b"), f"choose {choice}"
+            yield re.compile(rf"{re.escape(flag)}\b"), choice
     yield re.compile(r"--state(?![\w-])( true| false)?"), f"“{LABELS['state_column']}”"
     for name in sorted(LABELS, key=len, reverse=True):
         flag = rf"--{name.replace('_', '-')}(?![\w-])"

@@ -610,7 +610,7 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
         ("add --date-column 'Came in'.", "put 'Came in' into “Request date”."),
         ("as one with --email-case ignore.", "as one with “Capitals in addresses: Do not count”."),
         ("each, and `bulk-sync holidays` lists the days that do not count.", "each."),
-        ("add --state-means consent,", f"add “Yes means: {choices.MEANS['consent']}”,"),
+        ("add --state-means consent,", f"choose “Yes means: {choices.MEANS['consent']}”,"),
         ("--key-column and --key email", "“Key column” and “Keys are: E-mail addresses”"),
         ("Leave out --state, or", "Leave out “State column”, or"),
         ("with --blank-state skip.", f"with “Empty states: {choices.BLANK['skip']}”."),
