@@ -86,8 +86,8 @@ async def serve(settings: PageSettings, announce: Callable[[str], None]) -> None
             await site.start()
         except OSError as error:
             # asyncio repeats host and port; numbers of resolvers are below 0.
-            number = error.errno or 0
-            why = os.strerror(number) if number > 0 else error.strerror or error
+            code = error.errno or 0
+            why = os.strerror(code) if code > 0 else error.strerror or error
             raise UsageProblem(
                 f"The page cannot listen on {settings.host}, port {settings.port}: {why}. --port 0 "
                 "takes a free port."
