@@ -2,13 +2,15 @@
 
 import csv
 import itertools
+import os
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run, key
+from conftest import Run, before_answer, key
 
 from bulk_sync.runs import Input
 from bulk_sync.settings import new_run_id
@@ -246,6 +248,13 @@ def test_check_says_what_is_wrong(sim: Simulator, run: Run) -> None:
     ran = run(sim, "check", "--attribute", "cusOptOut")
     assert ran.status == 2
     assert "ccpaOptOut" in ran.out
+
+
+def test_check_ends_after_the_call_in_flight(sim: Simulator, run: Run) -> None:
+    populate_with(sim, [False])
+    before_answer(sim, "GET", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(sim, "check").status == 143
+    assert len(sim.requests) < 3  # the answer may be there before the signal
 
 
 def test_several_files_are_one_run_and_each_row_tells_its_file(

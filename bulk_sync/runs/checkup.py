@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.client import Client
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, RowFailed, StopRun
 from bulk_sync.settings import Connection, Pace
@@ -28,7 +27,7 @@ def check(connection: Connection, pace: Pace) -> list[Finding]:
     pace = replace(pace, patience_s=min(pace.patience_s, _PATIENCE_S))
     with Session(connection, pace, lambda *_: None) as session:
         try:
-            session.run(_look(session.client, connection, findings))
+            session.run(_look(session, connection, findings))
         except StopRun as stop:
             findings.append(Finding(good=False, text=str(stop), exit=stop.exit))
         except RowFailed as failed:
@@ -36,9 +35,13 @@ def check(connection: Connection, pace: Pace) -> list[Finding]:
     return findings
 
 
-async def _look(client: Client, connection: Connection, findings: list[Finding]) -> None:
+async def _look(session: Session, connection: Connection, findings: list[Finding]) -> None:
+    client = session.client
+
     def good(text: str) -> None:
         findings.append(Finding(good=True, text=text))
+        if session.cause is not None:
+            raise session.cause
 
     page = await client.preflight(_SAMPLE)
     good(f"Credentials are accepted at {connection.endpoint}.")
