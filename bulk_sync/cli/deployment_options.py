@@ -74,7 +74,7 @@ CONNECTION: Final = (
 LOOKUP: Final = _connection(
     "--lookup",
     "Find the PKeys of an e-mail address in Campaign (GET only), and search the files that held "
-    "PKeys alone for them too.",
+    "other keys alone for them too.",
     recorded=Recorded.NEVER,
 )
 

@@ -68,10 +68,12 @@ class IdentityColumns:
             [name for name in own if plain(name) in PKEY_NAMES],
         )
 
-    @property
-    def has_addresses(self) -> bool:
-        """Return whether a person can be found by an address."""
-        return not self.are_pkeys or bool(self.emails)
+    def have_addresses(self, begun: Begun) -> bool:
+        """Return whether a person can be found by an address in the rows of a run."""
+        keys = Keys.from_options(begun.settings)
+        names = (keys.kind, keys.filter, keys.param, keys.field, keys.key_field)
+        by_address = not self.are_pkeys and any("email" in plain(name) for name in names)
+        return by_address or bool(self.emails)
 
     @property
     def names(self) -> list[str]:

@@ -4,7 +4,7 @@
                                                        '--kept rows--> rows --+--> events, in order
 
 A person is found by PKey, by e-mail address (capitals aside), or by any key of a file. A story also
-lists what it cannot know: rows not kept here, and runs with PKeys alone and no addresses.
+lists what it cannot know: rows not kept here, and runs without addresses.
 """
 
 import logging
@@ -88,7 +88,7 @@ class Story:
         events: in the order of time.
         runs: how many runs the ledger holds.
         not_kept: runs without rows here.
-        pkeys_alone: runs without addresses in their rows; empty if the key is no address.
+        without_addresses: runs without addresses in their rows; empty if the key is no address.
     """
 
     key: str
@@ -96,7 +96,7 @@ class Story:
     events: Sequence[Event]
     runs: int
     not_kept: Sequence[Run]
-    pkeys_alone: Sequence[Run]
+    without_addresses: Sequence[Run]
 
     def standing(self) -> Mapping[str, Event]:
         """Return the newest event with a known state, by PKey; "" where no PKey is known."""
@@ -150,10 +150,10 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     events = sorted(_events(runs, rows, writes, mine), key=lambda event: event.at_ms)
     found = {source.run.run_id: source.where for source in sources}
     with_rows = [run for run in runs.values() if run.begun.rows]
-    pkeys_alone = [
+    without_addresses = [
         run
         for run in with_rows
-        if not (found.get(run.run_id) or IdentityColumns.find(run.begun)).has_addresses
+        if not (found.get(run.run_id) or IdentityColumns.find(run.begun)).have_addresses(run.begun)
     ]
     return Story(
         key=key,
@@ -161,7 +161,7 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
         events=events,
         runs=len(runs),
         not_kept=[run for run in with_rows if run.run_id not in found],
-        pkeys_alone=pkeys_alone if person.addresses else [],
+        without_addresses=without_addresses if person.addresses else [],
     )
 
 

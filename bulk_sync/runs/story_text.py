@@ -8,6 +8,7 @@ from bulk_sync.ledger import Kind, Run, Write, utc
 from bulk_sync.outcomes import CONFIRMED
 from bulk_sync.rows import columns, request_order
 from bulk_sync.runs.person_history import Event, Story
+from bulk_sync.settings import KeyKind, Keys
 
 _NAMED: Final = 5
 
@@ -93,7 +94,7 @@ def standing(story: Story) -> list[str]:
     """Return a sentence on the current state as far as this tool knows."""
     newest = story.standing()
     if not story.events:
-        if story.not_kept or story.pkeys_alone:
+        if story.not_kept or story.without_addresses:
             return [f"No write to {story.key} is recorded, and no row that is kept here names it."]
         runs = count(story.runs, "run")
         return [
@@ -161,11 +162,13 @@ def notes(story: Story, look_up: str) -> list[str]:
             f"Campaign shows no profile for {story.key}, as it is written or in small letters. Its "
             "filters may count capitals: write the address as Campaign has it, or ask for the PKey."
         )
-    if story.pkeys_alone and look_up:
+    if (runs := story.without_addresses) and look_up:
         known = ", but for those named above," if story.pkeys else ""
+        kinds = {Keys.from_options(run.begun.settings).kind for run in runs}
+        keys = "PKeys" if kinds == {KeyKind.PKEY} else "keys"
         found.append(
-            f"The files of {_runs(story.pkeys_alone)} held PKeys alone, in which no address can be "
-            f"found. Profiles of this address{known} may be among them: {look_up}"
+            f"The files of {_runs(runs)} held {keys} alone, in which no address can be found. "
+            f"Profiles of this address{known} may be among them: {look_up}"
         )
     return found
 

@@ -196,6 +196,17 @@ def test_files_of_pkeys_alone_are_not_denied_and_can_be_searched(
     assert "e-mail address" in ran.err
 
 
+def test_files_of_other_keys_alone_are_not_denied_either(tmp_path: Path, run: Run) -> None:
+    words = ("--key", "custom", "--key-column", "cusId", "--api", "profileAndServicesExt")
+    with running(Options(custom_key="cusId")) as sim:
+        sim.add(pkey=key(0), email="jo@example.com", ccpaOptOut=False, cusId="C0")
+        run(sim, "run", people(tmp_path / "in.csv", "C0,true", header="cusId,ccpaOptOut"), *words)
+        told = Told(run, "Jo@example.com")
+        assert told.first.startswith("No write to Jo@example.com is recorded")
+        assert f"The files of 1 run ({newest(run)}) held keys alone" in told.notes[0]
+        assert Told(run, "Jo@example.com", "--lookup", sim=sim).outcomes == [("run", "updated")]
+
+
 def test_rows_that_are_not_kept_are_not_denied(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     sim.profiles[key(1)]["ccpaOptOut"] = True
