@@ -35,6 +35,9 @@ from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
 
+_GOES_ON: Final = (Exit.STOPPED_EARLY, Exit.INTERRUPTED, Exit.TERMINATED)
+"""How a run ends that stopped before it had tried all."""
+
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -145,11 +148,23 @@ def _how_it_ended(ended: Ended, subject: Subject) -> str:
     return exit_status(ended, subject)
 
 
+def for_a_person(ended: Ended) -> int:
+    """Return how many rows need a person, not counting those that ``resume`` goes on with."""
+    return sum(ended.outcomes.get(each, 0) for each in NEEDS_A_PERSON) - _still_to_do(ended)
+
+
+def _still_to_do(ended: Ended) -> int:
+    goes_on = ended.exit in _GOES_ON and not ended.final
+    return ended.outcomes.get(Outcome.PENDING, 0) if goes_on else 0
+
+
 def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
     """Return what became of the rows."""
     counted, total = ended.outcomes, count(tally.rows, "row")
-    of_person = sum(counted.get(each, 0) for each in NEEDS_A_PERSON)
+    to_do, of_person = _still_to_do(ended), for_a_person(ended)
     needy = f"{count(of_person, 'row')} {_agreeing(of_person, 'needs', 'need')} a person"
+    if to_do:
+        needy += f", {to_do:,} {_agreeing(to_do, 'is', 'are')} still to do"
     if subject is Subject.VERDICT:
         forbid, allow = tally.forbid, tally.allow
         return (

@@ -73,9 +73,9 @@ class Progress:
 
     @property
     def time_left(self) -> str:
-        """Return the time left of the pass, in words."""
+        """Return the time left of the pass, in words; "" if it is not known."""
         if self.seconds_left is None:
-            return "an unknown time"
+            return ""
         minutes = round(self.seconds_left / 60)
         if minutes < 1:
             return "less than a minute"
@@ -91,7 +91,8 @@ class Progress:
             return f"Campaign is tried again: {self.trouble}."
         if not self.total:
             return "At work."
-        return f"{self.done:,} of {self.total:,}, {self.time_left} left."
+        left = f", {self.time_left} left" if self.time_left else ""
+        return f"{self.done:,} of {self.total:,}{left}."
 
     @classmethod
     def read(cls, log: Path, summary: Path, *, is_alive: bool) -> Self:

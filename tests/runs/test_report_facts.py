@@ -106,6 +106,26 @@ def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], said:
     assert facts.result.sentences[0].startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("status", "final", "said"),
+    [
+        (6, False, "1 row needs a person, 2 are still to do."),
+        (130, False, "1 row needs a person, 2 are still to do."),
+        (6, True, "3 rows need a person."),  # given up
+        (4, False, "3 rows need a person."),
+        (3, True, "3 rows need a person."),  # opt-ins are held back
+    ],
+)
+def test_what_a_run_that_can_be_resumed_has_left_needs_no_person(
+    status: int, final: bool, said: str
+) -> None:
+    rows = results(4, ours={columns.OUTCOME: ["updated", "failed", "pending", "pending"]})
+    run = ended_run(rows)
+    assert run.ended is not None
+    run = replace(run, ended=replace(run.ended, exit=status, final=final))
+    assert facts_of(run, rows).result.sentences[0].endswith(f"; {said}")
+
+
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
     run = ended_run(five_rows(), replace(BEGUN, settings={}))
     assert facts_of(run, five_rows()).request == Request("cron on host")

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -229,6 +230,7 @@ def test_of_a_long_log_the_beginning_and_the_end_are_read(tmp_path: Path) -> Non
     assert (found.run_id, found.done, found.total) == ("r1", 49_990, 90_000)
     assert found.rate == pytest.approx(10)
     assert found.sentence == "49,990 of 90,000, 1 h 7 min left."
+    assert replace(found, seconds_left=None).sentence == "49,990 of 90,000."
 
 
 def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:

@@ -9,9 +9,10 @@ from aiohttp import web
 from bulk_sync.amounts import count
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import PAST_RUNS
 from bulk_sync.runs import report_facts
+from bulk_sync.runs.report_facts import for_a_person
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
@@ -51,7 +52,7 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
         "deadlines": page.overdue.sentences(every),
         "past": list(islice(past, PAST_RUNS))[::-1],
         "lines": [
-            (run, standing_of(run, at_work), what(run), run.count(*NEEDS_A_PERSON))
+            (run, standing_of(run, at_work), what(run), run.ended and for_a_person(run.ended))
             for run in runs[:_SHOWN]
         ],
         "older": older,
