@@ -83,6 +83,11 @@ class Paperwork:
         is_open = plans.c.applied_by.is_(None) & plans.c.replaced_by.is_(None)
         return self._papers(is_open, ~plans.c.is_deleted, most=most)
 
+    def begun_plans(self, most: int = 100) -> list[Paper]:
+        """Return the last plans that a process was to apply, whether or not it began."""
+        is_begun = plans.c.applied_by.is_not(None) & plans.c.replaced_by.is_(None)
+        return self._papers(is_begun, ~plans.c.is_deleted, most=most)
+
     def plan_of(self, sha256: str) -> Paper | None:
         """Return the plan with a SHA-256; None if the page has made no such plan."""
         found = self._papers(plans.c.sha256 == sha256, most=1) if sha256 else []

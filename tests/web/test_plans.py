@@ -67,6 +67,12 @@ def stage(served: Served, plan_id: str) -> Stage:
     return state.stage
 
 
+def tasks(served: Served, role: Role) -> list[tuple[str, str]]:
+    """Return the plans that wait for a person on the start, each with what is to be done."""
+    text = served.signed_in(role).get(f"{served.url}/").text.partition('id="others"')[0]
+    return re.findall(r'href="/plans/(\w+)">([^<]*)', text)
+
+
 def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
     sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
@@ -280,11 +286,30 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
             served.page.paperwork.begin_to_apply(state.paper, claimed)
         shown = ana.get(f"{served.url}/plans/{plan_id}").text
         assert "approved, but was not started" in shown
+        waiting = {role: tasks(served, role) for role in Role}
+        assert waiting.pop(Role.VIEWER) == []
+        assert set(map(str, waiting.values())) == {
+            str([(plan_id, "An approved plan that was not started")])
+        }
     for each in (ben, ana):
         press(each, served, f"/plans/{plan_id}/apply")
     ended(served, plan_id)
     assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
     assert sim.states[key(0)] is True
+
+
+def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired = page_before(sim, tmp_path, monkeypatch, approval_valid_s=0.0)
+    with expired as served, without_processes():
+        plan_id = asked(sim, served, tmp_path / "in.csv")
+        state = plan_state.read(served.page, plan_id)
+        assert state is not None
+        verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
+        served.page.paperwork.decide(Verdict(*verdict))
+        assert served.page.paperwork.begin_to_apply(state.paper, "a process that never began")
+        assert tasks(served, Role.APPROVER) == [(plan_id, "A plan to approve")]
 
 
 def test_a_plan_that_could_not_begin_to_be_applied_names_the_reason_and_can_be_tried_again(
@@ -340,6 +365,8 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "12 opt-ins (true to false) of 13 rows (92.3%) are more than the limit of 10" in shown
     assert "If that is right" not in shown
+    stopped = [(plan_id, "A plan that a limit stops")]
+    assert [tasks(served, role) for role in Role] == [[], stopped, [], stopped]
     assert press(ana, served, f"/plans/{plan_id}/ask").status_code == 409
     assert press(ana, served, f"/plans/{plan_id}/raise", reason="x").status_code == 403
     assert "Write why" in press(ida, served, f"/plans/{plan_id}/raise").text
@@ -366,6 +393,8 @@ def test_a_limit_that_comes_up_later_is_raised_besides_the_first(
     served.page.jobs._settings = replace(settings, variables=stricter)
     for raised in ("--max-opt-ins 12", "--max-opt-ins 12 --max-changes 13"):
         assert stage(served, plan_id) is Stage.LIMITED
+        stopped = [(plan_id, "A plan that a limit stops")]
+        assert [tasks(served, role) for role in Role] == [[], stopped, [], stopped]
         press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
         assert raised in ida.get(f"{served.url}/plans/{plan_id}").text
         press(ana, served, f"/plans/{plan_id}/ask")

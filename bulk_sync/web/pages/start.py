@@ -11,13 +11,13 @@ from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import PAST_RUNS
-from bulk_sync.runs import report_facts
+from bulk_sync.runs import lineage, report_facts
 from bulk_sync.runs.report_facts import for_a_person
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.records import Paper
+from bulk_sync.web.records import Paper, Verdict
 from bulk_sync.web.run_view import standing_of, what
 
 _SHOWN: Final = 50
@@ -73,25 +73,63 @@ def _tasks(
 
 
 def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
-    """Yield plans that the person may approve, and their own that were sent back or grew old."""
-    for paper in page.paperwork.open_plans():
-        path, is_own = f"/plans/{paper.id}", person.is_same(paper.who)
-        if paper.asked_ms is None:
-            last = page.paperwork.verdicts(paper.id)[-1:] if is_own else []
-            for verdict in last:
-                if not verdict.is_approval:
-                    yield Task(path, "A plan that was sent back", verdict.comment, verdict.at_ms)
-            if is_own and not last and _is(Stage.MADE, page, paper, runs):
-                decides = not page.settings.approvals and person.may(Right.APPROVE)
-                title = "A plan to approve" if decides else "A plan to ask approval for"
-                yield Task(path, title, _subject(page, paper), paper.at_ms)
-            continue
-        asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
-        if plan_state.is_too_old(page, paper):
-            if is_own:
-                yield Task(path, "A plan that is too old", asked, paper.asked_ms)
-        elif person.may(Right.APPROVE) and not _has_part(page, person, paper):
-            yield Task(path, "A plan to approve", asked, paper.asked_ms)
+    """Yield plans that the person may approve, start or let pass, and their own to go on with."""
+    for paper in _open_plans(page, runs):
+        path, verdicts = f"/plans/{paper.id}", page.paperwork.verdicts(paper.id)
+        if paper.asked_ms is not None:
+            asked = f"{_subject(page, paper)}, asked by {paper.asked_by}"
+            if title := _title_once_asked(page, person, paper, verdicts, runs):
+                yield Task(path, title, asked, paper.asked_ms)
+        elif verdicts and not verdicts[-1].is_approval:
+            if person.is_same(paper.who):
+                last = verdicts[-1]
+                yield Task(path, "A plan that was sent back", last.comment, last.at_ms)
+        elif person.is_same(paper.who) or person.may(Right.RAISE):
+            title = _title(page, person, paper, _stage(page, paper, runs))
+            yield from [Task(path, title, _subject(page, paper), paper.at_ms)] if title else []
+
+
+def _open_plans(page: Page, runs: Sequence[Run]) -> list[Paper]:
+    """Return the plans that wait for a person, the newest first.
+
+    A process that could not begin to apply a plan has left no run.
+    """
+    oldest_first = runs[::-1]
+    found = page.paperwork.open_plans()
+    for paper in page.paperwork.begun_plans():
+        if lineage.apply_of(oldest_first, paper.sha256) is None:
+            job = page.jobs.find(paper.applied_by)
+            found += [] if job is not None and job.is_alive else [paper]
+    return sorted(found, key=lambda paper: paper.id, reverse=True)
+
+
+def _title_once_asked(
+    page: Page, person: Person, paper: Paper, verdicts: Sequence[Verdict], runs: Sequence[Run]
+) -> str:
+    """Return what the person may do about a plan whose approval was asked for; "" if nothing."""
+    if plan_state.is_too_old(page, paper):
+        return "A plan that is too old" if person.is_same(paper.who) else ""
+    # Without an approval it waits for one: how it stands need not be read.
+    is_approved = any(each.is_approval for each in verdicts)
+    stage = _stage(page, paper, runs) if is_approved else Stage.ASKED
+    if stage in {Stage.APPROVED, Stage.LIMITED}:
+        return _title(page, person, paper, stage)
+    decides = person.may(Right.APPROVE) and not _has_part(page, person, paper)
+    return "A plan to approve" if decides else ""
+
+
+def _title(page: Page, person: Person, paper: Paper, stage: Stage | None) -> str:
+    """Return what the person may do about a plan at a stage; "" if nothing."""
+    is_own = person.is_same(paper.who)
+    if stage is Stage.APPROVED and person.may(Right.RESUME):
+        return "An approved plan that was not started"
+    if stage is Stage.LIMITED and (is_own or person.may(Right.RAISE)):
+        is_corrected = bool(page.paperwork.corrections_of(paper.upload or ""))
+        return "" if is_corrected else "A plan that a limit stops"
+    if stage is Stage.MADE and is_own:
+        decides = not page.settings.approvals and person.may(Right.APPROVE)
+        return "A plan to approve" if decides else "A plan to ask approval for"
+    return ""
 
 
 def _has_part(page: Page, person: Person, paper: Paper) -> bool:
@@ -106,19 +144,19 @@ def _with_others(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Ta
     """Yield plans of the person that others are to approve."""
     for paper in page.paperwork.open_plans():
         is_own = paper.asked_ms is not None and person.is_same(paper.who)
-        if is_own and _is(Stage.ASKED, page, paper, runs):
+        if is_own and _stage(page, paper, runs) is Stage.ASKED:
             title, what = "A plan that waits for approval", _subject(page, paper)
             yield Task(f"/plans/{paper.id}", title, what, paper.asked_ms or paper.at_ms)
 
 
-def _is(stage: Stage, page: Page, paper: Paper, runs: Sequence[Run]) -> bool:
-    """Return whether a plan is at a stage, unless it is too old, or its file has a newer one."""
+def _stage(page: Page, paper: Paper, runs: Sequence[Run]) -> Stage | None:
+    """Return how far a plan is; None if it is too old, or its file has a newer one."""
     if plan_state.is_expired(paper.at_ms, page.settings.plan_valid_s):
-        return False
+        return None
     if paper.upload and page.paperwork.plans(upload=paper.upload, most=1)[0].id != paper.id:
-        return False
+        return None
     state = plan_state.read(page, paper.id, runs)
-    return state is not None and state.stage is stage
+    return None if state is None else state.stage
 
 
 def _subject(page: Page, paper: Paper) -> str:
