@@ -115,6 +115,12 @@ class UploadState:
         return bool(self.verdict.get("marked"))
 
     @property
+    def notes(self) -> Sequence[str]:
+        """Return the warnings of the check, but those about files that the person never sees."""
+        texts = map(self.in_words, self.progress.warnings)
+        return [text for text in texts if not text.startswith(f"{_MARKED}: ")]
+
+    @property
     def is_list_alone(self) -> bool:
         """Return whether that file is a new workbook with the list of the person's own."""
         return self.upload.file_name.lower().endswith((".xls", ".ods"))

@@ -34,7 +34,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "is_one": bool(query.get("reason")),
         "message": message,
         "names_field": any(f"“{label}" in message for label in choices.LABELS.values()),
-        "notes": [state.in_words(text) for text in state.progress.warnings],
+        "notes": state.notes,
         "hints": [state.in_words(text) for text in verdict.get("hints") or ()],
         "column_names": problem_rows.shown_columns(state.found) if state.found else [],
         "size": upload_file.megabytes(state.upload.size),

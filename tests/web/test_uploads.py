@@ -25,6 +25,7 @@ from serving import Served, wait_for
 from visitors import ANSWER_S
 
 from bulk_sync.ledger import Act, Deed
+from bulk_sync.report import marked
 from bulk_sync.rows import expand, request_order
 from bulk_sync.rows.plan_limits import MIGRATED
 from bulk_sync.rows.request_order import Choice, Own
@@ -379,6 +380,17 @@ def test_the_rows_to_correct_are_called_what_they_are(
     content = (workbook_kinds.FOLDER / f"signed.{end}").read_bytes()
     answer = upload(ana, served, f"signed.{end}", content)
     assert says in settled(ana, served, answer)
+
+
+def test_nothing_is_said_of_marks_that_a_long_workbook_has_not(
+    served: Served, ana: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marked, "MOST_ROWS", 1)
+    content = (workbook_kinds.FOLDER / "signed.xlsx").read_bytes()
+    answer = upload(ana, served, "long.xlsx", content)
+    text = settled(ana, served, answer)
+    assert "Rows to correct Upload the corrected file Just these rows, with the reasons." in text
+    assert "a new workbook" not in text
 
 
 def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
