@@ -200,7 +200,7 @@ def test_the_ledger_shows_its_head_and_proves_that_it_fits(
         assert f"{ledger['position']}:{ledger['sha256']}" in shown
         assert shown.count(ledger["sha256"]) == 1
         fits = session.post(f"{served.url}/ledger").text
-        assert f"All {ledger['position']} lines fit" in fits
+        assert f"Nothing was altered.</strong> All {ledger['position']} lines fit." in fits
         (tmp_path / "state" / "ledger.anchor").write_text(
             '{"ledger": "", "position": 9, "hash": "%s"}' % ("0" * 64)
         )
