@@ -12,6 +12,10 @@ _ROW_BYTES: Final = 500
 """Of a row of a run in memory, with its key, state and results."""
 
 _LEAST_BYTES: Final = 500_000_000
+_ENOUGH_BYTES: Final = 2_000_000_000
+"""Rows in slices are not done sooner with more: a run of 10,000,000 took 66 s of computing time
+with 2 GB, and 69 s with 6 GB (``python tests/bench huge``, with ``--memory``)."""
+
 _LIMITS: Final = {
     "": ("sys/fs/cgroup", "memory.max"),
     "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
@@ -35,17 +39,22 @@ def default_bytes(root: Path = Path("/")) -> int:
     return max(_LEAST_BYTES, most // 4)
 
 
+def sliced_bytes(given: int | None) -> int:
+    """Return how much memory rows in slices may take: what is given, or what helps them."""
+    return given or min(default_bytes(), _ENOUGH_BYTES)
+
+
 def fits(rows: int, memory: int) -> bool:
     """Return whether so many rows of a plan, or with work to do, fit into memory."""
     return rows * _ROW_BYTES <= memory
 
 
-def check_fits(rows: int, memory: int, why: str, instead: str = "") -> None:
-    """Raise StoppedEarly if so many rows do not fit into so many bytes.
+def check_fits(rows: int, given: int | None, why: str, instead: str = "") -> None:
+    """Raise StoppedEarly if so many rows do not fit into the bytes given, or those by default.
 
     ``why`` is a sentence about the rows; ``instead`` names what else a person can do.
     """
-    if not fits(rows, memory):
+    if not fits(rows, given or default_bytes()):
         size = -(-rows * _ROW_BYTES // 10**9)
         raise StoppedEarly(
             f"{rows:,} rows {why}: that is more work than fits into memory at once. Go on with "

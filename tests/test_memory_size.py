@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk_sync.memory import default_bytes
+from bulk_sync.memory import default_bytes, sliced_bytes
 
 LEAST = 500_000_000
 NO_LIMIT_V1 = 9223372036854771712
@@ -96,3 +96,8 @@ def test_without_a_limit_a_quarter_of_the_machine_is_taken(
     )
     expected = max(LEAST, kibibytes * 1024 // 4)
     assert default_bytes(written(tmp_path, files)) == pytest.approx(expected, rel=0.02)
+
+
+def test_rows_in_slices_take_what_is_given_or_no_more_than_helps_them() -> None:
+    assert sliced_bytes(9_000_000_000) == 9_000_000_000
+    assert sliced_bytes(None) == min(default_bytes(), 2_000_000_000)

@@ -65,7 +65,7 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
         )
     job = execution.job
     tell, protected = execution.screen.tell, job.protection.keys
-    work = large.divide(job.state.folder, job.memory, protected, tell)
+    work = large.divide(job.state.folder, job.reading.memory, protected, tell)
     read = np.flatnonzero(work.states.attempts).tolist()
     if read:
         run.checkpoint.keep_states(read, work.states)
@@ -95,7 +95,7 @@ def _held_whole(execution: Execution, run: RunContext, large: LargeInput) -> Run
     """Return a run with all rows in memory; raise StoppedEarly if they do not fit."""
     count = large.slices.count
     why, instead = "are looked up one by one", ", or run the input anew with --fresh --fetch scan"
-    check_fits(count, execution.job.memory, why, instead)
+    check_fits(count, execution.job.reading.memory, why, instead)
     log.warning(
         "Keys are looked up one by one, for which all %s rows are held in memory. --fetch scan "
         "reads Campaign's list instead.",

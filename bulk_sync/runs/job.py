@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from bulk_sync import memory
 from bulk_sync.remote.url import unquoted
 from bulk_sync.report import destination
 from bulk_sync.report.destination import Destination
@@ -42,7 +41,7 @@ class Input:
         header_row: the number of the header's row; None finds it.
         rules: how rows are checked.
         state_dir: where a remote input is kept while it is read.
-        memory: bytes that reading and checking may take; None takes ``memory.default_bytes``.
+        memory: bytes that reading and checking may take; None: see ``memory.py``.
     """
 
     source: str
@@ -135,11 +134,6 @@ class Job:
     record: JobRecord = field(default_factory=JobRecord)
     protection: Protection = field(default_factory=Protection)
     began_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def memory(self) -> int:
-        """Return how many bytes reading, comparing and reporting may take."""
-        return self.reading.memory or memory.default_bytes()
 
     @property
     def seconds(self) -> float:

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from bulk_sync.beside import Behind, ahead
 from bulk_sync.campaign.list_pages import Place
-from bulk_sync.memory import check_fits
+from bulk_sync.memory import check_fits, sliced_bytes
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
@@ -107,11 +107,13 @@ class LargeInput:
             found += part.filter(part[columns.OUTCOME].is_null())[columns.KEY].to_pylist()
         return found
 
-    def divide(self, state_dir: Path, memory: int, protected: ProtectedKeys, tell: Tell) -> Work:
+    def divide(
+        self, state_dir: Path, memory: int | None, protected: ProtectedKeys, tell: Tell
+    ) -> Work:
         """Compare the rows with what the list showed, and return those with work to do.
 
-        Those of a plan are compared already. ``memory`` is bytes; ``protected`` are people that no
-        run may change.
+        Those of a plan are compared already. ``memory`` is bytes, if a person has given them;
+        ``protected`` are people that no run may change.
 
         Raises:
             StoppedEarly: the disk is full, or the memory too small.
@@ -150,14 +152,16 @@ class LargeInput:
         return work
 
     @contextmanager
-    def _shown(self, state_dir: Path, memory: int, tell: Tell) -> Iterator[Callable[[], Cursor]]:
+    def _shown(
+        self, state_dir: Path, memory: int | None, tell: Tell
+    ) -> Iterator[Callable[[], Cursor]]:
         """Yield what starts reading the states in the list: none of a plan, or without a page."""
         if not _parts(self.checkpoint, "listed"):
             yield lambda: Cursor(iter(()), FOUND)
             return
         with (
             scratch.folder(state_dir, scratch.CHECKS) as folder,
-            Store(folder, memory, tell) as store,
+            Store(folder, sliced_bytes(memory), tell) as store,
         ):
             with store.writer("found", FOUND) as file:
                 for batch in store.found(self.checkpoint.folder):

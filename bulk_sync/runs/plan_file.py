@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Kind, Run, utc
-from bulk_sync.memory import default_bytes, fits
+from bulk_sync.memory import fits, sliced_bytes
 from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.table import Results
@@ -167,8 +167,8 @@ def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals
 def read(path: Path, memory: int | None = None) -> PlanFile:
     """Read a plan, and check that it is as it was written.
 
-    Rows that need more bytes than ``memory``, by default ``memory.default_bytes``, and have PKeys,
-    are slices, and read from the file whenever they are needed.
+    Rows that need more than ``memory.sliced_bytes``, and have PKeys, are slices, and read from the
+    file whenever they are needed.
 
     Raises:
         InputProblem: it cannot be read, is no plan, or was edited; or it is by the end of a later
@@ -176,7 +176,7 @@ def read(path: Path, memory: int | None = None) -> PlanFile:
     """
     try:
         with path.open("rb") as file:
-            return _read(path, file, memory or default_bytes())
+            return _read(path, file, sliced_bytes(memory))
     except FileNotFoundError as error:
         raise NoPlan(
             f"{path}: there is no such file. `bulk-sync plan INPUT --out {path}` makes it."

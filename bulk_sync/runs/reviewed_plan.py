@@ -75,7 +75,7 @@ def apply(
 def _read(path: Path, job: Job) -> PlanFile:
     """Read a plan; raise InputProblem, with the run to finish first if it is not complete yet."""
     try:
-        return plan_file.read(path, job.memory)
+        return plan_file.read(path, job.reading.memory)
     except plan_file.NoPlan as missing:
         with ledger.open_existing(job.state) as book:
             for run in reversed([] if book is None else book.runs()):

@@ -85,14 +85,14 @@ def judged_at_hand(
 ) -> Iterator[Judged]:
     """Read files that are at hand, and check their rows, slice by slice if they are large."""
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
-    bytes_free = given.memory or memory.default_bytes()
-    if found.text_bytes <= bytes_free // _WHOLE:
+    if found.text_bytes <= (given.memory or memory.default_bytes()) // _WHOLE:
         (frames, places), digest = found.slices(wanted)
         (raw,) = frames
         _check_fields(raw, given, job)
         checked = check.check(raw, given.rules)
         yield _judged(checked, places, digest, given, found)
         return
+    bytes_free = memory.sliced_bytes(given.memory)
     with (
         scratch.folder(given.state_dir, scratch.CHECKS) as folder,
         Store(folder, bytes_free, tell) as store,

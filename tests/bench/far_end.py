@@ -17,7 +17,8 @@ import argparse
 import asyncio
 import json
 import signal
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import cast
 from urllib.parse import quote
 
@@ -69,21 +70,21 @@ class FarEnd:
         if key is not None:
             if method == b"PATCH":
                 self.states[key] = bool(json.loads(body)["ccpaOptOut"])
-                return _sent({"PKey": key, "href": path.decode()})
+                return sent({"PKey": key, "href": path.decode()})
             return self._profile(key, self.states[key])
         if path in {b"/_counts", b"/_states"}:
-            return _sent(self.counts if path == b"/_counts" else self.states)
+            return sent(self.counts if path == b"/_counts" else self.states)
         if path.startswith(b"/_rate/"):
             self.rate = float(path.removeprefix(b"/_rate/"))
-            return _sent(self.rate)
+            return sent(self.rate)
         if segment.partition(b"?")[0] == b"profile":
             count = {"value": len(self.states)}
-            return _sent({"content": [], "count": count, "href": path.decode()})
+            return sent({"content": [], "count": count, "href": path.decode()})
         return _GONE
 
     @cache  # noqa: B019 - it lives as long as the program
     def _profile(self, key: str, state: bool) -> bytes:
-        return _sent(
+        return sent(
             {
                 "PKey": key,
                 "email": f"p{key[1:7]}@example.com",
@@ -95,7 +96,7 @@ class FarEnd:
         )
 
 
-def _sent(told: object) -> bytes:
+def sent(told: object) -> bytes:
     content = json.dumps(told).encode()
     return b"%b%d\r\n\r\n%b" % (_OK, len(content), content)
 
@@ -144,14 +145,9 @@ class Connected(asyncio.Protocol):
         self._write(content)
 
 
-async def main() -> None:
-    options = argparse.ArgumentParser()
-    options.add_argument("--profiles", type=int, default=20_000)
-    options.add_argument("--wait-ms", type=float, default=0)
-    options.add_argument("--knee", type=float, default=0)
-    options.add_argument("--rate", type=float, default=0)
-    far_end = FarEnd(**vars(options.parse_args()))
-    loop = asyncio.get_running_loop()
+async def serve(make: Callable[[], FarEnd]) -> None:
+    """Print the URL of a far end, and serve it until SIGTERM."""
+    far_end, loop = make(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connected(far_end), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     ended = asyncio.Event()
@@ -160,4 +156,9 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    options = argparse.ArgumentParser()
+    options.add_argument("--profiles", type=int, default=20_000)
+    options.add_argument("--wait-ms", type=float, default=0)
+    options.add_argument("--knee", type=float, default=0)
+    options.add_argument("--rate", type=float, default=0)
+    uvloop.run(serve(partial(FarEnd, **vars(options.parse_args()))))

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measuring import Line, Used, compare, line, measure
+from calling import run_of
+from measuring import Line, Used, compare, line, measure, served
 
 ROWS = 1_000_000
 HUGE_ROWS = 10_000_000
 HUGE_MB = 2861  # 3.0 GB
 FLIPPED = 0.01
+_MIDDLE = "Qx7-_" * 17
 _NAIVE = "import sys, pandas; pandas.read_csv(sys.argv[1], dtype=str)"
 
 
@@ -34,7 +36,11 @@ def write_known(path: Path) -> None:
 
 
 def key(number: int) -> str:
-    return f"@{number * 7919:x}{'Qx7-_' * 17}{number:06d}"
+    return f"@{number * 7919:x}{_MIDDLE}{number:06d}"
+
+
+def number_of(key: str) -> int:
+    return int(key.rpartition(_MIDDLE)[2])
 
 
 def lines() -> Iterator[Line]:
@@ -65,13 +71,15 @@ def plan_rows(way: str, *paths: Path) -> list[str]:
 
 def huge() -> Iterator[Line]:
     """Hold ten million rows to their memory; takes minutes, most of them to write reports."""
-    with tempfile.TemporaryDirectory() as folder:
+    listed = [sys.executable, str(Path(__file__).with_name("listed.py")), str(HUGE_ROWS)]
+    with tempfile.TemporaryDirectory() as folder, served(listed) as url:
         path, report = Path(folder) / "huge.csv", Path(folder) / "report.csv"
         write_input(path, HUGE_ROWS)
         validate = [sys.executable, "-m", "bulk_sync", "validate", str(path)]
         for what, command in {
             "validate 10,000,000 rows: peak memory": validate,
             "the same with a report as CSV: peak memory": [*validate, "--report", str(report)],
+            "run 10,000,000 rows, 100,000 changes: peak memory": run_of(url, path, "scan"),
         }.items():
             used = measure(command)
             yield line(what, [(used, Used(used.seconds, 0.0))], 1.0, (1.0, HUGE_MB))
