@@ -201,6 +201,10 @@ def test_the_ledger_shows_its_head_and_proves_that_it_fits(
         assert shown.count(ledger["sha256"]) == 1
         fits = session.post(f"{served.url}/ledger").text
         assert f"Nothing was altered.</strong> All {ledger['position']} lines fit." in fits
+        (tmp_path / "state" / "ledger.anchor").unlink()
+        unproven = session.post(f"{served.url}/ledger").text
+        assert f"<p>All {ledger['position']} lines fit.</p>" in unproven
+        assert "Nothing was altered" not in unproven
         (tmp_path / "state" / "ledger.anchor").write_text(
             '{"ledger": "", "position": 9, "hash": "%s"}' % ("0" * 64)
         )
