@@ -1,6 +1,7 @@
 """Interrupted runs: what they leave, and how ``resume`` goes on as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -171,6 +172,23 @@ def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_said_other
     assert ran.status == 3
     assert ran.summary["outcomes"] == {"updated": 9, "drifted": 1}
     assert sim.states[key(9)] is False
+
+
+def test_a_run_whose_checkpoint_is_lost_needs_a_person(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 40)
+    for rows in (30, 40):
+        path = wishes(tmp_path / f"{rows}.csv", rows)
+        assert run(sim, "run", path, *LOOKUP, "--max-calls", 20).status == 6
+    lost, kept = sorted((tmp_path / "state" / "runs").iterdir())
+    shutil.rmtree(lost)
+    ran = run(sim, "resume", "--all")
+    assert ran.status == 3
+    assert f"bulk-sync resume {lost.name} --give-up" in ran.err
+    assert f"Run {kept.name} ended with exit status 0" in ran.out
+    assert run(sim, "resume", lost.name, "--give-up").status == 0
+    assert run(sim, "resume", "--all").status == 0
 
 
 def test_resume_needs_the_organization_that_the_run_was_of(

@@ -81,10 +81,10 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
     """Finish the runs of the configured instance, the oldest first.
 
     Returns:
-        The exit status of the first that stopped early, else the highest. A run without a
-        checkpoint here is named, and left to its own machine; a plan at work is left to its
-        process. A run with an unusable checkpoint, or without a place for its report, needs a
-        person: 3. So do those that were refused before: 4.
+        The exit status of the first that stopped early, else the highest. With a shared ledger a
+        run without a checkpoint here is named, and left to its own machine; a plan at work is left
+        to its process. A run whose checkpoint is unusable or lost, or without a place for its
+        report, needs a person: 3. So do those that were refused before: 4.
     """
     from bulk_sync import runs
 
@@ -111,7 +111,10 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
     """Finish a run, or log why the others go on without it."""
     from bulk_sync import runs
 
-    if not runs.has_checkpoint(arguments.state(values), run):
+    state = arguments.state(values)
+    if not runs.has_checkpoint(state, run):
+        if state.ledger is None and _is_left(values, run):
+            return _pass_over(values, UsageProblem(runs.without_checkpoint(state, run)))
         _warn_of_elsewhere(values, run)
         return Exit.DONE
     is_plan = run.begun.kind is Kind.PLAN  # other runs can be resumed while a process works on it
@@ -126,12 +129,11 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
         log.info("%s", answer)
         return Exit.DONE
     except (runs.CannotResume, runs.CheckpointProblem) as problem:
-        _pass_over(values, problem)
-        return Exit.ROWS_LEFT
+        return _pass_over(values, problem)
 
 
-def _pass_over(values: arguments.Values, problem: StopRun) -> None:
-    """Pass on why a run does not go on, as if it had been resumed alone."""
+def _pass_over(values: arguments.Values, problem: StopRun) -> Exit:
+    """Pass on why a run does not go on, as if it had been resumed alone: it needs a person."""
     monitor, status = Invocation.current().monitor, problem.exit
     message = f"{problem} {monitor.record(status, problem)}".strip()
     log.warning("%s", message)
@@ -140,6 +142,16 @@ def _pass_over(values: arguments.Values, problem: StopRun) -> None:
     if values["summary"]:
         say_json(summary)
     monitor.failed(status, was_done=False)
+    return Exit.ROWS_LEFT
+
+
+def _is_left(values: arguments.Values, run: "Run") -> bool:
+    """Return whether no process works on a run, nor has finished it meanwhile."""
+    from bulk_sync import runs
+
+    state = arguments.state(values)
+    with runs.known(state) as book:
+        return run.run_id not in runs.at_work(state, book) and not book.run(run.run_id).is_finished
 
 
 def _warn_of_elsewhere(values: arguments.Values, run: "Run") -> None:
