@@ -177,6 +177,16 @@ def test_a_filter_whose_parameter_is_passed_over_changes_nobody(tmp_path: Path, 
         assert changed(sim, names) == {"strange 0": True}  # which shows this very key
 
 
+def test_a_profile_without_the_field_of_the_key_is_not_taken(tmp_path: Path, run: Run) -> None:
+    with running(Options(by_email=ByEmail.FINDS_EVERYBODY)) as sim:
+        right = sim.add(cusCode="C-1", ccpaOptOut=False)
+        sim.add(ccpaOptOut=False)
+        path = asked(tmp_path / "in.csv", "code", {"C-1": "true"})
+        words = ("--key-column", "code", "--key-field", "cusCode", "--api", "profileAndServicesExt")
+        assert run(sim, "run", path, "--key", "filter:byEmail:email", *words).status == 0
+        assert sim.patched == [(right, True)]
+
+
 @pytest.mark.parametrize("case", ["exact", "ignore"])
 @pytest.mark.parametrize("by_email", list(ByEmail))
 @pytest.mark.parametrize("fetch", ["lookup", "scan"])

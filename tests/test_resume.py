@@ -786,7 +786,14 @@ def test_a_run_whose_rows_are_gone_can_be_given_up(
     ran = run(sim, "resume")
     assert ran.status == 2
     assert f"bulk-sync resume {rows.parent.name} --give-up" in ran.err
-    assert run(sim, "resume", rows.parent.name, "--give-up").status == 0
+    ran = run(sim, "resume", rows.parent.name, "--give-up")
+    assert (
+        ran.status,
+        "Its 0 confirmed changes stay, and nothing more is written." in ran.out,
+    ) == (
+        0,
+        True,
+    )
     assert run(sim, "resume").status == 0
     assert run(sim, "run", tmp_path / "in.csv").status == 0
 
@@ -884,6 +891,24 @@ def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
             assert night < 3 or len(sim.patched) > before, "a night without any write"
         assert status == 0
         assert len(sim.patched) == 100
+
+
+def test_a_refused_run_that_goes_on_is_no_finished_run_any_more(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), "--max-changes", 0).status == 4
+    ends: list[tuple[bool, str]] = []
+
+    def look() -> None:
+        with ledger.open_ledger(State(tmp_path / "state")) as book:
+            (found,) = book.runs()
+        ends.append((found.is_finished, found.ended.message if found.ended else ""))
+
+    before_answer(sim, "PATCH", 1, look)
+    (refused,) = orjson.loads(run(None, "runs", "--json").out)
+    assert run(sim, "resume", refused["run_id"], "--max-changes", 3).status == 0
+    assert ends == [(False, "Resumed.")]
 
 
 def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(

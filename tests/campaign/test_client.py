@@ -385,6 +385,16 @@ def test_a_change_that_did_not_arrive_is_sent_again(sim: Simulator, fault: Fault
     assert sim.patched == [(KEY, True)]
 
 
+def test_a_change_that_was_certainly_refused_is_sent_again_unread(sim: Simulator) -> None:
+    sim.options = replace(sim.options, retry_after_s=0)
+    sim.queue_fault(Fault.THROTTLED_429, "PATCH", times=2)
+    do(sim, write())
+    assert sim.patched == [(KEY, True)]
+    assert [request.method for request in sim.requests if KEY[1:] in request.raw_path] == [
+        "PATCH"
+    ] * 3
+
+
 def test_a_server_that_never_confirms_makes_the_row_fail(sim: Simulator) -> None:
     sim.queue_fault(Fault.NOT_JSON, "PATCH", times=9)
     with pytest.raises(RowFailed) as failed:

@@ -167,3 +167,8 @@ STAMPS = st.from_regex(
 def test_any_retry_after_is_a_wait_or_none(retry_after: str, date: str) -> None:
     asked = wait_s(Response(503, b"", retry_after, date))
     assert asked is None or asked >= 0
+
+
+def test_the_description_of_an_error_is_quoted() -> None:
+    body = b'{"error":"invalid_client","error_description":"invalid client_secret parameter"}'
+    assert summary(Response(400, body)) == "invalid_client invalid client_secret parameter"

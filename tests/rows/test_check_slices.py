@@ -78,3 +78,13 @@ def test_a_large_todo_file_keeps_the_places_of_its_rows(tmp_path: Path) -> None:
     with TemporaryDirectory() as folder, Store(Path(folder), MEMORY) as store:
         found = slices.check(frames, Rules(), store).rows.joined()
     assert "row 2 (row 2 of the original file)" in list(found[columns.DETAIL])[-1]
+
+
+def test_names_below_the_last_usable_row_are_no_second_table(tmp_path: Path) -> None:
+    lines = ["PKey,ccpaOptOut", *(f"@{at},yes" for at in range(200)), "Remarks,consent"]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(lines))
+    frames = read.slices(str(path), most_bytes=900, folder=tmp_path).frames
+    with TemporaryDirectory() as folder, Store(Path(folder), MEMORY) as store:
+        found = slices.check(frames, Rules(), store).rows.joined()
+    assert (len(found), list(found[columns.REASON])[-1]) == (201, "bad_state")

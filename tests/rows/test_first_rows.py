@@ -236,7 +236,7 @@ def test_what_is_there_is_shown_but_not_in_the_message_itself() -> None:
         sheet(("Privacy team",), name="Cover"), sheet(TITLE, UNKNOWN, *ROWS, name="R")
     )
     shown = "\n".join(problem.overview)
-    assert "row 3   a@x.com | 11/03/2026 | Yes" in shown
+    assert "  row 3   a@x.com | 11/03/2026 | Yes" in problem.overview
     for line in (
         "Customer  e-mail addresses, such as a@x.com",
         "Received  dates",

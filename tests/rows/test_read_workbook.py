@@ -616,3 +616,14 @@ def test_a_truncated_xls_is_refused(tmp_path: Path) -> None:
         (tmp_path / "in.xls").write_bytes(whole[:kept])
         with pytest.raises(InputProblem):
             read_whole(str(tmp_path / "in.xls"))
+
+
+def test_a_workbook_whose_elements_have_a_prefix_is_read(tmp_path: Path) -> None:
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + office.row(2, "@a", "yes")})
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name).decode() for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, part in parts.items():
+            named = re.sub(r"<(/?)(?=\w)", r"<\1x:", part).replace("xmlns=", "xmlns:x=")
+            package.writestr(name, named if name.startswith("xl/worksheets/") else part)
+    assert table(path) == [(2, "@a", "yes")]

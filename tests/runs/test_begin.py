@@ -1,7 +1,9 @@
 """What earlier runs mean for a new one: what it is compared with, and what is removed by then."""
 
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,21 @@ def test_what_an_interrupted_run_needs_is_kept_however_old_it_is(
     assert run(sim, "run", wishes(tmp_path / "other.csv", 1), "--report", "o.csv").status == 0
     assert run(sim, "resume", "--max-calls", 99).status == 0
     assert set(sim.states.values()) == {True}
+
+
+def test_a_run_that_the_ledger_does_not_take_sends_nothing(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    path = wishes(tmp_path / "in.csv", 3)
+    assert run(sim, "run", path, "--dry-run").status == 0
+    sim.clear()
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite3")) as other, other:
+        other.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON lines BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    ran = run(sim, "run", path, "--report", "r.csv")
+    assert ran.status == 2
+    assert "The run did not begin, and nothing was sent." in ran.err
+    assert not sim.requests
+    assert not list((tmp_path / "state" / "runs").iterdir())

@@ -11,8 +11,9 @@ import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, wishes
 
 from bulk_sync.monitoring import notification
-from bulk_sync.simulator import Simulator
-from bulk_sync.storage import scratch
+from bulk_sync.settings import Connection, Credentials, Secret
+from bulk_sync.simulator import Options, Simulator, running
+from bulk_sync.storage import lock, scratch
 
 DAY_S = 86_400
 TEMPORARY = ".0123456789abcdef.tmp"
@@ -379,6 +380,14 @@ def test_an_organization_with_a_run_at_work_is_left_alone(
     with process(sim, tmp_path, "run", str(path), "-q", "--report", "r.csv") as working:
         working.wait()
     assert (working.returncode, len(said)) == (0, 1)
+    held = lock.name(Connection(sim.url, "acme", Credentials("demo-key", Secret("t"))))
+    with lock.hold(folder, held, "a run"):
+        told = tidied(run, "--keep", 0)
+        assert (told["at_work"], told["removed"]) == (["acme"], [])
+        assert (
+            "things of organization acme, since a run is at work"
+            in run(None, "tidy", "--keep", 0).out
+        )
     told = tidied(run, "--keep", 0)
     assert f"runs/{run_id}" in reasons(told)
     assert told["at_work"] == []
@@ -434,3 +443,28 @@ def test_each_run_removes_what_is_over_of_earlier_ones_on_its_organization(
     assert run(sim, "apply", plan, "--report", tmp_path / "applied.csv").status == 0
     assert not old.exists()
     assert len(list((folder / "rows").iterdir())) == 1
+
+
+def test_an_empty_folder_of_a_killed_process_goes(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    empty = folder / "runs" / "20250101T000000Z-7f3a9c"
+    empty.mkdir()
+    aged(empty, 400)
+    assert reasons(tidied(run)) == {
+        f"runs/{empty.name}": "half a checkpoint: its process was killed"
+    }
+    assert not empty.exists()
+
+
+def test_things_of_each_instance_go_whatever_others_have(
+    folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    tidied(run, "--keep", 0)
+    with running(Options()) as other:
+        populate(other, 1)
+        run_id = failed(run, other, tmp_path)
+    aged(folder / "runs" / run_id, 25)
+    assert f"runs/{run_id}" in reasons(tidied(run, "--keep", 0))
