@@ -111,19 +111,18 @@ def lines(validated: "Validated", source: str) -> list[str]:
 def as_json(validated: "Validated", source: str, status: Exit) -> dict[str, object]:
     """Return the verdict as one object for scripts."""
     verdict, todo = validated.verdict, validated.todo
-    outcomes = dict(verdict.totals.outcomes)
-    usable = outcomes.pop(Outcome.USABLE, 0)
+    outcomes = verdict.totals.outcomes
     return {
         "input": source,
         "exit": int(status),
         "message": "",
         "read_as": str(validated.layout),
         "rows": verdict.totals.rows,
-        "usable": usable,
+        "usable": outcomes.get(Outcome.USABLE, 0),
         "forbid": verdict.tally.forbid,
         "allow": verdict.tally.allow,
-        "outcomes": outcomes,
-        "sum": usable + sum(outcomes.values()),
+        "outcomes": dict(outcomes),
+        "sum": sum(outcomes.values()),
         "hints": list(verdict.hints),
         "marked": list(map(str, validated.marked)),
         "todo": None if todo is None else str(todo),

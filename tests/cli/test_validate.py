@@ -82,7 +82,7 @@ def test_it_counts_them_for_scripts(checked: Path, run: Run) -> None:
     assert {name: told[name] for name in ("rows", "usable", "forbid", "allow", "sum")} == {
         "rows": 6, "usable": 4, "forbid": 3, "allow": 1, "sum": 6,
     }  # fmt: skip
-    assert told["outcomes"] == {"duplicate": 1, "rejected": 1}
+    assert told["outcomes"] == {"usable": 4, "duplicate": 1, "rejected": 1}
 
 
 def test_its_report_says_usable_and_is_an_input(checked: Path, tmp_path: Path, run: Run) -> None:
