@@ -45,18 +45,20 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [flip_a_bit, Path.unlink])
 @pytest.mark.parametrize(
-    ("stage", "name"),
+    ("stage", "name", "damage"),
     [
-        ("half the list", "whole.parquet"),
-        ("half the list", "input-000002.parquet"),
-        ("half the list", "listed-000001.parquet"),
-        ("divided", "rest-000002.parquet"),
-        ("half written", "rest-000002.parquet"),
-        ("half written", "input-000002.parquet"),
-        ("half written", "whole.parquet"),
-        ("half written", "positions.parquet"),
+        ("half the list", "whole.parquet", Path.unlink),
+        ("half the list", "input-000002.parquet", flip_a_bit),
+        ("half the list", "listed-000001.parquet", flip_a_bit),
+        ("half the list", "listed-000001.parquet", Path.unlink),
+        ("divided", "rest-000002.parquet", flip_a_bit),
+        ("half written", "rest-000002.parquet", Path.unlink),
+        ("half written", "input-000002.parquet", flip_a_bit),
+        ("half written", "input-000002.parquet", Path.unlink),
+        ("half written", "whole.parquet", flip_a_bit),
+        ("half written", "positions.parquet", flip_a_bit),
+        ("half written", "positions.parquet", Path.unlink),
     ],
 )
 def test_a_damaged_run_writes_nothing_more_and_the_input_can_be_run_anew(
