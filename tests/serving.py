@@ -117,6 +117,10 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
 
     async def end(runner: web.AppRunner) -> None:
         await runner.cleanup()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:  # as asyncio.run does
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await loop.shutdown_default_executor()
 
     def look(*_: object) -> None:
