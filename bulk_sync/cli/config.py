@@ -161,10 +161,10 @@ def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
 
 def secret(name: str) -> str | None:
     """Find a secret: its variable, the file named by another, then the same two in the file."""
-    configured = Configuration.current(click.get_current_context()).values
-    for values, direct, through in (
-        (os.environ, variable(name), variable(f"{name}_file")),
-        (configured, name, f"{name}_file"),
+    found, file = Configuration.current(click.get_current_context()), f"{name}_file"
+    for values, direct, through, place in (
+        (os.environ, variable(name), variable(file), variable(file)),
+        (found.values, name, file, f"{found.path}: {_dashed(file)}"),
     ):
         if value := values.get(direct):
             return str(value).strip()
@@ -174,7 +174,7 @@ def secret(name: str) -> str | None:
             except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
                 why = error.strerror if isinstance(error, OSError) else None
                 raise UsageProblem(
-                    f"{through} names the file {str(path)!r}, which cannot be read: "
+                    f"{place} names the file {str(path)!r}, which cannot be read: "
                     f"{why or error}. Correct the path, or write the file."
                 ) from error
     return None
@@ -185,9 +185,13 @@ def _content(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageProblem(f"{path}: {error}.") from error
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise UsageProblem(f"{path} cannot be read: {error.strerror}. Check --config.") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{path} is no UTF-8 ({error.reason}). Save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageProblem(f"{path}: {error}. Correct it there.") from error
 
 
 def job_of(typed: Mapping[str, Any]) -> str | None:

@@ -104,7 +104,7 @@ def _write(path: Path, job: str, chosen: Mapping[str, Any]) -> None:
 
     path = path.resolve()  # a link stays one
     before = path.stat() if path.exists() else None
-    document = tomlkit.parse(path.read_bytes() if before else b"")
+    document = tomlkit.parse(path.read_bytes().decode("utf-8-sig") if before else "")
     jobs = document.setdefault(JOBS, tomlkit.table(is_super_table=True))
     table = jobs.setdefault(job_names.among(jobs, job) or job, tomlkit.table())
     for name, value in chosen.items():

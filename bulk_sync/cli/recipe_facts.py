@@ -171,7 +171,7 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
         "variables": dict(sorted(variables.items())),
         "files": {name: quote(escapes.one_line(str(path))) for name, path in files.items()},
         "config_name": machine.config.name if machine.config else "",
-        "config_text": machine.config.read_text("utf-8").strip("\n") if machine.config else "",
+        "config_text": machine.config.read_text("utf-8-sig").strip("\n") if machine.config else "",
         "config_folder": _POD_CONFIG,
         "input_folder": _folder_of(_input(machine)),
         "claims": {job: f"bulk-sync-{job}" if is_apart else "bulk-sync" for job in _POD_JOBS},

@@ -278,3 +278,38 @@ def test_so_does_a_message_about_a_value_itself(
     assert ran.status == (2 if says else 0)
     assert says in ran.err
     assert ("comes from" in ran.err) is bool(says)
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "bulk-sync.toml").write_bytes(b'\xef\xbb\xbfblank-state = "skip"\r\n')
+    (tmp_path / "in.csv").write_text("PKey,ccpaOptOut\n@a,\n@b,true\n")
+    ran = run(None, "validate", "in.csv", "--key-column", "PKey", "--save-mapping")
+    assert ran.status == 0, ran.err
+    written = (tmp_path / "bulk-sync.toml").read_bytes()
+    assert written.startswith(b'blank-state = "skip"\r\n')
+    assert b"[job.in]" in written
+    assert run(None, "validate", "in.csv").status == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            'ticket = "é"'.encode("latin-1"),
+            "bulk-sync.toml is no UTF-8 (invalid continuation byte). Save it",
+        ),
+        (b"rate = \n", "bulk-sync.toml: Invalid value (at line 1, column 8). Correct it there."),
+        (None, "other.toml cannot be read: No such file or directory. Check --config."),
+        (b'ping-file = "none"', "bulk-sync.toml: ping-file names the file 'none', which cannot"),
+    ],
+    ids=["encoding", "syntax", "absent", "its secret"],
+)
+def test_a_configuration_that_cannot_be_read_says_what_to_do(
+    content: bytes | None, says: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    if content is not None:
+        (tmp_path / "bulk-sync.toml").write_bytes(content)
+    words = ("--config", "other.toml") if content is None else ()
+    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1), *words)
+    assert ran.status == 2
+    assert says in ran.err
