@@ -146,13 +146,15 @@ class Tokens:
 
 def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
     """Return the error for a response of IMS without a token."""
-    error = problem(response)
+    error, answer = problem(response), f"{response.status}: {summary(response)}"
     denied = AccessDenied(
-        f"IMS refused the credentials with {response.status}: {summary(response)}. Check --api-key "
-        "(the client id), BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
+        f"IMS refused the credentials with {answer}. Check --api-key (the client id), "
+        "BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."
     )
-    if isinstance(error, RetryLater) and error.last_word is not None:
-        error.last_word = denied
+    if isinstance(error, RetryLater):
+        error.detail = f"IMS answered {answer}"
+        if error.last_word is not None:
+            error.last_word = denied
     return error if isinstance(error, RetryLater | UsageProblem) else denied
 
 

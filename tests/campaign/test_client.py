@@ -526,6 +526,12 @@ def test_ims_may_fail_in_passing(with_ims: Simulator) -> None:
     assert do(with_ims, state()) == (False, 1)
 
 
+def test_what_ims_answers_is_not_blamed_on_campaign(with_ims: Simulator) -> None:
+    with_ims.queue_fault(Fault.BAD_GATEWAY_HTML, "POST", times=9, matching="/ims/")
+    with pytest.raises(RowFailed, match=r"^IMS answered 502: "):
+        do(with_ims, state())
+
+
 @pytest.mark.parametrize("has_secret", [True, False], ids=["client secret", "ready token"])
 def test_a_gateway_that_refuses_a_fifth_of_all_requests_costs_no_row_and_few_tokens(
     has_secret: bool,
