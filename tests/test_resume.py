@@ -178,16 +178,18 @@ def test_a_run_whose_checkpoint_is_lost_needs_a_person(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 40)
-    for rows in (30, 40):
-        path = wishes(tmp_path / f"{rows}.csv", rows)
+    for name, rows in {"lost": 30, "kept": 40}.items():
+        path = wishes(tmp_path / f"{name}.csv", rows)
         assert run(sim, "run", path, *LOOKUP, "--max-calls", 20).status == 6
-    lost, kept = sorted((tmp_path / "state" / "runs").iterdir())
-    shutil.rmtree(lost)
-    ran = run(sim, "resume", "--all")
+    lost, kept = (each["run_id"] for each in orjson.loads(run(sim, "runs", "--json").out))
+    shutil.rmtree(tmp_path / "state" / "runs" / lost)
+    ran = run(sim, "resume", "--all", "--summary", "json")
     assert ran.status == 3
-    assert f"bulk-sync resume {lost.name} --give-up" in ran.err
-    assert f"Run {kept.name} ended with exit status 0" in ran.out
-    assert run(sim, "resume", lost.name, "--give-up").status == 0
+    passed_over, finished = map(orjson.loads, ran.out.splitlines())
+    assert (passed_over["job"], passed_over["exit"]) == ("lost", 2)
+    assert f"bulk-sync resume {lost} --give-up" in passed_over["message"]
+    assert (finished["run_id"], finished["exit"]) == (kept, 0)
+    assert run(sim, "resume", lost, "--give-up").status == 0
     assert run(sim, "resume", "--all").status == 0
 
 

@@ -112,9 +112,8 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
     from bulk_sync import runs
 
     state = arguments.state(values)
-    if not runs.has_checkpoint(state, run):
-        if state.ledger is None and _is_left(values, run):
-            return _pass_over(values, UsageProblem(runs.without_checkpoint(state, run)))
+    is_shared = state.ledger is not None  # else no other machine can have the checkpoint
+    if is_shared and not runs.has_checkpoint(state, run):
         _warn_of_elsewhere(values, run)
         return Exit.DONE
     is_plan = run.begun.kind is Kind.PLAN  # other runs can be resumed while a process works on it
@@ -143,15 +142,6 @@ def _pass_over(values: arguments.Values, problem: StopRun) -> Exit:
         say_json(summary)
     monitor.failed(status, was_done=False)
     return Exit.ROWS_LEFT
-
-
-def _is_left(values: arguments.Values, run: "Run") -> bool:
-    """Return whether no process works on a run, nor has finished it meanwhile."""
-    from bulk_sync import runs
-
-    state = arguments.state(values)
-    with runs.known(state) as book:
-        return run.run_id not in runs.at_work(state, book) and not book.run(run.run_id).is_finished
 
 
 def _warn_of_elsewhere(values: arguments.Values, run: "Run") -> None:

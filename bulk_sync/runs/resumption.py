@@ -195,7 +195,7 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
     """Read what is known of a run; raise UsageProblem if it is not here, or damaged."""
     checkpoint = checkpoint_place.take_over(job.state, run.run_id)
     if checkpoint is None:
-        raise UsageProblem(without_checkpoint(job.state, run))
+        raise CannotResume(without_checkpoint(job.state, run))
     large_input.check(checkpoint)  # a damaged part is no reason to write half of the rest
     rows = checkpoint.rows()
     planned = checkpoint.plan(rows)
