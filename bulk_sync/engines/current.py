@@ -199,12 +199,11 @@ class StateReader:
         if is_absent and unknown and (steps.state < 0).all():
             run.stop.ask(no_attribute(run.attribute, unknown))
 
-    async def read_all(self) -> Read:
+    async def read_all(self) -> None:
         """Carry out all stages; the run's ``Stop`` holds the cause of an early end."""
         await self.begin()
         await self.scan()
         await self.look_up()
-        return self.read()
 
     def read(self) -> Read:
         """Return the cost so far."""

@@ -17,7 +17,7 @@ from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.current import Checkpoint, Read, StateReader
+from bulk_sync.engines.current import Checkpoint, StateReader
 from bulk_sync.engines.list_choice import preflight
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.whole_list import Save, SomeKeys, WholeList
@@ -150,9 +150,9 @@ class Session:
         how: Reading,
         producer: Producer | None = None,
         checkpoint: Checkpoint | None = None,
-    ) -> Read:
+    ) -> None:
         """Read the states of keys in one go; ``cause`` holds what ended it early."""
-        return self.run(self.reading(keys, steps, how, producer, checkpoint).read_all())
+        self.run(self.reading(keys, steps, how, producer, checkpoint).read_all())
 
     def write(self, writes: Writes, journal: Journal) -> None:
         """Set states. What ended it early, the preflight included, is in ``cause``."""

@@ -48,11 +48,6 @@ class Pace:
             patience_s=options["patience"],
         )
 
-    @property
-    def has_budget(self) -> bool:
-        """Return whether calls are limited."""
-        return self.max_calls is not None or self.max_calls_per_day is not None
-
     def __post_init__(self) -> None:
         """Refuse values that are no measure of time."""
         for option, value in (
