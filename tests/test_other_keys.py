@@ -430,6 +430,18 @@ def test_a_filter_counts_by_one_field_alone(tmp_path: Path, run: Run) -> None:
         assert sim.patched == [(right, False)]
 
 
+def test_a_list_may_begin_with_profiles_without_a_custom_key(tmp_path: Path, run: Run) -> None:
+    with running(Options(custom_key="cusKey")) as sim:
+        for _ in range(5):
+            sim.add(cusKey="", ccpaOptOut=True)
+        right = sim.add(cusKey="K1", ccpaOptOut=True)
+        path = asked(tmp_path / "in.csv", "cusKey", {"K1": "false"})
+        words = ("--key", "custom", "--key-column", "cusKey", "--fetch", "scan")
+        assert run(sim, "run", path, *words).status == 0
+        assert sim.patched == [(right, False)]
+        assert len(sim.requests) == 4
+
+
 @pytest.mark.parametrize("fetch", ["lookup", "scan"])
 def test_a_column_called_like_another_field_is_not_taken_for_the_custom_key(
     fetch: str, tmp_path: Path, run: Run

@@ -208,3 +208,10 @@ def test_words_of_another_language_are_offered_either_way_round_and_never_taken_
     ]
     typed = shlex.split(" ".join(offered[0]))[1:]
     assert run(None, *typed).status == 0
+
+
+def test_a_header_may_stand_below_very_many_titles(tmp_path: Path, run: Run) -> None:
+    titles = [f"Note {number}" for number in range(60)]
+    (tmp_path / "in.csv").write_text("\n".join([*titles, "PKey,ccpaOptOut", "@a,yes", ""]))
+    ran = run(None, "validate", "in.csv", "--header-row", 61, "--summary", "json")
+    assert (ran.status, ran.summary["rows"], ran.summary["usable"]) == (0, 1, 1)

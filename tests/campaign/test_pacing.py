@@ -318,3 +318,14 @@ def test_waits_for_a_turn_end_when_the_run_stops() -> None:
     first, *others = virtually(stopped())
     assert isinstance(first, float)
     assert [type(other) for other in others] == [Interrupted, Interrupted]
+
+
+def test_a_request_that_backs_off_frees_its_place_only_meanwhile() -> None:
+    async def workers() -> list[int]:
+        pacer = Pacer(Pace(concurrency=4), Stop(), asyncio.get_running_loop().time)
+        found = [pacer.workers]
+        with pacer.backing_off():
+            found.append(pacer.workers)
+        return [*found, pacer.workers]
+
+    assert virtually(workers()) == [4, 5, 4]

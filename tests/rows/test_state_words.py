@@ -82,7 +82,7 @@ def test_the_wide_letters_of_a_japanese_keyboard_are_read(cell: str) -> None:
 
 
 def test_own_words_are_read_like_the_others() -> None:
-    words = StateWords.parse(None, 'opted out,DNS, x ,"sold, never"', "may be sold")
+    words = StateWords.parse(None, 'opted out,DNS, x , "sold, never"', "may be sold")
     for cell in ("Opted Out", "dns.", " X", "Sold, never", "yes"):
         assert words.state(cell) is True
     assert words.state("May be sold!") is False

@@ -132,7 +132,9 @@ def test_an_address_that_campaign_does_not_know_is_told(
     path = people(tmp_path / "in.csv", "Jo@Example.com,true", "not an address,true")
     run(sim, "run", path)
     assert Told(run, "jo@example.com").outcomes == [("run", "not_found")]
-    assert Told(run, "not an address").outcomes == [("run", "rejected")]
+    told = Told(run, "not an address")
+    assert told.outcomes == [("run", "rejected")]
+    assert [event["reason"] for event in told.events] == ["bad_key"]
     assert Told(run, "nobody@example.com").outcomes == []
     assert "never changed nobody@example.com" in Told(run, "nobody@example.com").first
 
