@@ -176,7 +176,7 @@ def test_a_check_without_room_ends_with_6(filled: Simulator, tmp_path: Path, run
 def check_validated(run: Run, checks: Path) -> None:
     with in_slices():
         ran = run(None, "validate", "in.csv", "--summary", "json")
-    assert (ran.summary["usable"], ran.summary["outcomes"]) == (ROWS, {"duplicate": 1})
+    assert ran.summary["outcomes"] == {"usable": ROWS, "duplicate": 1}
     assert not any(checks.iterdir())
 
 
