@@ -283,4 +283,6 @@ def _errors(name: str) -> Iterator[None]:
             raise LedgerAway(name, database_message(error)) from error
         what = error.strerror if isinstance(error, OSError) else database_message(error)
         kind = DiskFull if is_full(error, name) or is_disk_full(error) else LedgerProblem
-        raise kind(f"The ledger {name} cannot be opened: {what}. {next_step(kind)}") from error
+        raise kind(
+            f"The ledger {name} cannot be opened: {what}. {next_step(kind, error)}"
+        ) from error

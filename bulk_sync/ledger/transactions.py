@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import SQLITE_FULL, SQLITE_IOERR
+from sqlite3 import SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR
 from tempfile import TemporaryFile
 from typing import Any, Final
 
@@ -25,7 +25,8 @@ from bulk_sync.errors import (
 from bulk_sync.ledger import availability
 
 _DISK_FULL: Final = "53100"
-"""PostgreSQL's error code."""
+_LOCK_TIMEOUT: Final = "55P03"
+"""PostgreSQL's error codes."""
 
 _PRIMARY: Final = 0xFF
 """The part of SQLite's error codes that is the same for all errors of one kind."""
@@ -87,13 +88,25 @@ class Transactions:
                     raise LedgerAway(self.name, message) from error
                 kind = DiskFull if is_full(error, self.name) else stop
                 raise kind(
-                    f"The ledger {self.name} cannot be used: {message}. {next_step(kind)}"
+                    f"The ledger {self.name} cannot be used: {message}. {next_step(kind, error)}"
                 ) from error
 
 
-def next_step(kind: type[StopRun]) -> str:
+def next_step(kind: type[StopRun], error: Exception) -> str:
     """Return what to do after an error about the ledger's file or server."""
-    return "Make room there." if kind is DiskFull else "Look at --state-dir and --ledger."
+    if kind is DiskFull:
+        return "Make room there."
+    if _is_busy(error):
+        return "Another program is using it; try again when that has ended."
+    return "Look at --state-dir and --ledger."
+
+
+def _is_busy(error: Exception) -> bool:
+    """Return whether the wait for another user of a database came to its end."""
+    found = getattr(error, "orig", None) or error
+    code = getattr(found, "sqlite_errorcode", None)
+    is_locked = code is not None and code & _PRIMARY == SQLITE_BUSY
+    return is_locked or getattr(found, "sqlstate", None) == _LOCK_TIMEOUT
 
 
 def is_full(error: Exception, ledger: str) -> bool:
