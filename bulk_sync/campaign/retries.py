@@ -163,7 +163,9 @@ class Retries:
         now = time.monotonic()
         if now >= self._logged_at + _LOG_EVERY_S:
             self._logged_at = now
-            log.warning("%s. Retrying for %.0f s at most (--patience)", later.detail, left_s)
+            facts = {"trouble": later.detail}
+            message = "%s. Retrying for %.0f s at most (--patience)"
+            log.warning(message, later.detail, left_s, extra={"facts": facts})
 
     def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
         if self._stop.is_requested:

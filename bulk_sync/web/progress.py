@@ -20,9 +20,6 @@ _END: Final = 256 * 1024
 
 _MESSAGES: Final = 20
 _WARNINGS: Final = frozenset({"WARNING", "ERROR", "CRITICAL"})
-_RETRIES: Final = "bulk_sync.campaign.retries"
-_RETRYING: Final = ". Retrying for "
-"""Ends what the logger of retries says of the trouble with Campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +138,8 @@ def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trouble(line: Mapping[str, Any], done: int) -> dict[str, str]:
     """Return what a line of the log changes about the trouble with Campaign."""
-    trouble, is_retried, _ = str(line.get("message", "")).partition(_RETRYING)
-    if line.get("logger") == _RETRIES and is_retried:
-        return {"trouble": trouble}
+    if "trouble" in line:
+        return {"trouble": str(line["trouble"])}
     is_over = line.get("event") in {"plan", "run_ended"} or line.get("done", done) != done
     return {"trouble": ""} if is_over else {}
 

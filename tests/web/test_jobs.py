@@ -167,8 +167,7 @@ def test_a_campaign_that_cannot_be_reached_is_told_while_it_is_tried_again(
 def test_the_trouble_with_campaign_is_over_once_something_is_done(
     then: dict[str, object], is_over: bool, tmp_path: Path
 ) -> None:
-    message = "Campaign answered 503. Retrying for 1799 s at most (--patience)"
-    first = {"level": "WARNING", "logger": "bulk_sync.campaign.retries", "message": message}
+    first = {"level": "WARNING", "trouble": "Campaign answered 503"}
     (tmp_path / "log").write_bytes(b"\n".join(map(orjson.dumps, (first, then))))
     found = Progress.read(tmp_path / "log", tmp_path / "none", is_alive=True)
     assert found.trouble == ("" if is_over else "Campaign answered 503")
