@@ -102,6 +102,11 @@ def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
     return None
 
 
+def applied_plans(runs: Iterable[Run]) -> set[str]:
+    """Return the SHA-256 of every plan that a run has applied, finished or not."""
+    return {run.begun.plan_sha256 or "" for run in runs if _counts(run, also_begun=True)}
+
+
 def check_first(runs: Sequence[Run], kind: Kind, parent: str) -> None:
     """Check for an earlier retry, or undo, of a run.
 

@@ -19,7 +19,7 @@ Options = list[tuple[str, str]]
 def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what the template needs; ``reason`` and ``page`` in the address choose rows."""
     verdict = state.verdict
-    outcomes = {Outcome.USABLE: state.usable, **(verdict.get("outcomes") or {})}
+    outcomes = verdict.get("outcomes") or {}
     counted = {Outcome(name): number for name, number in outcomes.items() if number}
     corrected = page.paperwork.corrections_of(state.upload.id)
     before = state.upload.corrects

@@ -94,10 +94,9 @@ def _open_plans(page: Page, runs: Sequence[Run]) -> list[Paper]:
 
     A process that could not begin to apply a plan has left no run.
     """
-    oldest_first = runs[::-1]
-    found = page.paperwork.open_plans()
+    applied, found = lineage.applied_plans(runs), page.paperwork.open_plans()
     for paper in page.paperwork.begun_plans():
-        if lineage.apply_of(oldest_first, paper.sha256) is None:
+        if paper.sha256 not in applied:
             job = page.jobs.find(paper.applied_by)
             found += [] if job is not None and job.is_alive else [paper]
     return sorted(found, key=lambda paper: paper.id, reverse=True)
