@@ -49,6 +49,7 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
     """Read inputs of more than so many bytes of text in slices of about that size."""
     share = memory.default_bytes() // size
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_ENOUGH_BYTES", memory.default_bytes())  # as on a small machine
         patch.setattr(validation, "_WHOLE", share)
         patch.setattr(validation, "_SLICES", share)
         yield
@@ -58,6 +59,7 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
 def in_groups(rows: int = 100) -> Iterator[None]:
     """Read plans of more than so many rows in groups."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_ENOUGH_BYTES", memory.default_bytes())
         patch.setattr(memory, "_ROW_BYTES", memory.default_bytes() // rows)
         yield
 
