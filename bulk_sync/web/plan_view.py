@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from bulk_sync.amounts import count
+from bulk_sync.amounts import count, duration
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Run
 from bulk_sync.outcomes import Outcome
@@ -129,9 +129,16 @@ def values(
         "limit": without_advice(str(state.limit.get("message") or "")),
         "limits": "" if planned is None else _limits(planned),
         "holds": bool(state.paper.options.get(HOLD)),
+        "approval_valid_ms": round(page.settings.approval_valid_s * 1000),
+        "approval_valid": _round_duration(page.settings.approval_valid_s),
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
+
+
+def _round_duration(seconds: float) -> str:
+    """Return a time without the zeros at its end: ``24 h``."""
+    return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 s")
 
 
 def _limits(run: Run) -> str:

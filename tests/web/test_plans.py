@@ -29,7 +29,7 @@ from sqlalchemy import update
 
 from bulk_sync.ledger import Deed
 from bulk_sync.simulator import Simulator
-from bulk_sync.web import database, plan_state, planning
+from bulk_sync.web import database, plan_state, planning, rendering
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.plan_state import Stage
@@ -209,6 +209,25 @@ def test_as_many_people_as_asked_for_must_approve(
     assert sim.states[key(0)] is True
     approvals = [act.who for act in served.page.ledger.acts(plan_id) if act.deed == Deed.APPROVED]
     assert approvals == [BEN, IDA]
+
+
+@pytest.mark.parametrize("plan_valid_s", [7 * 86_400.0, 3_600.0], ids=["approval", "plan"])
+def test_an_approval_shows_until_when_it_is_valid_which_is_never_longer_than_the_plan(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan_valid_s: float
+) -> None:
+    settings = {"approvals": 2, "plan_valid_s": plan_valid_s}
+    with page_before(sim, tmp_path, monkeypatch, **settings) as served:
+        plan_id = asked(sim, served, tmp_path / "in.csv")
+        ben = served.signed_in(Role.APPROVER)
+        before = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+        assert "0 of 2 approvals so far. An approval is for this plan alone" in before
+        assert "and is valid for 24 h." in before
+        shown = approve(ben, served, plan_id).text
+        (verdict,) = served.page.paperwork.verdicts(plan_id)
+        state = plan_state.read(served.page, plan_id)
+    assert state is not None
+    until_ms = min(verdict.at_ms + 86_400_000, state.made_ms + round(plan_valid_s * 1000))
+    assert f"✓ approved (valid until {rendering.time(until_ms)})" in shown
 
 
 @pytest.mark.parametrize("is_uploader", [True, False], ids=["uploaded it", "prepared it"])
