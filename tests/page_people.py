@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,33 +40,45 @@ class Killed(Exception):
 
 
 class Form(HTMLParser):
-    """The form of a screen that has a button, as a browser would send it."""
+    """The form of a screen that has a button, as a browser would send it with every box ticked."""
 
     def __init__(self, text: str, button: str) -> None:
         super().__init__()
-        self.action = ""
-        self.fields: dict[str, str] = {}
         self.is_there = self.is_disabled = False
         self._button, self._select, self._words = button, "", ""
+        self._forms = defaultdict[str, dict[str, str]](dict)
+        self._actions: dict[str, str] = {}
+        self._form = self._chosen = ""
         self._inside: dict[str, str | None] | None = None
-        self._form = ""
+        self._formaction = ""
         self.feed(text)
+
+    @property
+    def action(self) -> str:
+        """Where the button sends it."""
+        return self._formaction or self._actions[self._chosen]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is sent, by name."""
+        return self._forms[self._chosen]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         name, value = given.get("name") or "", given.get("value") or ""
-        if tag == "form" and not self.is_there:
-            self._form, self.fields = given.get("action") or "", {}
-        elif self.is_there:
-            return
+        owner = given.get("form") or self._form
+        fields = self._forms[owner]
+        if tag == "form":
+            self._form = given.get("id") or f"form {len(self._forms)}"
+            self._actions[self._form] = given.get("action") or ""
         elif tag == "select":
             self._select = name
-        elif tag == "option" and ("selected" in given or self._select not in self.fields):
-            self.fields[self._select] = value
+        elif tag == "option" and ("selected" in given or self._select not in fields):
+            fields[self._select] = value
         elif tag == "textarea" or (tag == "input" and name and given.get("type") != "file"):
-            self.fields[name] = value
-        elif tag == "button":
-            self._inside, self._words = given, ""
+            fields[name] = value
+        elif tag == "button" and not self.is_there:
+            self._inside, self._words, self._chosen = given, "", owner
 
     def handle_data(self, data: str) -> None:
         self._words += data
@@ -73,7 +86,7 @@ class Form(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "button" and self._inside is not None and self._words.strip() == self._button:
             self.is_there, self.is_disabled = True, "disabled" in self._inside
-            self.action = self._inside.get("formaction") or self._form
+            self._formaction = self._inside.get("formaction") or ""
         if tag == "button":
             self._inside = None
 

@@ -508,6 +508,23 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
     assert "Every opt-in has been on your screen" in answer.text
 
 
+def test_a_comment_that_was_typed_first_stays_when_rows_are_confirmed(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    screen = f"{served.url}/plans/{plan_id}"
+    for _ in range(2):
+        form = Form(ben.get(screen).text, "Confirm these rows")
+        assert "comment" in form.fields  # so a browser sends it along
+        sent = {**form.fields, "comment": "Rows 2 & 3 by phone"}
+        answer = ben.post(f"{served.url}{form.action}", data=sent)
+        assert ">Rows 2 &amp; 3 by phone</textarea>" in answer.text
+        assert "phone" not in answer.url
+    assert not Form(ben.get(screen).text, "Confirm these rows").is_there
+
+
 @pytest.mark.parametrize("path", ["/plans/x", "/runs/x", "/plans/x/approve", "/runs/x/undo"])
 def test_what_is_not_there_is_not_found(served: Served, path: str) -> None:
     admin = served.signed_in(Role.ADMIN)

@@ -107,6 +107,8 @@ async def seen(request: web.Request) -> web.StreamResponse:
         problems = {"page": "Tick the box once you have looked at these rows."}
         return await _shown(request, state, problems)
     await page.blocking(page.paperwork.note_seen, state.paper, person, found)
+    if form.text("comment"):  # it stays in its field, and out of the address
+        return await _shown(request, state)
     if await page.blocking(plan_view.unseen, page, state, person):
         return page.go(f"{_path(state)}#opt-ins")  # the first page that was not seen
     return page.go(f"{_path(state)}?page={found[-1] + 1}#decide")

@@ -33,7 +33,7 @@ document.querySelectorAll("[data-live]").forEach(live);
 // Opt-ins: a page of rows counts as seen once each row was on the screen; the server keeps it, and
 // its answer has the state of the button. The next page follows before this one is at its end.
 function watch(list) {
-  for (const form of list.querySelectorAll("form")) form.hidden = true;
+  for (const confirm of list.querySelectorAll("[data-confirm]")) confirm.hidden = true;
   const left = new Set(list.querySelectorAll("tbody tr"));
   let isFirst = true;
   const observer = new IntersectionObserver(entries => {
@@ -67,7 +67,7 @@ async function follow(list) {
 async function note(list) {
   const shown = await loaded(list.dataset.seen, {
     method: "POST", body: new URLSearchParams({ page: list.dataset.page }) });
-  for (const form of list.querySelectorAll("form")) form.hidden = shown !== null;
+  for (const confirm of list.querySelectorAll("[data-confirm]")) confirm.hidden = shown !== null;
   const button = document.getElementById("approve"), status = document.getElementById("why-not");
   if (shown && button) button.disabled = shown.getElementById("approve")?.disabled ?? true;
   if (shown && status) status.replaceChildren(...shown.getElementById("why-not")?.childNodes ?? []);
