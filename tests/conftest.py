@@ -105,8 +105,8 @@ def key(number: int) -> str:
     return f"@{'k' * 80}{number:011d}"
 
 
-def wishes(path: Path, rows: int, state: str = "true") -> Path:
-    """Write a file that wishes one state for the first so many profiles."""
+def write_states(path: Path, rows: int, state: str = "true") -> Path:
+    """Write a file that asks for one state for the first profiles."""
     lines = [f"{key(number)},{state}" for number in range(rows)]
     path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
     return path

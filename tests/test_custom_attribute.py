@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, wishes
+from conftest import Run, key, write_states
 
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
@@ -20,7 +20,7 @@ def filled(sim: Simulator) -> Simulator:
 
 def test_a_custom_boolean_is_checked_with_one_call(tmp_path: Path, run: Run) -> None:
     with running(OPTIONS) as sim:
-        path = wishes(tmp_path / "in.csv", 3)
+        path = write_states(tmp_path / "in.csv", 3)
         ran = run(filled(sim), "run", path, "--attribute", CUSTOM, "--api", EXT)
         assert ran.status == 0
         assert [profile[CUSTOM] for profile in sim.profiles.values()] == [True] * 3
@@ -45,7 +45,7 @@ def test_2_for_an_attribute_that_is_none(
     words: tuple[str, ...], said: str, tmp_path: Path, run: Run
 ) -> None:
     with running(OPTIONS) as sim:
-        path = wishes(tmp_path / "in.csv", 3)
+        path = write_states(tmp_path / "in.csv", 3)
         ran = run(filled(sim), "run", path, *words)
         assert ran.status == 2
         assert said in ran.err
@@ -55,14 +55,14 @@ def test_2_for_an_attribute_that_is_none(
 
 def test_the_built_in_attribute_costs_no_call(sim: Simulator, tmp_path: Path, run: Run) -> None:
     sim.add(pkey=key(0), ccpaOptOut=False)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     assert not any("resourceType" in each.raw_path for each in sim.requests)
 
 
 def test_where_fields_are_not_described_the_run_goes_on(tmp_path: Path, run: Run) -> None:
     with running(OPTIONS) as sim:
         sim.queue_fault(Fault.WRONG_JSON, times=20, matching="resourceType")
-        path = wishes(tmp_path / "in.csv", 3)
+        path = write_states(tmp_path / "in.csv", 3)
         words = ("--attribute", CUSTOM, "--api", EXT, "--retries", 0)
         ran = run(filled(sim), "run", path, *words)
         assert ran.status == 0

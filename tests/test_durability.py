@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, process, read_csv, wishes
+from conftest import Run, key, populate, process, read_csv, write_states
 from power_cut import Disk, Names
 
 from bulk_sync import ledger
@@ -61,7 +61,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     with running(Options(latency_s=0.01)) as sim:
         sim.patched = Watched()
         populate(sim, ROWS)
-        wishes(folder / "root" / "in.csv", ROWS + 1)
+        write_states(folder / "root" / "in.csv", ROWS + 1)
         reports = [word for each in FORMATS for word in ("--report", f"out.{each}")]
         words = ("run", "in.csv", "--fetch", "lookup", "--concurrency", "4", *reports)
         on_a_recorded_disk(sim, folder, *words, status=3)
@@ -160,7 +160,7 @@ def test_a_plan_that_was_written_would_survive(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     with running(Options()) as sim:
         populate(sim, 3)
-        wishes(tmp_path / "root" / "in.csv", 4)
+        write_states(tmp_path / "root" / "in.csv", 4)
         words = ("plan", "in.csv", "--out", "reviewed.parquet")
         disk = on_a_recorded_disk(sim, tmp_path, *words, status=3)
     written = (disk.root / "reviewed.parquet").read_bytes()
@@ -173,7 +173,7 @@ def test_what_was_read_before_a_budget_was_spent_would_survive(tmp_path: Path, r
     (tmp_path / "root").mkdir()
     with running(Options()) as sim:
         populate(sim, 100, state=True)
-        wishes(tmp_path / "root" / "in.csv", 100)
+        write_states(tmp_path / "root" / "in.csv", 100)
         words = ("run", "in.csv", "--fetch", "scan", "--page-size", "10", "--max-calls", "6")
         disk = on_a_recorded_disk(sim, tmp_path, *words, status=6)
         for names in Names:

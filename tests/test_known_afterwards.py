@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 import pytest
-from conftest import Run, key, populate, read_csv, wishes
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -121,7 +121,7 @@ def test_the_state_after_a_refused_write_is_told_if_it_is_known(
     refusal: Answer, read_back: Answer | None, outcome: str, after: str, tmp_path: Path, run: Run
 ) -> None:
     with campaign(refusal, read_back, acts=False) as url:
-        path = wishes(tmp_path / "in.csv", 3)
+        path = write_states(tmp_path / "in.csv", 3)
         ran = run(None, "run", path, "--endpoint", url, "--retries", 1)
     assert ran.status == 3, ran.err
     assert [row["sync_outcome"] for row in ran.report] == ["updated", outcome, "updated"]
@@ -136,7 +136,7 @@ def test_a_confirmed_write_that_read_back_was_not_stored_has_the_old_state(
     stored = 200, orjson.dumps({"PKey": key(1), "ccpaOptOut": False})
     confirmed = 200, orjson.dumps({"PKey": key(1)})
     with campaign(confirmed, stored, acts=True) as url:
-        path = wishes(tmp_path / "in.csv", 3)
+        path = write_states(tmp_path / "in.csv", 3)
         ran = run(None, "run", path, "--endpoint", url, "--verify")
     assert ran.report[1]["sync_reason"] == "not_stored"
     assert ran.report[1]["sync_after"] == "false"
@@ -148,7 +148,7 @@ def test_a_refused_write_keeps_its_state_through_resume(
     populate(sim, 6)
     sim.forbidden.add(key(0))
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 11, "--report", "r.csv")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 6), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 6), *words).status == 6
     before = read_csv(tmp_path / "r.csv")
     assert before[0]["sync_outcome"] == "failed"
     assert run(sim, "resume", "--max-calls", 100).status == 3

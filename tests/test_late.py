@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -77,7 +77,7 @@ def test_without_request_dates_there_is_no_last_day(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), "--summary", "json")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), "--summary", "json")
     assert ran.summary["late"] is None
     assert "sync_due" not in ran.report[0]
 

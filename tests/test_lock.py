@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 from full_disk import full_disk
 
 from bulk_sync import ledger
@@ -159,7 +159,7 @@ def test_runs_on_two_organizations_do_not_keep_each_other_out(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     with lock.hold(tmp_path / "state", named(sim.url, "acme-stage"), "somebody"):
         assert run(sim, "run", path, "--report", "r.csv").status == 0
     with lock.hold(tmp_path / "state", named(sim.url), "somebody"):
@@ -173,7 +173,7 @@ def test_a_holder_is_named_with_run_user_machine_process_and_time(
 ) -> None:
     populate(sim, 1)
     before = datetime.now(UTC).replace(microsecond=0)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         (began,) = book.runs()
     (path,) = (tmp_path / "state" / "locks").iterdir()
@@ -196,7 +196,7 @@ def test_a_user_without_a_name_has_a_number(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         (began,) = book.runs()
     assert began.begun.operator == f"user {os.getuid()} on {socket.gethostname()}"

@@ -18,7 +18,7 @@ from urllib.request import Request as Call
 from urllib.request import urlopen
 
 import pytest
-from conftest import Ran, Run, key, populate, process, read_csv, wishes
+from conftest import Ran, Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -102,7 +102,7 @@ def test_2_no_row_is_updated_without_an_answer_that_confirms_it(
         for number in range(0, 12, 2):
             sim.queue_fault(fault, "PATCH", times=10_000, matching=key(number)[1:])
         words = ("--retries", 0, "--patience", 1, "--max-failures", "100%")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 12), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 12), *words)
         assert ran.status in {3, 6}
         rows = {row["PKey"]: row for row in ran.report}
         claimed = {each for each, row in rows.items() if row["sync_outcome"] == "updated"}
@@ -150,7 +150,7 @@ def test_3_what_a_killed_run_had_in_flight_is_read_before_it_is_written(
     count = 12  # one call to begin, 12 reads, 12 writes
     with running(Options()) as sim:
         populate(sim, count)
-        path = wishes(tmp_path / "in.csv", count)
+        path = write_states(tmp_path / "in.csv", count)
         sim.requests = killing = Killing(killed_at)
         words = ("run", str(path), "-q", "--fetch", "lookup", "--concurrency", "2")
         with process(sim, tmp_path, *words) as killed:
@@ -349,7 +349,7 @@ def test_6_one_row_that_is_not_done_is_enough_for_another_status(
     spoil: Callable[[Simulator, Path], None], sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     spoil(sim, path)
     words = ("--fetch", "lookup", "--retries", 1)
     assert run(sim, "run", path, *words).status == 3
@@ -365,7 +365,7 @@ def test_6_a_run_that_a_budget_stops_is_done_only_when_all_is_in_campaign(
     calls: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     ran = run(sim, "run", path, "--fetch", "lookup", "--max-calls", calls)
     done = set(sim.states.values()) == {True}
     assert (ran.status == 0) == done == (calls == 61)
@@ -466,7 +466,7 @@ def test_7_no_secret_is_printed_logged_stored_or_sent_to_another_host(
     monkeypatch.setenv(name, SECRETS[name])
     monkeypatch.setenv("BULK_SYNC_ORGANIZATION", "acme")
     monkeypatch.setenv("BULK_SYNC_API_KEY", "k")
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     with (
         serving(Elsewhere) as (elsewhere, heard),
         serving(Indiscreet, elsewhere=elsewhere, status=status) as (endpoint, asked),
@@ -489,7 +489,7 @@ def test_7_no_secret_is_kept_by_a_run_that_goes_well_or_is_resumed(
     with running(Options(client_secret=secret, access_token=None)) as sim:
         populate(sim, 9)
         words = ("-v", "--fetch", "lookup", "--max-calls", 12)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 10), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 10), *words)
         assert ran.status == 6
         check_kept(ran, SECRETS.values())
         ran = run(sim, "resume", "-v", "--max-calls", 99, "--report", "r.html", "--summary", "json")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, read_csv, write_states
 
 from bulk_sync.simulator import Fault, Simulator
 
@@ -29,7 +29,7 @@ ADDRESSES = [f"p{at}@EXAMPLE.com,true" for at in range(ROWS)]
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, ROWS)
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     return sim
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 import pytest
-from conftest import Run, key, read_csv, wishes
+from conftest import Run, key, read_csv, write_states
 
 Answer = tuple[int, bytes]
 
@@ -112,7 +112,7 @@ def test_a_profile_that_cannot_be_written_is_a_row_that_failed(
 ) -> None:
     with serving(20, lambda name: (500, text) if name == key(number) else None) as far:
         connected(f"http://{far.host}")
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 20), *WORDS)
+        ran = run(None, "run", write_states(tmp_path / "in.csv", 20), *WORDS)
         assert ran.status == 3, ran.err
     assert outcomes(tmp_path) == ["failed" if row == number else "updated" for row in range(20)]
 
@@ -122,7 +122,7 @@ def test_an_attribute_that_no_profile_lets_be_written_stops_the_run(
 ) -> None:
     with serving(20, lambda _: (500, b"Cannot update: ccpaOptOut is read-only")) as far:
         connected(f"http://{far.host}")
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 20), *WORDS)
+        ran = run(None, "run", write_states(tmp_path / "in.csv", 20), *WORDS)
         assert ran.status == 6
         assert "--attribute" in ran.err
         assert "pending" in outcomes(tmp_path)
@@ -137,7 +137,7 @@ def test_a_proxy_that_wants_credentials_is_a_wrong_setting_before_anything_was_s
     with serving(3, lambda _: None) as far:
         connected("https://campaign.example")
         monkeypatch.setenv("https_proxy", f"http://jane:pa55word@{far.host}")
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 3), *WORDS)
+        ran = run(None, "run", write_states(tmp_path / "in.csv", 3), *WORDS)
     assert ran.status == 2
     assert f"The proxy {far.host} asks for a user and password" in ran.err
     assert "pa55word" not in ran.out + ran.err
@@ -156,7 +156,7 @@ def test_a_proxy_that_wants_credentials_in_the_middle_leaves_a_run_to_resume(
 
     with serving(20, writing) as far:
         connected(f"http://{far.host}")
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 20), *WORDS)
+        ran = run(None, "run", write_states(tmp_path / "in.csv", 20), *WORDS)
         assert ran.status == 6, ran.err
         assert "407" in ran.err
         assert {"updated", "pending"} == set(outcomes(tmp_path))

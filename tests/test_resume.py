@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, process, read_csv, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, read_csv, write_states
 from full_disk import full_disk
 from torture import FAULTS, Kind, torture
 
@@ -112,7 +112,7 @@ def test_a_run_whose_input_was_interrupted_does_not_start_anew(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    path = wishes(tmp_path / "in.csv", 20)
+    path = write_states(tmp_path / "in.csv", 20)
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 10).status == 6
     sim.clear()
     ran = run(sim, "run", path)
@@ -134,8 +134,11 @@ def test_another_input_of_the_job_goes_ahead_and_says_what_is_unfinished(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 40)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10).status == 6
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 40))
+    assert (
+        run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10).status
+        == 6
+    )
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 40))
     assert ran.status == 0
     assert "was interrupted. To finish it: bulk-sync resume" in ran.err
     assert run(sim, "resume", "--max-calls", 50).status == 0
@@ -145,11 +148,11 @@ def test_no_opt_out_is_lifted_for_an_older_file_once_another_run_came_between(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10, state=True)
-    older = wishes(tmp_path / "older.csv", 10, "false")
+    older = write_states(tmp_path / "older.csv", 10, "false")
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
     lifted = len(sim.patched)
     assert 0 < lifted < 10
-    assert run(sim, "run", wishes(tmp_path / "newer.csv", 10)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "newer.csv", 10)).status == 0
     assert set(sim.states.values()) == {True}
     ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
     assert ran.status == 3
@@ -161,7 +164,7 @@ def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_said_other
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
-    older = wishes(tmp_path / "older.csv", 10)
+    older = write_states(tmp_path / "older.csv", 10)
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 11).status == 6
     assert sim.patched == []
     sim.profiles[key(9)]["ccpaOptOut"] = True
@@ -179,7 +182,7 @@ def test_a_run_whose_checkpoint_is_lost_needs_a_person(
 ) -> None:
     populate(sim, 40)
     for name, rows in {"lost": 30, "kept": 40}.items():
-        path = wishes(tmp_path / f"{name}.csv", rows)
+        path = write_states(tmp_path / f"{name}.csv", rows)
         assert run(sim, "run", path, *LOOKUP, "--max-calls", 20).status == 6
     lost, kept = (each["run_id"] for each in orjson.loads(run(sim, "runs", "--json").out))
     shutil.rmtree(tmp_path / "state" / "runs" / lost)
@@ -197,7 +200,7 @@ def test_resume_needs_the_organization_that_the_run_was_of(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10)
+    run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10)
     ran = run(sim, "resume", "--organization", "other")
     assert ran.status == 0
     assert "is unfinished too" in ran.err
@@ -213,7 +216,7 @@ def test_resume_needs_the_attribute_that_the_run_was_of(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 20)
-    run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 30)
+    run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 30)
     sim.clear()
     monkeypatch.setenv("BULK_SYNC_ATTRIBUTE", "otherOptOut")
     with ledger.open_ledger(State(tmp_path / "state")) as book:
@@ -228,7 +231,7 @@ def test_resume_knows_an_endpoint_in_another_spelling(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 30)
+    run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 30)
     spelled = sim.url.replace("127.0.0.1", "localhost")
     assert run(sim, "resume", "--endpoint", spelled, "--max-calls", 100).status == 0
 
@@ -237,7 +240,7 @@ def test_a_write_that_may_still_arrive_stays_open(sim: Simulator, tmp_path: Path
     populate(sim, 1)
     sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, "PATCH")
     words = ("--fetch", "lookup", "--max-calls", 5)  # preflight, GET, PATCH, GET twice
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 1), *words)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 1), *words)
     assert ran.status == 6
     assert ran.outcomes == ["pending"]
     assert "had not arrived" in ran.report[0]["sync_detail"]
@@ -256,7 +259,7 @@ def test_a_signal_while_a_run_is_recalled_loses_no_outcome(
     with running(Options(latency_s=0.005)) as sim:
         populate(sim, 60)
         before_answer(sim, "PATCH", 20, terminate)
-        assert run(sim, "run", wishes(tmp_path / "in.csv", 60), *LOOKUP).status == 143
+        assert run(sim, "run", write_states(tmp_path / "in.csv", 60), *LOOKUP).status == 143
         written = len(sim.patched)
         recall = Recording._recall
 
@@ -286,7 +289,7 @@ def test_a_signal_just_after_a_run_began_leaves_one_that_can_be_resumed(
         terminate()
 
     monkeypatch.setattr(Ledger, "begin", interrupted)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), "--summary", "json").status == 143
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 3), "--summary", "json").status == 143
     monkeypatch.setattr(Ledger, "begin", begin)
     assert run(sim, "resume").status == 0
     assert len(sim.patched) == 3
@@ -298,7 +301,7 @@ def test_two_runs_that_share_a_ledger_s_file_keep_each_other_out(
     populate(sim, 1)
     shared = tmp_path / "shared" / "ledger.sqlite3"
     words = ("--ledger", f"sqlite:///{shared}", "--report", "r.csv")
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
     with lock.hold(shared.parent, whose, "somebody"):
         ran = run(sim, "run", path, *words)
@@ -311,7 +314,7 @@ def test_a_signal_ends_the_wait_for_another_run_with_a_summary(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     whose = lock.name(Connection(sim.url, "acme", Credentials("k", access_token=Secret("t"))))
     with lock.hold(tmp_path / "state", whose, "somebody"):
         thread = threading.Timer(0.3, terminate)
@@ -341,7 +344,7 @@ def test_a_name_that_is_no_text_is_no_obstacle(sim: Simulator, tmp_path: Path, r
 
 def test_a_long_name_leaves_room_for_the_reports(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / f"{80 * chr(0x2603)}.csv", 2)
+    path = write_states(tmp_path / f"{80 * chr(0x2603)}.csv", 2)
     ran = run(sim, "run", path, "--report", "r.csv")
     assert ran.status == 3
     assert len(list(tmp_path.glob("*.todo.csv"))) == 1
@@ -354,7 +357,7 @@ def test_resume_says_when_there_is_nothing_to_go_on_with(
 ) -> None:
     assert (run(sim, *words).status, len(words)) in {(0, 1), (2, 2)}  # not even a ledger
     populate(sim, 1)
-    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
     ran = run(sim, *words)
     assert (ran.status, len(words)) in {(0, 1), (2, 2)}
     assert "nothing to resume" in ran.out or "knows no run" in ran.err
@@ -362,14 +365,14 @@ def test_resume_says_when_there_is_nothing_to_go_on_with(
 
 def test_a_finished_run_leaves_no_rows_behind(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3)
-    run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    run(sim, "run", write_states(tmp_path / "in.csv", 3))
     assert list((tmp_path / "state" / "runs").iterdir()) == []
 
 
 def test_what_was_in_flight_is_read_again_before_it_is_written(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 2)
-        path = wishes(tmp_path / "in.csv", 2)
+        path = write_states(tmp_path / "in.csv", 2)
         sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=2)
         with process(sim, tmp_path, "run", str(path), "-q") as killed:
             while len(sim.patched) < 2:
@@ -392,7 +395,7 @@ def test_no_write_is_sent_before_its_intent_is_on_the_disk(
 ) -> None:
     populate(sim, 300)
     seen: list[bool] = []
-    path = wishes(tmp_path / "in.csv", 300)
+    path = write_states(tmp_path / "in.csv", 300)
     with ledger.open_ledger(State(tmp_path / "state")) as book:
 
         class Watched(list[tuple[str, bool | None]]):
@@ -411,7 +414,7 @@ def test_a_full_disk_stops_the_run_and_resume_finishes_it(
 ) -> None:
     with running(Options()) as sim:
         populate(sim, 1500)
-        path = wishes(tmp_path / "in.csv", 1500)
+        path = write_states(tmp_path / "in.csv", 1500)
         with full_disk(most_kb * 1024):
             ran = run(sim, "run", path, "-q")
         assert ran.status in {2, 6}, ran.err
@@ -441,7 +444,7 @@ def test_tokens_may_expire_in_both_passes_with_resume_on_top(
             sim.revoke_tokens()
             before_answer(sim, method, 90, terminate)
 
-        words: tuple[object, ...] = ("run", wishes(tmp_path / "in.csv", 300), *LOOKUP)
+        words: tuple[object, ...] = ("run", write_states(tmp_path / "in.csv", 300), *LOOKUP)
         for method in ("GET", "PATCH"):
             before_answer(sim, method, 60, partial(expire, method))
             ran = run(sim, *words)
@@ -460,7 +463,7 @@ def test_tokens_may_expire_in_both_passes_with_resume_on_top(
 def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
     with running(Options(rate=0.0)) as sim:  # whoever works waits, until the other has ended
         populate(sim, 200)
-        path = wishes(tmp_path / "in.csv", 200)
+        path = write_states(tmp_path / "in.csv", 200)
         words = ("run", str(path), "-q", "--fetch", "scan", "--concurrency", "8")
         with process(sim, tmp_path, *words) as one, process(sim, tmp_path, *words) as two:
             while one.poll() is None and two.poll() is None:
@@ -476,7 +479,7 @@ def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 100)
         words = ("-q", "--lock-wait", "1h", "--fetch", "scan", "--concurrency", "8")
-        paths = [wishes(tmp_path / f"{name}.csv", 100) for name in ("one", "two")]
+        paths = [write_states(tmp_path / f"{name}.csv", 100) for name in ("one", "two")]
         with (
             process(sim, tmp_path, "run", str(paths[0]), *words) as one,
             process(sim, tmp_path, "run", str(paths[1]), *words) as two,
@@ -506,7 +509,7 @@ def test_a_shared_ledger_serves_as_well(
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_LEDGER", new_database())
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 40).status == 6
     ran: Ran = run(sim, "resume")
     assert ran.status == 0
@@ -523,13 +526,13 @@ def test_what_a_later_run_wrote_is_not_claimed_for_what_was_in_flight(
     with running(Options()) as sim:
         populate(sim, 3)
         sim.queue_fault(Fault.HANG, "PATCH", times=2)
-        words = ("run", str(wishes(tmp_path / "older.csv", 3)), "-q", "--concurrency", "2")
+        words = ("run", str(write_states(tmp_path / "older.csv", 3)), "-q", "--concurrency", "2")
         with process(sim, tmp_path, *words) as killed:
             while sim.counters.methods["PATCH"] < 2:
                 threading.Event().wait(0.01)
             killed.kill()
         sim.add(pkey=key(3), ccpaOptOut=False)
-        assert run(sim, "run", wishes(tmp_path / "newer.csv", 4)).status == 0
+        assert run(sim, "run", write_states(tmp_path / "newer.csv", 4)).status == 0
         sim.clear()
         ran = run(sim, "resume", "--report", "resumed.csv")
         assert ran.status == 0
@@ -549,9 +552,12 @@ def test_resume_chooses_among_the_runs_of_the_instance_that_is_configured(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status == 6
+    assert (
+        run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status
+        == 6
+    )
     elsewhere = ("--endpoint", "http://127.0.0.1:9", "--patience", 1)
-    assert run(sim, "run", wishes(tmp_path / "other.csv", 20), *elsewhere).status == 6
+    assert run(sim, "run", write_states(tmp_path / "other.csv", 20), *elsewhere).status == 6
     ran = run(sim, "resume", "--max-calls", 99)
     assert ran.status == 0
     assert "http://127.0.0.1:9, is unfinished too" in ran.err
@@ -560,7 +566,7 @@ def test_resume_chooses_among_the_runs_of_the_instance_that_is_configured(
 def test_wrong_credentials_leave_nothing_to_resume(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     assert run(sim, "run", path, "--api-key", "wrong", "--retries", 0).status == 5
     assert "nothing to resume" in run(sim, "resume").out
     populate(sim, 3)
@@ -571,7 +577,7 @@ def test_a_refused_run_goes_on_without_reading_anything_again(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
-    path = wishes(tmp_path / "in.csv", 30, "false")
+    path = write_states(tmp_path / "in.csv", 30, "false")
     ran = run(sim, "run", path, *LOOKUP)
     assert ran.status == 4
     command = ran.out.splitlines()[-1].split()
@@ -593,7 +599,7 @@ def test_an_interrupted_run_meets_its_limits_when_it_is_resumed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
-    path = wishes(tmp_path / "in.csv", 30, "false")
+    path = write_states(tmp_path / "in.csv", 30, "false")
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 20).status == 6
     ran = run(sim, "resume", "--max-calls", 99)
     assert ran.status == 4
@@ -605,23 +611,26 @@ def test_an_interrupted_run_meets_its_limits_when_it_is_resumed(
 
 def test_a_file_that_was_cut_off_costs_no_call(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 100), "--report", "r.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 100), "--report", "r.csv").status == 0
     sim.clear()
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 40))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 40))
     assert ran.status == 4
     assert "--allow fewer-rows" in ran.err
     assert ran.outcomes == ["pending"] * 40
     assert sim.requests == []
     assert run(sim, *ran.out.splitlines()[-1].split()[1:]).status == 0
     other = run(
-        sim, "run", wishes(tmp_path / "in.csv", 40), "--job", "another", "--report", "o.csv"
+        sim, "run", write_states(tmp_path / "in.csv", 40), "--job", "another", "--report", "o.csv"
     )
     assert other.status == 0
 
 
 def test_a_run_costs_what_all_its_nights_cost(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 20)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 25).status == 6
+    assert (
+        run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 25).status
+        == 6
+    )
     assert run(sim, "resume").status == 0
     (told,) = orjson.loads(run(None, "runs", "--json").out)
     assert told["calls"] == dict(sim.counters.methods)
@@ -666,14 +675,14 @@ def test_small_budgets_note_no_more_than_they_can_send(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2000)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 2000), "--max-calls", 10).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 2000), "--max-calls", 10).status == 6
     assert int(run(None, "ledger", "verify", "--json").summary["lines"]) < 150
 
 
 def test_quiet_leaves_nothing_but_the_summary(sim: Simulator, tmp_path: Path, run: Run) -> None:
     sim.options = replace(sim.options, log_requests=False)
     populate(sim, 3)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-q", "--summary", "json")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "-q", "--summary", "json")
     assert ran.summary["outcomes"] == {"updated": 3}
     assert ran.err == ""
     ran = run(sim, "resume", "-q")
@@ -690,7 +699,7 @@ def killed_while_writing(sim: Simulator, folder: Path, *words: str, after: int =
 def test_a_refused_run_that_goes_on_and_is_killed_is_unfinished(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200, state=True)
-        path = wishes(tmp_path / "in.csv", 200, "false")
+        path = write_states(tmp_path / "in.csv", 200, "false")
         ran = run(sim, "run", path)
         assert ran.status == 4
         killed_while_writing(sim, tmp_path, *ran.out.splitlines()[-1].split()[1:])
@@ -706,7 +715,7 @@ def test_a_refused_run_is_not_taken_up_after_its_input_ran_anew(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
-    path = wishes(tmp_path / "in.csv", 30, "false")
+    path = write_states(tmp_path / "in.csv", 30, "false")
     refused = run(sim, "run", path).out.splitlines()[-1].split()[1:]
     words = ("--max-opt-ins", 30, "--report", "r.csv")
     assert run(sim, "run", path, *words).status == 0
@@ -720,7 +729,7 @@ def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200)
-        path = wishes(tmp_path / "in.csv", 200)
+        path = write_states(tmp_path / "in.csv", 200)
         killed_while_writing(sim, tmp_path, "run", str(path))
         stopped = run(sim, "resume", *stop, "--summary", "json", "--retries", 0)
         assert stopped.status in {5, 6}
@@ -735,7 +744,7 @@ def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
 def test_an_undo_puts_back_what_was_in_flight_when_its_run_died(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200, state=True)
-        path = wishes(tmp_path / "in.csv", 200, "false")
+        path = write_states(tmp_path / "in.csv", 200, "false")
         killed_while_writing(sim, tmp_path, "run", str(path), "--max-opt-ins", "200")
         assert run(sim, "resume", "--max-calls", 1).status == 6
         with ledger.open_ledger(State(tmp_path / "state")) as book:
@@ -750,7 +759,7 @@ def test_an_apply_that_was_killed_does_not_call_its_own_writes_moved(
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200)
-        wishes(tmp_path / "in.csv", 200)
+        write_states(tmp_path / "in.csv", 200)
         run(sim, "plan", "in.csv", "--out", "plan.parquet")
         killed_while_writing(sim, tmp_path, "apply", "plan.parquet")
         assert run(sim, "apply", "plan.parquet", "--max-calls", 1).status == 6
@@ -764,12 +773,12 @@ def test_a_row_that_a_later_run_wrote_is_never_called_updated(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12)
-    older = wishes(tmp_path / "older.csv", 12)
+    older = write_states(tmp_path / "older.csv", 12)
     budget = ("--max-calls", 13 + 4, "--report", "older-report.csv")
     assert run(sim, "run", older, *LOOKUP, *budget).status == 6
     written = len(sim.patched)
     sim.add(pkey=key(12), ccpaOptOut=False)
-    newer = wishes(tmp_path / "newer.csv", 13)
+    newer = write_states(tmp_path / "newer.csv", 13)
     assert run(sim, "run", newer, "--report", "newer-report.csv").status == 0
     for number in range(12):
         sim.queue_fault(Fault.TRANSIENT_500, "GET", matching=key(number)[1:])
@@ -782,7 +791,10 @@ def test_a_run_whose_rows_are_gone_can_be_given_up(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status == 6
+    assert (
+        run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 9).status
+        == 6
+    )
     (rows,) = (tmp_path / "state" / "runs").glob("*/rows.parquet")
     rows.unlink()
     ran = run(sim, "resume")
@@ -801,7 +813,7 @@ def test_a_run_whose_rows_are_gone_can_be_given_up(
 def test_a_run_of_another_version_is_not_resumed(
     name: str, budget: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    run_id = interrupted(sim, wishes(tmp_path / "in.csv", ROWS), run, "--max-calls", budget)
+    run_id = interrupted(sim, write_states(tmp_path / "in.csv", ROWS), run, "--max-calls", budget)
     path = tmp_path / "state" / "runs" / run_id / f"{name}.parquet"
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({}), path)
@@ -820,7 +832,9 @@ def test_a_run_of_another_version_is_not_resumed(
 def test_a_run_that_has_written_is_not_compared_anew_when_its_plan_is_gone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    run_id = interrupted(sim, wishes(tmp_path / "in.csv", ROWS), run, "--max-calls", ROWS + 20)
+    run_id = interrupted(
+        sim, write_states(tmp_path / "in.csv", ROWS), run, "--max-calls", ROWS + 20
+    )
     (tmp_path / "state" / "runs" / run_id / "plan.parquet").unlink()
     ran = run(sim, "resume")
     assert ran.status == 2
@@ -832,8 +846,8 @@ def test_a_run_that_has_written_is_not_compared_anew_when_its_plan_is_gone(
 def test_all_runs_but_one_that_cannot_be_resumed_are_finished(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    broken = interrupted(sim, wishes(tmp_path / "a.csv", ROWS), run, "--max-calls", 30)
-    interrupted(sim, wishes(tmp_path / "b.csv", ROWS // 2), run, "--max-calls", 10)
+    broken = interrupted(sim, write_states(tmp_path / "a.csv", ROWS), run, "--max-calls", 30)
+    interrupted(sim, write_states(tmp_path / "b.csv", ROWS // 2), run, "--max-calls", 10)
     (tmp_path / "state" / "runs" / broken / "states-000001.parquet").write_bytes(b"")
     ran = run(sim, "resume", "--all", "--max-calls", 200)
     assert ran.status == 3, ran.err
@@ -860,7 +874,7 @@ def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
     populate(sim, 400)
     for number in range(380):
         sim.profiles[key(number)].pop("ccpaOptOut")
-    path = wishes(tmp_path / "in.csv", 400)
+    path = write_states(tmp_path / "in.csv", 400)
     ran = run(sim, "run", path, *LOOKUP, "--max-failures", "99%")
     assert ran.status == 6
     assert "200 of the last 200 rows failed with state_unknown" in ran.err
@@ -874,7 +888,7 @@ def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
 def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 100)
-        path = str(wishes(tmp_path / "in.csv", 100))
+        path = str(write_states(tmp_path / "in.csv", 100))
         killed_while_writing(sim, tmp_path, "run", path, "--concurrency", "8", after=30)
         status = 6
         for night in range(20):
@@ -894,7 +908,7 @@ def test_a_refused_run_that_goes_on_is_no_finished_run_any_more(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), "--max-changes", 0).status == 4
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 3), "--max-changes", 0).status == 4
     ends: list[tuple[bool, str]] = []
 
     def look() -> None:
@@ -912,9 +926,11 @@ def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
-    refused = run(sim, "run", wishes(tmp_path / "a.csv", 30, "false"), "--summary", "json").summary
+    refused = run(
+        sim, "run", write_states(tmp_path / "a.csv", 30, "false"), "--summary", "json"
+    ).summary
     assert refused["exit"] == 4
-    path = wishes(tmp_path / "b.csv", 30)
+    path = write_states(tmp_path / "b.csv", 30)
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 10, "--report", "b.json").status == 6
     ran = run(sim, "resume", "--all")
     assert ran.status == 4
@@ -930,7 +946,7 @@ def test_resume_asks_nothing_of_campaign_if_its_files_have_no_folder(
     populate(sim, 20)
     (tmp_path / "out").mkdir()
     into = ("--report", "out/r.csv") if command == "run" else ("--out", "out/p.parquet")
-    wishes(tmp_path / "in.csv", 20)
+    write_states(tmp_path / "in.csv", 20)
     assert run(sim, command, "in.csv", *LOOKUP, *into, "--max-calls", 10).status == 6
     (tmp_path / "out").rename(tmp_path / "elsewhere")
     sent = len(sim.requests)

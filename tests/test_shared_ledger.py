@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
@@ -29,7 +29,7 @@ def machine(folder: Path, name: str) -> tuple[str, ...]:
 
 def died_on_a(sim: Simulator, folder: Path, shared: str, *, writes: int) -> str:
     """Let a run die on machine A while so many writes are in flight, and return its id."""
-    path = wishes(folder / "in.csv", ROWS)
+    path = write_states(folder / "in.csv", ROWS)
     words = ("run", str(path), "-q", *LOOKUP, *machine(folder, "a"))
     sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=writes)
     before_answer(sim, "PATCH", writes, lambda: dying.kill())
@@ -48,7 +48,7 @@ def test_two_machines_do_not_work_on_an_organization_at_once(
     sim: Simulator, tmp_path: Path, shared: str
 ) -> None:
     populate(sim, ROWS)
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     words = ("run", str(path), "-q", "--ledger", shared)
     others: list[int] = []
     said: list[str] = []
@@ -112,7 +112,7 @@ def test_the_newest_run_that_can_go_on_here_is_resumed(
 def test_a_run_that_does_not_begin_gives_up_none(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, ROWS)
-        path = wishes(tmp_path / "in.csv", ROWS)
+        path = write_states(tmp_path / "in.csv", ROWS)
         on_a, on_b = machine(tmp_path, "a"), machine(tmp_path, "b")
         assert run(sim, "run", path, *LOOKUP, "--max-changes", 0, *on_a).status == 4
         assert run(sim, "run", path, *LOOKUP, "--max-calls", 5, *on_b).status == 6

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, process, read_csv, wishes
+from conftest import Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import signals
 from bulk_sync.campaign import transport
@@ -100,7 +100,7 @@ def test_writes_without_an_answer_are_reported_truthfully_and_read_again(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     for number in range(10, 14):
         fault = Fault.HANG if number % 2 else Fault.HANG_AFTER_WRITE
         sim.queue_fault(fault, "PATCH", times=1, matching=key(number)[1:])
@@ -126,7 +126,7 @@ def test_writes_without_an_answer_are_reported_truthfully_and_read_again(
 
 def test_a_second_sigterm_ends_a_run_at_once(sim: Simulator, tmp_path: Path) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     sim.queue_fault(Fault.HANG, "PATCH", times=9)
     with process(sim, tmp_path, "run", str(path), "--timeout", "600") as working:
         while not sim.counters.faults:
@@ -143,7 +143,7 @@ def test_a_second_sigterm_ends_a_run_at_once(sim: Simulator, tmp_path: Path) -> 
 def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_which_stands_in_runs(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     place = Connection(sim.url, "acme", Credentials("k", access_token=Secret("t")))
     words = ("run", "in.csv", "--lock-wait", str(HUNG_S))
     with (

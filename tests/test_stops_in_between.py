@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, key, populate, process, read_csv, wishes
+from conftest import Run, before_answer, key, populate, process, read_csv, write_states
 from test_creating import made, many, people
 
 from bulk_sync import ledger
@@ -25,7 +25,7 @@ def test_a_change_that_was_confirmed_and_not_read_back_is_not_failed_for_good(
     retries: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(0)[1:])
     before_answer(sim, "PATCH", 1, terminate)
     words = ("--concurrency", 1, "--retries", retries, "--verify")
@@ -59,7 +59,7 @@ def test_a_row_that_could_not_be_read_when_the_run_stopped_is_written_by_resume(
 ) -> None:
     """An apply reads each profile before it writes."""
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
     sim.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
     sim.queue_fault(Fault.HANG, "GET", times=1, matching=key(1)[1:])
@@ -138,7 +138,7 @@ def test_no_opt_out_is_lifted_for_an_older_file_once_a_later_run_was_killed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10, state=True)
-    older = wishes(tmp_path / "older.csv", 10, "false")
+    older = write_states(tmp_path / "older.csv", 10, "false")
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
     lifted = len(sim.patched)
     assert 0 < lifted < 10
@@ -146,7 +146,7 @@ def test_no_opt_out_is_lifted_for_an_older_file_once_a_later_run_was_killed(
         (begun,) = book.runs()
     later: list[subprocess.Popen[str]] = []
     before_answer(sim, "GET", 3, lambda: later[0].kill())
-    words = ("run", str(wishes(tmp_path / "newer.csv", 10)), "--fetch", "lookup", "-q")
+    words = ("run", str(write_states(tmp_path / "newer.csv", 10)), "--fetch", "lookup", "-q")
     with process(sim, tmp_path, *words) as killed:
         later.append(killed)
     assert killed.returncode == -9
@@ -162,7 +162,7 @@ def test_a_write_that_failed_before_an_interruption_is_left_to_retry(
 ) -> None:
     populate(sim, 6)
     sim.forbidden.add(key(0))
-    path = wishes(tmp_path / "in.csv", 6)
+    path = write_states(tmp_path / "in.csv", 6)
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 10).status == 6
     sim.forbidden.clear()
     sim.clear()
@@ -176,9 +176,9 @@ def test_an_older_run_goes_on_after_a_later_one_was_refused(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20, state=True)
-    older = wishes(tmp_path / "older.csv", 8, "false")
+    older = write_states(tmp_path / "older.csv", 8, "false")
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 12).status == 6
-    newer = wishes(tmp_path / "newer.csv", 20, "false")
+    newer = write_states(tmp_path / "newer.csv", 20, "false")
     assert run(sim, "run", newer, "--max-opt-ins", 0).status == 4
     ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
     assert ran.status == 0, ran.err  # what was refused has said nothing
@@ -243,7 +243,7 @@ def test_one_profile_that_has_the_attribute_is_enough_though_it_is_blank(
     populate(sim, 2)
     del sim.profiles[key(1 - blank)]["ccpaOptOut"]
     sim.profiles[key(blank)]["ccpaOptOut"] = None
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), *LOOKUP, "--concurrency", 1)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), *LOOKUP, "--concurrency", 1)
     assert "--attribute" not in ran.err
     assert ran.status == 3, ran.err
     assert [row["sync_reason"] for row in ran.report] == ["state_unknown"] * 2

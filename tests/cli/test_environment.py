@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, process, wishes
+from conftest import Run, populate, process, write_states
 
 from bulk_sync.cli import main
 from bulk_sync.simulator import Options, Simulator, running
@@ -23,7 +23,7 @@ ROWS = 5
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, ROWS)
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     return sim
 
 
@@ -107,7 +107,7 @@ def test_a_working_directory_that_is_removed_meanwhile_stops_nothing(
     monkeypatch.chdir(folder)
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, ROWS)
-        path = wishes(tmp_path / "in.csv", ROWS)
+        path = write_states(tmp_path / "in.csv", ROWS)
 
         def remove() -> None:
             while not sim.requests:

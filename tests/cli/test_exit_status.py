@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, process, read_csv, wishes
+from conftest import Run, before_answer, key, populate, process, read_csv, write_states
 
 from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
@@ -23,7 +23,7 @@ from bulk_sync.storage import lock
 
 def test_0_when_every_row_holds(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3))
     assert ran.status == 0
     assert ran.outcomes == ["updated"] * 3
     assert not list(tmp_path.glob("*.todo.csv"))
@@ -31,7 +31,7 @@ def test_0_when_every_row_holds(sim: Simulator, tmp_path: Path, run: Run) -> Non
 
 def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-n")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "-n")
     assert ran.status == 0
     assert ran.outcomes == ["would_update"] * 3
     assert set(sim.counters.methods) == {"GET"}
@@ -75,7 +75,7 @@ def test_0_when_a_dry_run_could_plan_every_row(sim: Simulator, tmp_path: Path, r
 def test_2_for_wrong_usage_and_nothing_is_sent(
     sim: Simulator, tmp_path: Path, run: Run, words: list[str]
 ) -> None:
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     ran = run(sim, *words)
     assert ran.status == 2
     assert ran.err
@@ -84,7 +84,7 @@ def test_2_for_wrong_usage_and_nothing_is_sent(
 
 
 def test_2_without_organization_or_credentials(tmp_path: Path, run: Run) -> None:
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     assert "BULK_SYNC_ORGANIZATION" in run(None, "run", path).err
     ran = run(None, "run", path, "--organization", "acme", "--api-key", "k")
     assert ran.status == 2
@@ -94,7 +94,7 @@ def test_2_without_organization_or_credentials(tmp_path: Path, run: Run) -> None
 def test_2_when_no_profile_has_the_attribute(sim: Simulator, tmp_path: Path, run: Run) -> None:
     for number in range(3):
         sim.add(pkey=key(number), email="p@example.com")
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3))
     assert ran.status == 2
     assert "--attribute" in ran.err
     assert "--api" in ran.err
@@ -104,14 +104,14 @@ def test_2_when_no_profile_has_the_attribute(sim: Simulator, tmp_path: Path, run
 
 def test_3_when_rows_are_left_for_a_person(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2))
     assert ran.status == 3
     assert ran.outcomes == ["updated", "not_found"]
 
 
 def test_4_when_a_limit_refuses(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 11, state=True)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 11, "false"))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 11, "false"))
     assert ran.status == 4
     assert "--max-opt-ins 11" in ran.err
     assert ran.outcomes == ["pending"] * 11
@@ -140,7 +140,7 @@ def test_5_when_campaign_refuses_the_credentials(
     says: str,
 ) -> None:
     option = f"--{variable.lower().replace('_', '-')}"
-    path = wishes(tmp_path / "in.csv", 50)
+    path = write_states(tmp_path / "in.csv", 50)
     if variable == "ACCESS_TOKEN":
         sim.revoke_tokens()
         ran = run(sim, "run", path)
@@ -155,7 +155,7 @@ def test_5_when_campaign_refuses_the_credentials(
 def test_6_when_campaign_is_not_there(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         gone = sim
-    ran = run(gone, "run", wishes(tmp_path / "in.csv", 3), "--patience", 1)
+    ran = run(gone, "run", write_states(tmp_path / "in.csv", 3), "--patience", 1)
     assert ran.status == 6
     assert "--patience" in ran.err
     assert ran.outcomes == ["pending"] * 3
@@ -164,7 +164,9 @@ def test_6_when_campaign_is_not_there(tmp_path: Path, run: Run) -> None:
 def test_6_when_campaign_goes_away(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 400)
     sim.queue_fault(Fault.RESET, "PATCH", times=10_000)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), "--retries", 0, "--max-failures", 400)
+    ran = run(
+        sim, "run", write_states(tmp_path / "in.csv", 400), "--retries", 0, "--max-failures", 400
+    )
     assert ran.status == 6
     assert set(ran.outcomes) == {"failed", "pending"}
     assert sim.counters.methods["PATCH"] < 150
@@ -173,7 +175,7 @@ def test_6_when_campaign_goes_away(sim: Simulator, tmp_path: Path, run: Run) -> 
 def test_6_when_too_many_rows_fail(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 300)
     sim.forbidden.update(key(number) for number in range(0, 300, 2))
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 300), "--max-failures", "5%")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 300), "--max-failures", "5%")
     assert ran.status == 6
     assert "--max-failures" in ran.err
     assert "pending" in ran.outcomes
@@ -183,7 +185,7 @@ def test_6_when_the_budget_is_spent_and_again_it_goes_on(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    path = wishes(tmp_path / "in.csv", 20)
+    path = write_states(tmp_path / "in.csv", 20)
     ran = run(sim, "run", path, "--max-calls", 30, "--fetch", "lookup")
     assert ran.status == 6
     assert "--max-calls" in ran.err
@@ -205,7 +207,7 @@ def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run
         Connection(spelled_otherwise, "acme", Credentials("k", access_token=Secret("t")))
     )
     with lock.hold(tmp_path / "state", other, lock.holder("20261123T020000Z-7f3a9c")):
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 11
     assert "20261123T020000Z-7f3a9c" in ran.err
     assert "since" in ran.err
@@ -232,7 +234,7 @@ def test_130_and_143_after_finishing_what_was_in_flight(
         populate(sim, 200)
         before_answer(sim, "PATCH", 1, lambda: os.kill(os.getpid(), number))
         words = ("--concurrency", 4, "--fetch", "scan")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 200), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 200), *words)
         assert ran.status == status
         assert ran.outcomes.count("updated") == len(sim.patched) < 200
         assert ran.outcomes.count("pending") == 200 - len(sim.patched)
@@ -259,7 +261,7 @@ main()
     ids=["validate", "run"],
 )
 def test_143_also_while_libraries_are_imported(tmp_path: Path, words: tuple[str, ...]) -> None:
-    wishes(tmp_path / "in.csv", 3)
+    write_states(tmp_path / "in.csv", 3)
     secrets = {"BULK_SYNC_ACCESS_TOKEN": "demo-token", "BULK_SYNC_API_KEY": "demo-key"}
     ended = subprocess.run(
         [sys.executable, "-c", SIGNALLED_AT_AN_IMPORT, *words, "--summary", "json"],
@@ -281,7 +283,7 @@ def test_143_also_while_an_answer_does_not_come(
 ) -> None:
     with running(Options()) as sim, socket.create_server(("127.0.0.1", 0)) as silent:
         populate(sim, 3)
-        wishes(tmp_path / "in.csv", 3)
+        write_states(tmp_path / "in.csv", 3)
         words = ["run", "in.csv", "--report", "r.csv", "--fetch", "lookup", "--timeout", "600"]
         if hangs == "the token":
             words += ["--ims-endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}"]
@@ -313,7 +315,7 @@ def test_143_also_while_an_answer_does_not_come(
 def test_a_signal_that_a_closed_terminal_sends_twice_is_heeded_once(tmp_path: Path) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 300)
-        wishes(tmp_path / "in.csv", 300)
+        write_states(tmp_path / "in.csv", 300)
         words = ["run", "in.csv", "--report", "r.csv", "--fetch", "scan", "--concurrency", "4"]
         with process(sim, tmp_path, *words) as closed:
             while not sim.patched:
@@ -330,7 +332,7 @@ def test_a_signal_that_a_closed_terminal_sends_twice_is_heeded_once(tmp_path: Pa
 def test_without_a_terminal_nohup_goes_on(tmp_path: Path) -> None:
     with running(Options(latency_s=0.02)) as sim:
         populate(sim, 60)
-        wishes(tmp_path / "in.csv", 60)
+        write_states(tmp_path / "in.csv", 60)
         words = ["run", "in.csv", "--report", "r.csv", "--fetch", "scan"]
         program = ("nohup", sys.executable, "-m", "bulk_sync")
         with process(sim, tmp_path, *words, program=program) as going:
@@ -353,7 +355,7 @@ def test_143_also_while_campaign_has_everybody_wait(tmp_path: Path, run: Run) ->
 
         thread = threading.Thread(target=interrupt)
         thread.start()
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 50), "--concurrency", 4)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 50), "--concurrency", 4)
         thread.join()
         assert ran.status == 143
         assert ran.outcomes.count("updated") == len(sim.patched)
@@ -370,7 +372,7 @@ def test_every_error_has_the_chosen_form(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     as_json = ("--summary", "json", "--log-format", "json")
     for words in (("--bogus",), ("--max-opt-ins", "many"), ()):  # the last has no organization
         ran = run(None, "run", "in.csv", *words, *as_json)
@@ -398,7 +400,7 @@ def test_the_file_can_ask_for_a_quiet_run_and_its_summary_as_json(
     monkeypatch.chdir(tmp_path)
     populate(sim, 2)
     (tmp_path / "bulk-sync.toml").write_text('summary = "json"\nquiet = true\n')
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2))
     assert ran.status == 0
     assert orjson.loads(ran.out)["exit"] == 0
     assert " INFO Reading" not in ran.err
@@ -407,7 +409,7 @@ def test_the_file_can_ask_for_a_quiet_run_and_its_summary_as_json(
 def test_no_secret_is_ever_printed(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     sim.options = replace(sim.options, faults={Fault.TRANSIENT_500: 0.5})
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "-v")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "-v")
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert "demo-token" not in ran.out + ran.err
     assert b"demo-token" not in written

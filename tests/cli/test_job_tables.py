@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -26,7 +26,7 @@ def filled(sim: Simulator) -> Simulator:
 
 
 def requests(folder: Path, name: str = "requests11.csv") -> Path:
-    path = wishes(folder / name, 5)
+    path = write_states(folder / name, 5)
     path.write_text(path.read_text().replace("PKey,ccpaOptOut", "Id,DNS"))
     return path
 
@@ -88,7 +88,7 @@ def test_the_top_of_the_file_holds_where_the_table_says_nothing(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text("max-changes = 4\n[job.requests]\nverify = true\n")
-    wishes(tmp_path / "requests.csv", 5)
+    write_states(tmp_path / "requests.csv", 5)
     assert run(filled, "run", "requests.csv").status == 4
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_table_is_explained_whatever_the_job(
     filled: Simulator, tmp_path: Path, run: Run, content: str, says: str
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(content)
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 2
     assert says in ran.err
     assert "s3cret" not in ran.err
@@ -247,7 +247,7 @@ def test_rows_that_are_left_are_protected_by_the_table_of_their_job(
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text('[job.requests]\nprotect = ["vip.csv"]\n')
     (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
-    wishes(tmp_path / "requests11.csv", 5)
+    write_states(tmp_path / "requests11.csv", 5)
     source = "requests11.csv"
     for _ in range(3):  # of a todo file there is another one
         ran = run(filled, "run", source)
@@ -261,14 +261,14 @@ def test_the_rows_that_are_left_are_compared_with_no_whole_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     path.write_text(path.read_text() + "@unknown-key-of-some-length,true\n")
     command = ["bulk-sync", "run", "in.csv", "--job", "nightly"]
     for _ in range(2):
         ran = run(sim, *command[1:])
         assert ran.status == 3, ran.err
         command = ran.out.rstrip().splitlines()[-1].split()
-    wishes(tmp_path / "in2.csv", 3)
+    write_states(tmp_path / "in2.csv", 3)
     assert run(sim, "run", "in2.csv", "--job", "nightly").status == 4
 
 
@@ -318,7 +318,7 @@ def test_a_file_that_misses_the_limits_of_a_job_by_its_name_is_a_warning(
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(GUARDED)
     (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
-    wishes(tmp_path / words[0], 2)
+    write_states(tmp_path / words[0], 2)
     for command in ("validate", "plan"):
         ran = run(filled, command, *words)
         sentence = "[job.requests], do not hold for copy.csv: by its name it is of the job 'copy'."
@@ -333,7 +333,7 @@ def test_what_is_left_keeps_the_table_of_its_job_whatever_command_left_it(
     name = job[1] if job else "requests"
     (tmp_path / "bulk-sync.toml").write_text(f'[job.{name}]\nprotect = ["vip.csv"]\n')
     (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
-    wishes(tmp_path / "requests11.csv", 5)
+    write_states(tmp_path / "requests11.csv", 5)
     words = ("requests11.csv", *job, "--ticket", "PRIV-9", "--max-opt-ins", 0)
     if way == "run":
         ran = run(filled, "run", *words)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.cli import summary
 from bulk_sync.simulator import Fault, Options, Simulator, running
@@ -17,7 +17,7 @@ def test_the_summary_has_the_latency_and_the_waits(tmp_path: Path, run: Run) -> 
         sim.queue_fault(Fault.THROTTLED_429, "GET", matching="profile/")
         sim.queue_fault(Fault.UNAVAILABLE_503, "PATCH")
         words = ("--fetch", "lookup", "--concurrency", 2, "--summary", "json")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 20), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 20), *words)
         requests = len(sim.requests)
     summary, latency = ran.summary, ran.summary["latency_seconds"]
     assert 0.97 * 0.05 <= latency["p50"] <= latency["p95"] < 1
@@ -49,7 +49,7 @@ def test_a_run_that_made_no_calls_has_neither_a_latency_nor_a_rate(
 def test_the_end_of_a_run_is_told_in_plain_words(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3)
     sim.add(pkey=key(3), ccpaOptOut=True)
-    path = wishes(tmp_path / "in.csv", 15)
+    path = write_states(tmp_path / "in.csv", 15)
     with path.open("a") as file:
         file.write("@bad,perhaps\n")
     path.write_text(path.read_text().replace(f"{key(3)},true", f"{key(3)},false"))
@@ -73,7 +73,7 @@ def test_a_plan_without_problems_says_that_nothing_was_written(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    ran = run(sim, "plan", wishes(tmp_path / "in.csv", 1), "--report", "plan.html")
+    ran = run(sim, "plan", write_states(tmp_path / "in.csv", 1), "--report", "plan.html")
     meaning = "exit status 0: everything could be planned; nothing was written"
     assert meaning in ran.out
     assert meaning[1:] in (tmp_path / "plan.html").read_text()

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.cli.next_command import suggested
 from bulk_sync.cli.option import without_password
@@ -44,7 +44,7 @@ def test_a_folder_of_any_name_is_read_again_by_the_command_after_a_preview(
 ) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    wishes(folder / "in.csv", ROWS)
+    write_states(folder / "in.csv", ROWS)
     ran = run(filled, *preview, "--", name)
     assert ran.status == 0, ran.err
     words = last_command(ran.out)
@@ -56,7 +56,7 @@ def test_a_folder_of_any_name_is_read_again_by_the_command_after_a_preview(
 def test_validate_suggests_to_plan_what_can_be_used(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     ran = run(filled, "validate", "in.csv", "--state-column", "ccpaOptOut", "--report", "v.csv")
     words = last_command(ran.out)
     assert words == ["plan", "in.csv", "--state-column", "ccpaOptOut"]
@@ -92,7 +92,7 @@ def test_a_preview_s_own_options_go_and_the_others_stay(
     typed: tuple[str, ...], repeated: list[str], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "c.toml").write_text("retries = 3\n")
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     words = last_command(run(filled, "run", "in.csv", *typed).out)
     assert words == repeated
     assert run(filled, *words).status == 0
@@ -100,7 +100,7 @@ def test_a_preview_s_own_options_go_and_the_others_stay(
 
 
 def test_a_plan_is_applied_where_it_was_made(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     words = ("--out", "-p.parquet", "--state-dir", tmp_path / "here", "--report=--out.json")
     ran = run(filled, "plan", "in.csv", *words, "--max-changes", 2)
     apply = last_command(ran.out)
@@ -114,7 +114,7 @@ def test_a_plan_is_applied_where_it_was_made(filled: Simulator, tmp_path: Path, 
 def test_what_goes_on_is_looked_for_where_it_is_kept(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     place = ("--state-dir", str(tmp_path / "a place"))
     words = ("--fetch", "lookup", "--concurrency", 1, *place)
     stopped = run(filled, "run", "in.csv", *words, "--max-calls", 4, "--summary", "json")
@@ -182,7 +182,7 @@ def test_no_password_is_shown(text: str, shown: str) -> None:
 def test_a_ledger_s_password_is_not_in_the_next_command(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     ledger = f"sqlite:///{tmp_path}/ledger.sqlite3?password=s3cret-word"
     ran = run(filled, "plan", "in.csv", "--ledger", ledger)
     assert "s3cret-word" not in ran.out + ran.err

@@ -6,7 +6,7 @@ import click
 import orjson
 import pandas as pd
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.cli.options import REPORT
 from bulk_sync.simulator import Fault, Options, Simulator, running
@@ -14,7 +14,7 @@ from bulk_sync.simulator import Fault, Options, Simulator, running
 
 def run_five(run: Run, sim: Simulator, tmp_path: Path, *words: object) -> int:
     """Return the exit status of a run with five changes."""
-    path = wishes(tmp_path / "in.csv", 5)
+    path = write_states(tmp_path / "in.csv", 5)
     return run(sim, "run", path, "--report", "r.json", *words).status
 
 
@@ -49,7 +49,7 @@ def test_a_variable_without_an_option_is_a_warning(
 ) -> None:
     for name in ("MAX_OPTINS", "EXPECT_SHA256", "SIMULATE_PORT", "LEDGER_FILE", "CONFIG"):
         monkeypatch.setenv(f"BULK_SYNC_{name}", "")
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "-q")
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "-q")
     assert ran.status == 0
     (told,) = (line for line in ran.err.splitlines() if "BULK_SYNC_" in line)
     assert "BULK_SYNC_MAX_OPTINS has no effect" in told
@@ -86,7 +86,7 @@ def test_a_wrong_file_is_explained(
     filled: Simulator, tmp_path: Path, run: Run, content: str, says: str
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(content)
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 2
     assert says in ran.err
 
@@ -107,7 +107,7 @@ def test_a_secret_may_lie_in_a_file(
                 secret.write_text("s3cret\r\n", "utf-8-sig")
         else:
             (tmp_path / "bulk-sync.toml").write_text(f'client-secret-file = "{secret}"\n')
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
         assert ran.status == 0, ran.err
         assert "s3cret" not in ran.out + ran.err
 
@@ -121,7 +121,7 @@ def test_the_file_names_reports_as_the_command_line_does(
     filled: Simulator, tmp_path: Path, run: Run, value: str
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(f"report = {value}\n")
-    assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+    assert run(filled, "run", write_states(tmp_path / "in.csv", 5)).status == 0
     assert (tmp_path / "r.json").exists()
     assert (tmp_path / "r.csv").exists() is ("csv" in value)
 
@@ -147,7 +147,7 @@ def test_a_variable_names_reports_with_colons_between_them(
 def test_a_preview_ends_with_the_command_that_carries_it_out(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    path = wishes(tmp_path / "in.csv", 5)
+    path = write_states(tmp_path / "in.csv", 5)
     assert run(filled, "plan", path).out.endswith(f"  bulk-sync run {path}\n")
     refused = run(filled, "run", path, "-n", "--max-changes", 2, "--report", "r.json")
     assert refused.out.rstrip().endswith("--max-changes 5")
@@ -219,7 +219,7 @@ def test_a_todo_file_is_read_without_the_sheet_of_its_input(
 
 
 def test_a_json_log_holds_nothing_else(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    path = wishes(tmp_path / "in.csv", 5)
+    path = write_states(tmp_path / "in.csv", 5)
     ran = run(filled, "run", path, "--log-format", "json", "--summary", "json")
     assert ran.status == 0
     assert ran.summary["exit"] == 0
@@ -247,7 +247,7 @@ def test_a_message_about_an_option_names_the_place_of_a_value_that_was_not_typed
     words: tuple[str, ...], message: str, place: str, says: str, tmp_path: Path, run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    wishes(tmp_path / "in.csv", 2)
+    write_states(tmp_path / "in.csv", 2)
     typed = ("--state", "true") if place == "typed" else ()
     if place == "variable":
         monkeypatch.setenv("BULK_SYNC_STATE", "true")
@@ -274,7 +274,7 @@ def test_so_does_a_message_about_a_value_itself(
     content: str, says: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(content)
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == (2 if says else 0)
     assert says in ran.err
     assert ("comes from" in ran.err) is bool(says)
@@ -310,6 +310,6 @@ def test_a_configuration_that_cannot_be_read_says_what_to_do(
     if content is not None:
         (tmp_path / "bulk-sync.toml").write_bytes(content)
     words = ("--config", "other.toml") if content is None else ()
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 1), *words)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 1), *words)
     assert ran.status == 2
     assert says in ran.err

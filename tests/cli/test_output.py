@@ -10,7 +10,7 @@ from typing import Any
 
 import copies
 import pytest
-from conftest import Run, populate, read_csv, wishes
+from conftest import Run, populate, read_csv, write_states
 
 from bulk_sync import report
 from bulk_sync.simulator import Simulator
@@ -23,7 +23,7 @@ GONE = "a reader that has gone"
 def environment(sim: Simulator, tmp_path: Path) -> dict[str, str]:
     """Return the variables of a command in a folder with a file."""
     populate(sim, 3)
-    wishes(tmp_path / "in.csv", 3)
+    write_states(tmp_path / "in.csv", 3)
     return os.environ | {
         "BULK_SYNC_ENDPOINT": sim.url,
         "BULK_SYNC_ORGANIZATION": "acme",
@@ -110,7 +110,7 @@ def test_a_signal_after_the_writes_waits_for_the_report(
         return write(*words, **named)
 
     monkeypatch.setattr(report, "write", signalled)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "--report", "r.csv")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "--report", "r.csv")
     assert ran.status == 0, ran.err
     assert "second signal" in ran.err
     assert len(read_csv(tmp_path / "r.csv")) == 3

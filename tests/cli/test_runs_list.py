@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Copied, Run, before_answer, populate, wishes
+from conftest import Copied, Run, before_answer, populate, write_states
 
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
@@ -122,7 +122,7 @@ def test_a_refused_run_says_why_and_how_it_goes_on(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    refused = run(sim, "run", wishes(tmp_path / "in.csv", 2), "--max-changes", 0)
+    refused = run(sim, "run", write_states(tmp_path / "in.csv", 2), "--max-changes", 0)
     assert refused.status == 4
     assert "\n  Nothing was written: 2 changes of 2 rows" in run(None, "runs").out
     (listed,) = orjson.loads(run(None, "runs", "--json").out)
@@ -138,7 +138,7 @@ def test_a_run_that_was_given_up_is_not_said_to_go_on(
 ) -> None:
     populate(sim, 5)
     words = ("--fetch", "lookup", "--max-calls", 3)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 5), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 5), *words).status == 6
     (listed,) = orjson.loads(run(None, "runs", "--json").out)
     for command in (("runs",), ("runs", listed["run_id"])):
         assert "stopped early; `bulk-sync resume` goes on" in " ".join(
@@ -158,7 +158,7 @@ def test_a_finished_plan_is_not_said_to_be_in_campaign(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
-    wishes(tmp_path / "in.csv", 5)
+    write_states(tmp_path / "in.csv", 5)
     assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
     (listed,) = orjson.loads(run(None, "runs", "--json").out)
     said = run(sim, "resume", listed["run_id"]).out
@@ -169,7 +169,7 @@ def test_the_report_of_what_cannot_be_resumed_offers_no_resume(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
-    wishes(tmp_path / "in.csv", 5)
+    write_states(tmp_path / "in.csv", 5)
     assert run(sim, "run", "in.csv").status == 0
     before_answer(sim, "GET", 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert run(sim, "audit", "--concurrency", 1, "--report", "stopped.html").status == 143

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
@@ -27,7 +27,7 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
         populate(sim, 12)
         sim.queue_fault(Fault.THROTTLED_429, "PATCH")
         words = ("--fetch", "lookup", "--rate", 200, "--concurrency", 3, "--log-format", "json")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 12), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 12), *words)
     lines = progress(ran.err)
     assert {line["total"] for line in lines} == {12}
     reading = [line for line in lines if line["pass"] == "read"]
@@ -55,7 +55,7 @@ def test_the_log_names_the_cause_of_fewer_requests_in_flight(tmp_path: Path, run
     with running(Options(latency_s=0.002, faults={Fault.GATEWAY_TIMEOUT_504: 0.3})) as sim:
         populate(sim, rows)
         words = ("--fetch", "lookup", "--log-format", "json")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", rows), *words, "--retries", 0)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", rows), *words, "--retries", 0)
     told = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
     assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in told)
     causes = [line["slowed_by"] for line in progress(ran.err)]
@@ -67,7 +67,7 @@ def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None
     with running(Options()) as sim:
         populate(sim, 3)
         words = ("--fetch", "lookup", "--log-format", "json")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), *words)
     lines = progress(ran.err)
     assert {line["rate"] for line in lines} == {None}
     assert not any("at most" in line["message"] for line in lines)
@@ -77,7 +77,7 @@ def test_the_log_counts_the_pages_of_a_scan(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 40)
         words = ("--fetch", "scan", "--page-size", 10, "--log-format", "json")
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 40), *words)
     lines = [line for line in progress(ran.err) if line["pass"] == "scan"]
     assert [(line["done"], line["total"]) for line in lines][-1] == (40, 40)
     assert all(line["in_flight"] == 0 for line in lines)
@@ -92,7 +92,7 @@ def test_the_last_word_of_a_json_log_is_json_too(
     words: tuple[str | int, ...], status: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12)
-    path = wishes(tmp_path / "in.csv", 12)
+    path = write_states(tmp_path / "in.csv", 12)
     ran = run(sim, "run", path, "-q", "--log-format", "json", "--fetch", "lookup", *words)
     assert ran.status == status
     last = orjson.loads(ran.err.splitlines()[-1])

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from conftest import Copied, Run, key, populate, read_csv, wishes
+from conftest import Copied, Run, key, populate, read_csv, write_states
 
 from bulk_sync.rows import read
 from bulk_sync.simulator import Simulator
@@ -62,7 +62,7 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, 3)
-    wishes(tmp_path / "in.csv", 3)
+    write_states(tmp_path / "in.csv", 3)
     return sim
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.campaign.responses import AddressRefused, FieldRefused, Forbidden
 from bulk_sync.engines.breaker import Breaker
@@ -140,7 +140,7 @@ def test_profiles_that_always_fail_are_rows_that_failed_and_the_run_is_finished(
         sim.queue_fault(
             Fault.TRANSIENT_500, method, times=99, matching=f"profile/%40{key(number)[1:]}"
         )
-    path = wishes(tmp_path / "in.csv", 500)
+    path = write_states(tmp_path / "in.csv", 500)
     ran = run(sim, "run", path, *WORDS, "--fetch", "lookup")
     assert ran.status == 3, ran.err
     assert ran.summary["outcomes"] == {"failed": len(BAD), "updated": 500 - len(BAD)}
@@ -155,7 +155,7 @@ def test_more_of_them_in_a_row_stop_a_run_once_and_not_again_when_it_is_resumed(
         sim.queue_fault(
             Fault.TRANSIENT_500, "PATCH", times=999, matching=f"profile/%40{key(number)[1:]}"
         )
-    path = wishes(tmp_path / "in.csv", 400)
+    path = write_states(tmp_path / "in.csv", 400)
     ran = run(sim, "run", path, *WORDS, *ONE_BY_ONE)
     assert ran.status == 6
     ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
@@ -171,7 +171,7 @@ def test_the_same_holds_for_states_that_are_looked_up(
         sim.queue_fault(
             Fault.TRANSIENT_500, "GET", times=999, matching=f"profile/%40{key(number)[1:]}"
         )
-    path = wishes(tmp_path / "in.csv", 400)
+    path = write_states(tmp_path / "in.csv", 400)
     words = (*WORDS, *ONE_BY_ONE, "--fetch", "lookup")
     assert run(sim, "run", path, *words).status == 6
     ran = run(sim, "resume", *WORDS[:2], "--summary", "json")
@@ -188,7 +188,7 @@ def test_bad_rows_that_end_after_all_good_ones_are_rows_that_failed(
             Fault.TRANSIENT_500, "PATCH", times=99, matching=f"profile/%40{key(number)[1:]}"
         )
     words = ("--retries", 2, *WORDS[2:6], "--concurrency", 64)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), *words)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 400), *words)
     assert ran.status == 3, ran.err
     assert ran.summary["outcomes"] == {"failed": 30, "updated": 370}
 
@@ -198,6 +198,6 @@ def test_profiles_that_the_account_has_no_rights_for_are_rows_that_failed(
 ) -> None:
     populate(sim, 400)
     sim.forbidden.update(key(number) for number in range(5, 30))
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 400), *WORDS, "--fetch", "scan")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 400), *WORDS, "--fetch", "scan")
     assert ran.status == 3, ran.err
     assert ran.summary["outcomes"] == {"failed": 25, "updated": 375}

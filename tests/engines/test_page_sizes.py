@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 from test_scan import Lying, at, serving
 
 from bulk_sync.simulator import CountStyle, Fault, Options, Simulator, running
@@ -47,7 +47,7 @@ def test_a_server_that_refuses_large_pages_is_asked_for_those_it_gives(
     monkeypatch.setattr(Choosy, "status", status)
     monkeypatch.setattr(Choosy, "asked", ())
     with serving(Choosy) as endpoint:
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         words = ("--fetch", fetch, "--summary", "json")
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 100}, ran.err
@@ -80,7 +80,7 @@ def test_what_fails_at_the_smallest_size_too_ends_the_run_as_ever(
         monkeypatch.setattr(Choosy, name, value)
     with serving(Choosy) as endpoint:
         words = (*at(endpoint, tmp_path), *WORDS, "--api", "profileAndServices")
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 100), *words)
+        ran = run(None, "run", write_states(tmp_path / "in.csv", 100), *words)
     assert ran.status == exit_status, ran.err
     assert Choosy.asked == ((2500,) if status != 400 else (2500, 625, 156, 39, 25))
 
@@ -90,7 +90,7 @@ def test_few_keys_are_looked_up_where_only_a_single_profile_is_listed(
 ) -> None:
     monkeypatch.setattr(Choosy, "most", 1)
     with serving(Choosy) as endpoint:
-        path = wishes(tmp_path / "in.csv", 10)
+        path = write_states(tmp_path / "in.csv", 10)
         ran = run(None, "run", path, *at(endpoint, tmp_path), "--summary", "json")
     assert ran.summary["outcomes"] == {"unchanged": 10}, ran.err
     assert "Campaign's list cannot be read" in ran.err
@@ -108,7 +108,7 @@ def test_a_later_page_that_takes_too_long_gives_way_to_smaller_ones_as_do_those_
     with running(Options(count_style=CountStyle.INLINE)) as sim:
         populate(sim, 1000, state=True)
         sim.queue_fault(fault, matching=f"_lineCount=400&{ON_LATER_PAGES}")
-        path = wishes(tmp_path / "in.csv", 1000)
+        path = write_states(tmp_path / "in.csv", 1000)
         ran = run(sim, "run", path, *WORDS, "--page-size", 400, "--timeout", 3)
         assert ran.summary["outcomes"] == {"unchanged": 1000}, ran.err
         assert sizes(sim) == [400, 400] + [100] * 6
@@ -120,7 +120,7 @@ def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
     with running(Options(count_style=CountStyle.INLINE)) as sim:
         populate(sim, 140, state=True)
         sim.queue_fault(Fault.GATEWAY_TIMEOUT_504, times=99, matching=ON_LATER_PAGES)
-        path = wishes(tmp_path / "in.csv", 140)
+        path = write_states(tmp_path / "in.csv", 140)
         ran = run(sim, "run", path, *WORDS, "--page-size", 110)
         assert ran.summary["outcomes"] == {"unchanged": 140}, ran.err
         assert sizes(sim) == [110, 110, 27, 25]
@@ -130,6 +130,6 @@ def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
 def test_pages_are_counted_by_the_size_that_campaign_gives(tmp_path: Path, run: Run) -> None:
     with running(Options(max_line_count=10)) as sim:
         populate(sim, 95, state=True)
-        path = wishes(tmp_path / "in.csv", 95)
+        path = write_states(tmp_path / "in.csv", 95)
         ran = run(sim, "run", path, "-n", "--fetch", "scan", "--page-size", 50)
     assert "One by one takes 95 calls, the list 10 pages." in ran.out, ran.err

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.engines.session import Session
 from bulk_sync.rows.results import Steps
@@ -27,7 +27,9 @@ def test_every_form_of_link_is_followed_at_the_endpoint(
     options = Options(next_style=style, next_keeps_force=keeps_force, big_table_threshold=10)
     with running(options) as sim:
         populate(sim, 40)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), "--fetch", "scan", "--page-size", 9)
+        ran = run(
+            sim, "run", write_states(tmp_path / "in.csv", 40), "--fetch", "scan", "--page-size", 9
+        )
         assert ran.status == 0, ran.err
         assert [request.method for request in sim.requests].count("GET") == 1 + 5
         lists = [request for request in sim.requests if "_lineCount" in request.query]
@@ -40,7 +42,9 @@ def test_a_list_that_lies_costs_calls_and_no_row(
 ) -> None:
     with running(Options(scan_fault=fault, scan_hides_share=0.3)) as sim:
         populate(sim, 60)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 60), "--fetch", "scan", "--page-size", 10)
+        ran = run(
+            sim, "run", write_states(tmp_path / "in.csv", 60), "--fetch", "scan", "--page-size", 10
+        )
         assert ran.status == 0, ran.err
         assert ran.outcomes == ["updated"] * 60
         if fault is not ScanFault.HIDES:  # which hides them from the count as well
@@ -53,7 +57,7 @@ def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
 ) -> None:
     with running(Options()) as sim:
         populate(sim, 5)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 7), "--fetch", "scan")
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 7), "--fetch", "scan")
         assert ran.outcomes == ["updated"] * 5 + ["not_found"] * 2
         looked_up = [request.raw_path for request in sim.requests if "%40" in request.raw_path]
         assert sum(path.endswith(("05", "06")) for path in looked_up) == 2
@@ -83,7 +87,7 @@ def test_a_page_that_takes_too_long_gives_way_to_smaller_ones_at_once(
         populate(sim, 40)
         sim.queue_fault(fault, times=1, matching="_lineCount=1000&")
         words = ("--fetch", "scan", "--timeout", 3)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 40), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 40), *words)
         assert ran.status == 0, ran.err
         lists = [request.query for request in sim.requests if "_lineCount" in request.query]
         assert [query.split("&")[0] for query in lists] == ["_lineCount=1000", "_lineCount=250"]
@@ -101,7 +105,7 @@ def test_auto_spends_the_fewest_calls(
         populate(sim, profiles, state=True)
         for number in range(changes):
             sim.profiles[key(number)]["ccpaOptOut"] = False
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", rows), "--summary", "json")
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", rows), "--summary", "json")
         assert ran.status == 0, ran.err
         assert len(sim.requests) <= most
         assert ran.summary["calls_total"] == len(sim.requests)
@@ -111,7 +115,7 @@ def test_auto_spends_the_fewest_calls(
 def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> None:
     with running(Options(count_style=CountStyle.NONE)) as sim:
         populate(sim, 30)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 30))
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 30))
         assert ran.status == 0
         assert sum("_lineStart" in request.query for request in sim.requests) == 0
 
@@ -121,7 +125,7 @@ def test_without_a_count_the_log_says_so_and_names_the_option_that_pages_all_the
 ) -> None:
     with running(Options(count_style=CountStyle.NONE)) as sim:
         populate(sim, 90)
-        path = wishes(tmp_path / "in.csv", 30)
+        path = write_states(tmp_path / "in.csv", 30)
         ran = run(sim, "plan", path, "--page-size", 10)
         assert "not known how many profiles there are, so 20 keys are looked up" in ran.err
         assert "costs less" not in ran.err
@@ -192,7 +196,7 @@ class Endless(Lying):
 @pytest.mark.parametrize("fetch", ["scan", "auto"])
 def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> None:
     with serving(Endless) as endpoint:
-        path = wishes(tmp_path / "in.csv", 30)
+        path = write_states(tmp_path / "in.csv", 30)
         words = ("--fetch", fetch, "--page-size", 10, "--summary", "json")
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
@@ -213,7 +217,7 @@ def test_a_list_of_unknown_length_is_left_when_it_has_cost_what_look_ups_do(
     tmp_path: Path, run: Run
 ) -> None:
     with serving(EndlessUncounted) as endpoint:
-        path = wishes(tmp_path / "in.csv", 30)
+        path = write_states(tmp_path / "in.csv", 30)
         words = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
         ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
@@ -244,7 +248,7 @@ def test_a_profile_that_the_list_shows_in_two_ways_is_looked_up(
 ) -> None:
     monkeypatch.setattr(Wavering, "states", states)
     with serving(Wavering) as endpoint:
-        path = wishes(tmp_path / "in.csv", 2)
+        path = write_states(tmp_path / "in.csv", 2)
         words = ("--fetch", "scan", "--page-size", 10, "--report", "p.results.csv")
         ran = run(None, "plan", path, *at(endpoint, tmp_path), *words, "--allow", "unknown-keys")
     assert ran.outcomes[0] == "would_update", ran.err
@@ -282,7 +286,7 @@ def test_who_asks_for_look_ups_gets_nothing_else(
 ) -> None:
     with running(Options(count_style=count_style)) as sim:
         populate(sim, 40)
-        ran = run(sim, "plan", wishes(tmp_path / "in.csv", 40), "--fetch", "lookup")
+        ran = run(sim, "plan", write_states(tmp_path / "in.csv", 40), "--fetch", "lookup")
         assert ran.status == 0, ran.err
         lists = [request for request in sim.requests if "_lineCount" in request.query]
         assert len(lists) == 1

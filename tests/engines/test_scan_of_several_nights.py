@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import Ran, Run, key, populate, read_csv, wishes
+from conftest import Ran, Run, key, populate, read_csv, write_states
 from test_scan import EndlessUncounted, Lying, Wavering, at, serving
 
 from bulk_sync.campaign.list_pages import Place
@@ -41,7 +41,7 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(
 ) -> None:
     with running(Options()) as sim:
         populate(sim, 400, state=True)
-        path = wishes(tmp_path / "in.csv", 400)
+        path = write_states(tmp_path / "in.csv", 400)
         ran = nights(sim, run, path, "--fetch", fetch, "--page-size", 10, calls=15)
         assert [each.status for each in ran] == [6, 6, 0], ran[-1].err
         assert list(starts(sim).values()) == [1] * 40
@@ -52,7 +52,7 @@ def test_keys_that_the_list_hides_are_looked_up_after_its_last_page_night_after_
 ) -> None:
     with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
         populate(sim, 100, state=True)
-        ran = nights(sim, run, wishes(tmp_path / "in.csv", 100), *SCAN, calls=9)
+        ran = nights(sim, run, write_states(tmp_path / "in.csv", 100), *SCAN, calls=9)
         assert ran[-1].status == 0, ran[-1].err
         looked_up = Counter(each.raw_path for each in sim.requests if not each.query)
         assert 10 < len(looked_up) < 60
@@ -65,7 +65,7 @@ def test_a_page_that_campaign_did_not_give_is_the_next_one_of_the_next_run(
     with running(Options()) as sim:
         populate(sim, 100, state=True)
         sim.queue_fault(Fault.RESET, times=10_000, matching="_lineStart")
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         assert run(sim, "run", path, *SCAN, "--max-calls", 6, "--retries", 0).status == 6
         sim.clear()
         ran = run(sim, "resume", "--max-calls", 100)
@@ -76,7 +76,7 @@ def test_a_page_that_campaign_did_not_give_is_the_next_one_of_the_next_run(
 def test_a_list_that_does_not_go_on_is_read_from_its_beginning(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 100, state=True)
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         assert run(sim, "run", path, *SCAN, "--max-calls", 5).status == 6
         (place,) = (tmp_path / "state").glob("runs/*/list.json")
         place.write_bytes(place.read_bytes().replace(b"_lineStart=@", b"_lineStart=@expired"))
@@ -109,7 +109,7 @@ def test_a_place_in_the_list_that_shows_other_profiles_by_now_loses_none(
 ) -> None:
     with serving(Moving) as endpoint:
         words = at(endpoint, tmp_path)
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
         monkeypatch.setattr(Moving, "moved", moved)
         ran = run(None, "resume", *words, "--max-calls", 300, "--summary", "json")
@@ -123,7 +123,7 @@ def test_a_place_in_the_list_that_answers_with_an_error_loses_no_profile(
 ) -> None:
     with running(Options()) as sim:
         populate(sim, 100, state=True)
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         assert run(sim, "run", path, *SCAN, "--max-calls", 5).status == 6
         sim.queue_fault(fault, "GET", times=10_000, matching="_lineStart")
         ran = run(sim, "resume", "--max-calls", 300, "--retries", 0, "--report", "resumed.csv")
@@ -143,7 +143,7 @@ def test_a_key_shown_in_two_ways_on_several_nights_is_looked_up(
 ) -> None:
     monkeypatch.setattr(Wavering, "states", states)
     with serving(Wavering) as endpoint:
-        path = wishes(tmp_path / "in.csv", 2, "false")
+        path = write_states(tmp_path / "in.csv", 2, "false")
         words = (*at(endpoint, tmp_path), *SCAN)
         ran = run(None, "run", path, *words, "--max-calls", calls[0])
         for more in calls[1:]:
@@ -211,7 +211,7 @@ def test_a_list_is_gone_on_with_by_the_name_it_was_begun_by_alone(
     api: str, calls: int, tmp_path: Path, run: Run
 ) -> None:
     with serving(Renamed) as endpoint:
-        path = wishes(tmp_path / "in.csv", 100)
+        path = write_states(tmp_path / "in.csv", 100)
         words = at(endpoint, tmp_path)
         assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
         ran = run(None, "resume", *words, "--api", api, "--max-calls", 100, "--summary", "json")
@@ -223,7 +223,9 @@ def test_a_list_of_unknown_length_is_left_by_what_it_has_cost_in_all_nights(
 ) -> None:
     with serving(EndlessUncounted) as endpoint:
         words = at(endpoint, tmp_path)
-        ran = run(None, "run", wishes(tmp_path / "in.csv", 40), *words, *SCAN, "--max-calls", 25)
+        ran = run(
+            None, "run", write_states(tmp_path / "in.csv", 40), *words, *SCAN, "--max-calls", 25
+        )
         assert ran.status == 6
         ran = run(None, "resume", *words, "--max-calls", 100, "--summary", "json")
     assert ran.summary["outcomes"] == {"unchanged": 40}

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, process, wishes
+from conftest import Run, key, populate, process, write_states
 
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Interrupted
@@ -64,7 +64,7 @@ def test_a_signal_while_connections_are_closed_is_heeded_afterwards(
     sim: Simulator, tmp_path: Path
 ) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     program = (sys.executable, "-c", SIGNALLED_WHILE_CLOSING)
     with process(sim, tmp_path, "run", str(path), "-n", program=program) as closing:
         _, err = closing.communicate(timeout=60)
@@ -78,7 +78,7 @@ def test_a_second_signal_ends_a_write_that_resume_reads_again(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 100)
-    path = wishes(tmp_path / "in.csv", 100)
+    path = write_states(tmp_path / "in.csv", 100)
     sim.queue_fault(Fault.HANG_AFTER_WRITE, method="PATCH", times=3, matching=key(50)[1:])
     words = ("--fetch", "lookup", "--concurrency", "2", "--retries", "0")
     with process(sim, tmp_path, "run", str(path), *words) as working:
@@ -103,7 +103,7 @@ def test_a_row_that_hangs_does_not_hold_up_the_others(tmp_path: Path, run: Run) 
         populate(sim, 12)
         sim.queue_fault(Fault.HANG, method="GET", times=1, matching=key(3)[1:])
         words = ("-n", "--fetch", "lookup", "--concurrency", 2, "--timeout", 3)
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 12), *words)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 12), *words)
         assert ran.status == 0, ran.err
         hung = [each.at for each in sim.requests if key(3)[1:] in each.raw_path]
         others = [each.at for each in sim.requests if key(3)[1:] not in each.raw_path]

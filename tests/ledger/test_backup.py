@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, wishes
+from conftest import Run, before_answer, key, populate, write_states
 from ledger_lines import OTHER, RUN, fill
 
 from bulk_sync import ledger
@@ -54,7 +54,7 @@ def test_a_backup_during_a_run_verifies_with_an_anchor_that_was_copied_first(
 
     before_answer(sim, "PATCH", 2, back_up)
     words = ("--concurrency", 1, "--fetch", "lookup")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 4), *words).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 4), *words).status == 0
     ran = run(None, "ledger", "verify", "--state-dir", backup, "--json")
     assert (ran.status, ran.summary["end_is_proven"]) == (0, True)
     (before,) = orjson.loads(run(None, "runs", "--json", "--state-dir", backup).out)
@@ -102,11 +102,11 @@ def test_what_is_lost_with_an_older_backup_is_as_the_manual_says(
 ) -> None:
     populate(sim, 9)
     state, backup = tmp_path / "state", tmp_path / "backup.sqlite3"
-    half = wishes(tmp_path / "half.csv", 4)
+    half = write_states(tmp_path / "half.csv", 4)
     words = ("--fetch", "lookup", "--concurrency", 1, "--report", tmp_path / "{run_id}.csv")
     assert run(sim, "run", half, *words, "--max-calls", 6).status == 6
     by_backup(state / "ledger.sqlite3", backup)
-    path = wishes(tmp_path / "in.csv", 9)
+    path = write_states(tmp_path / "in.csv", 9)
     assert run(sim, "run", path, *words).status == 0
     lost = orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]
     for each in state.glob("ledger.sqlite3*"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 from ledger_lines import OTHER, RUN, begun, dated, fill, intents, updated
 
 from bulk_sync import ledger
@@ -200,7 +200,7 @@ def test_nothing_is_added_to_a_ledger_that_was_cut_off(
     folder: Path, sim: Simulator, run: Run
 ) -> None:
     populate(sim, 1)
-    path = wishes(folder.parent / "in.csv", 1)
+    path = write_states(folder.parent / "in.csv", 1)
     shell(
         folder,
         "DELETE FROM lines WHERE position > 10",
@@ -227,7 +227,7 @@ def test_a_ledger_that_is_gone_is_missed(
         (folder / "ledger.sqlite3").write_bytes(left)
     assert verified(run) == (3, 1)
     assert [run(sim, "resume", *words).status for words in ((), ("--all",))] == [2, 2]
-    assert run(sim, "run", wishes(folder.parent / "in.csv", 1)).status == 2
+    assert run(sim, "run", write_states(folder.parent / "in.csv", 1)).status == 2
     assert sim.requests == []
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, populate, process, wishes
+from conftest import Run, before_answer, populate, process, write_states
 from ledger_lines import OTHER, RUN, database_url, dated, fill
 from sqlalchemy import create_engine, select, text
 
@@ -236,7 +236,7 @@ def test_while_a_run_is_at_work_nothing_is_copied(
     command: str, sim: Simulator, tmp_path: Path, target: str, run: Run
 ) -> None:
     populate(sim, 9)
-    assert run(sim, "run", wishes(tmp_path / "first.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "first.csv", 1)).status == 0
     words = ("--out", "plan.parquet") if command == "plan" else ()
     said: list[str] = []
 
@@ -247,7 +247,7 @@ def test_while_a_run_is_at_work_nothing_is_copied(
         assert other.returncode == 11
 
     before_answer(sim, "GET", len(sim.requests) + 1, copy)
-    path = wishes(tmp_path / "in.csv", 9)
+    path = write_states(tmp_path / "in.csv", 9)
     with process(sim, tmp_path, command, str(path), "-q", "--fetch", "lookup", *words) as working:
         working.wait()
     assert (working.returncode, len(said)) == (0, 1)
@@ -257,7 +257,7 @@ def test_while_a_run_is_at_work_nothing_is_copied(
 
 def test_a_run_beside_a_copy_is_named_the_copy(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "first.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "first.csv", 1)).status == 0
     (name,) = lock.names(tmp_path / "state")
     with lock.hold(tmp_path / "state", name, lock.holder("`bulk-sync ledger copy`")):
         ran = run(sim, "run", tmp_path / "first.csv", "--report", "r.csv")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import receiving
 
@@ -63,7 +63,7 @@ def test_a_bad_service_costs_a_known_time_and_changes_nothing(
     with bad(way, monkeypatch) as url:
         monkeypatch.setenv("BULK_SYNC_PING", url)
         monkeypatch.setenv("BULK_SYNC_NOTIFY", url.replace("http", "json", 1))
-        ran = run(sim, "run", wishes(tmp_path / "in.csv", 6), "--metrics-file", metrics)
+        ran = run(sim, "run", write_states(tmp_path / "in.csv", 6), "--metrics-file", metrics)
     assert ran.status == 3
     assert ran.outcomes == ["updated"] * 5 + ["not_found"]
     assert set(sim.states.values()) == {True}
@@ -82,7 +82,7 @@ def test_a_metrics_file_that_hangs_is_given_up(
     monkeypatch.setattr(hooks, "_METRICS_S", 0.1)
     populate(sim, 5)
     os.mkfifo(tmp_path / "job.prom")
-    source = wishes(tmp_path / "in.csv", 5)
+    source = write_states(tmp_path / "in.csv", 5)
     ran = run(sim, "run", source, "--metrics-file", tmp_path / "job.prom")
     assert ran.status == 0
     assert "--metrics-file: given up after 0.1 s. The run is not affected." in ran.err
@@ -93,7 +93,7 @@ def test_a_ledger_that_hangs_does_not_keep_the_metrics_from_being_written(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "_STANDING_S", 0.1)
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none?connect_timeout=2"
         monkeypatch.setenv("BULK_SYNC_LEDGER", url)

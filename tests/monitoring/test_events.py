@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, wishes
+from conftest import Ran, Run, before_answer, key, populate, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -30,7 +30,7 @@ def filled(sim: Simulator) -> Simulator:
 def test_a_run_tells_its_beginning_its_plan_and_its_end(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    ran = run(filled, "run", wishes(tmp_path / "in-20261128.csv", 5), *JSON)
+    ran = run(filled, "run", write_states(tmp_path / "in-20261128.csv", 5), *JSON)
     assert names(ran) == ["run_began", "plan", "run_ended"]
     began, plan, ended = events(ran)
     (run_id,) = {event["run_id"] for event in events(ran)}
@@ -48,7 +48,7 @@ def test_progress_without_a_terminal_is_an_event(
     filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_PROGRESS_EVERY", "0")
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON, "--fetch", "lookup")
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), *JSON, "--fetch", "lookup")
     progress = [event for event in events(ran) if event["event"] == "progress"]
     assert progress[-1]["pass"] == "write"
     assert {event["run_id"] for event in progress} == {ran.summary["run_id"]}
@@ -57,7 +57,7 @@ def test_progress_without_a_terminal_is_an_event(
 def test_a_limit_is_an_event_with_the_option_that_lets_it_pass(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    path = wishes(tmp_path / "in.csv", 5)
+    path = write_states(tmp_path / "in.csv", 5)
     ran = run(filled, "run", path, *JSON, "--max-changes", 2)
     assert ran.status == 4
     assert names(ran) == ["run_began", "plan", "limit", "run_ended"]
@@ -68,7 +68,7 @@ def test_a_limit_is_an_event_with_the_option_that_lets_it_pass(
 
 
 def test_a_text_log_has_no_events(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "-v")
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "-v")
     assert "begins" not in ran.err
     assert '"event"' not in ran.err
 
@@ -100,7 +100,7 @@ def test_a_command_that_could_not_begin_tells_its_end_too(
 
 def test_access_denied_on_the_way_is_told_once(filled: Simulator, tmp_path: Path, run: Run) -> None:
     before_answer(filled, "GET", 1, filled.revoke_tokens)
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON, "--retries", 0)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), *JSON, "--retries", 0)
     assert ran.status == 5
     assert names(ran).count("run_ended") == 1
     assert ran.summary["run_id"] == events(ran)[-1]["run_id"]
@@ -108,7 +108,7 @@ def test_access_denied_on_the_way_is_told_once(filled: Simulator, tmp_path: Path
 
 def test_every_resumed_run_tells_its_own_end(filled: Simulator, tmp_path: Path, run: Run) -> None:
     for job in ("one", "two"):
-        path = wishes(tmp_path / f"{job}.csv", 5, "true" if job == "one" else "false")
+        path = write_states(tmp_path / f"{job}.csv", 5, "true" if job == "one" else "false")
         run(filled, "run", path, "--max-calls", 3, "--fetch", "lookup")
     ran = run(filled, "resume", "--all", *JSON)
     ended = [event for event in events(ran) if event["event"] == "run_ended"]
@@ -116,7 +116,7 @@ def test_every_resumed_run_tells_its_own_end(filled: Simulator, tmp_path: Path, 
 
 
 def test_follow_ups_name_their_kind(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    first = run(filled, "run", wishes(tmp_path / "in.csv", 5), *JSON).summary
+    first = run(filled, "run", write_states(tmp_path / "in.csv", 5), *JSON).summary
     for command in ("audit", "undo"):
         told = run(filled, command, first["run_id"], *JSON).summary
         assert (told["kind"], told["job"]) == (command, "in")
@@ -125,5 +125,7 @@ def test_follow_ups_name_their_kind(filled: Simulator, tmp_path: Path, run: Run)
 
 
 def test_commands_that_are_no_runs_have_the_same_facts(tmp_path: Path, run: Run) -> None:
-    checked = run(None, "validate", wishes(tmp_path / "in.csv", 2), "--summary", "json").summary
+    checked = run(
+        None, "validate", write_states(tmp_path / "in.csv", 2), "--summary", "json"
+    ).summary
     assert (checked["kind"], checked["run_id"], checked["job"]) == ("validate", None, "in")

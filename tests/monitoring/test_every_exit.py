@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, populate, wishes
+from conftest import Run, before_answer, populate, write_states
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import Receiver, receiving
 
@@ -81,7 +81,7 @@ def test_the_end_reaches_everybody(
     populate(sim, 5)
     path = tmp_path / "bulk_sync.prom"
     with ExitStack() as around:
-        source = wishes(tmp_path / "in.csv", 6 if case == "rows left" else 5)
+        source = write_states(tmp_path / "in.csv", 6 if case == "rows left" else 5)
         bring_about(case, sim, tmp_path, around)
         words = ("--fetch", "lookup", "--metrics-file", path, *OPTIONS.get(case, ()))
         ran = run(sim, "run", source, *words, "--log-format", "json", "--summary", "json")

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Ran, Run, key, populate, process, wishes
+from conftest import Ran, Run, key, populate, process, write_states
 from receiver import Receiver, receiving
 
 from bulk_sync.errors import Exit
@@ -73,7 +73,7 @@ def pings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, 5)
-    wishes(tmp_path / "in.csv", 5)
+    write_states(tmp_path / "in.csv", 5)
     return sim
 
 
@@ -211,7 +211,9 @@ def test_a_run_that_all_passes_over_is_told_and_recorded(
     stopped = ("--fetch", "lookup", "--max-calls", 3)
     for job, more in (("one", ("--report", "out/one.csv")), ("two", ())):
         state = "true" if job == "one" else "false"
-        assert run(filled, "run", wishes(tmp_path / f"{job}.csv", 5, state), *stopped, *more).status
+        assert run(
+            filled, "run", write_states(tmp_path / f"{job}.csv", 5, state), *stopped, *more
+        ).status
     stuck = told(run)[0]["run_id"]
     if what == "report":
         shutil.rmtree(tmp_path / "out")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 from receiver import Receiver, receiving
 
 from bulk_sync.simulator import Simulator
@@ -50,8 +50,8 @@ def hooks(tmp_path: Path, others: Receiver) -> Iterator[Receiver]:
 def test_the_check_of_a_resumed_job_turns_green(
     filled: Simulator, tmp_path: Path, hooks: Receiver, others: Receiver, run: Run
 ) -> None:
-    assert run(filled, "run", wishes(tmp_path / "night1.csv", 5), *STOPPED).status == 6
-    assert run(filled, "run", wishes(tmp_path / "day.csv", 4), *STOPPED).status == 6
+    assert run(filled, "run", write_states(tmp_path / "night1.csv", 5), *STOPPED).status == 6
+    assert run(filled, "run", write_states(tmp_path / "day.csv", 4), *STOPPED).status == 6
     assert hooks.paths == [f"{PATH}/start", f"{PATH}/6", PATH]
     assert '"bulk-sync: night failed"' in hooks.bodies[-1]
     others.received.clear()
@@ -73,7 +73,7 @@ def test_a_command_about_a_run_has_the_hooks_of_its_job(
     if command == "retry":
         filled.forbidden.update(filled.profiles)
     stopped = STOPPED if command == "resume" else ()
-    ran = run(filled, "run", wishes(tmp_path / "night.csv", 2), *stopped, "--summary", "json")
+    ran = run(filled, "run", write_states(tmp_path / "night.csv", 2), *stopped, "--summary", "json")
     filled.forbidden.clear()
     hooks.received.clear()
     assert run(filled, command, ran.summary["run_id"], *options).status == 0
@@ -95,7 +95,7 @@ def test_what_is_given_wins(
     how: str, filled: Simulator, tmp_path: Path, hooks: Receiver, run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    assert run(filled, "run", wishes(tmp_path / "night.csv", 5), *STOPPED).status == 6
+    assert run(filled, "run", write_states(tmp_path / "night.csv", 5), *STOPPED).status == 6
     hooks.received.clear()
     with receiving() as given:
         (tmp_path / "given").write_text(given.url)
@@ -113,7 +113,7 @@ def test_what_is_given_wins(
 def test_a_wrong_address_for_messages_is_pinged(
     filled: Simulator, tmp_path: Path, hooks: Receiver, run: Run
 ) -> None:
-    assert run(filled, "run", wishes(tmp_path / "night.csv", 5), *STOPPED).status == 6
+    assert run(filled, "run", write_states(tmp_path / "night.csv", 5), *STOPPED).status == 6
     config = tmp_path / "bulk-sync.toml"
     config.write_text(config.read_text().replace("json:", "nonsense:"))
     hooks.received.clear()

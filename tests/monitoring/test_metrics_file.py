@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 from prometheus_client.parser import text_string_to_metric_families
 
 from bulk_sync import __version__
@@ -59,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_run_writes_every_gauge(filled: Simulator, tmp_path: Path, path: Path, run: Run) -> None:
     umask = os.umask(0o077)
     try:
-        ran = run(filled, "run", wishes(tmp_path / "in.csv", 6), "--metrics-file", path)
+        ran = run(filled, "run", write_states(tmp_path / "in.csv", 6), "--metrics-file", path)
     finally:
         os.umask(umask)
     assert ran.status == 3
@@ -96,7 +96,7 @@ def test_everybody_is_told_one_duration_with_the_report_in_it(
         "--summary",
         "json",
     )
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), *more, *words)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), *more, *words)
     took_s = ran.summary["seconds"]
     told = orjson.loads(run(None, "runs", ran.summary["run_id"], "--json").out)
     assert told["seconds"] == took_s
@@ -111,7 +111,7 @@ def test_a_resumed_run_took_as_long_as_its_processes_together(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     words = ("--max-calls", 4, "--summary", "json")
-    first = run(filled, "run", wishes(tmp_path / "in.csv", 5), *words).summary
+    first = run(filled, "run", write_states(tmp_path / "in.csv", 5), *words).summary
     second = run(filled, "resume", "--summary", "json").summary
     told = orjson.loads(run(None, "runs", first["run_id"], "--json").out)
     assert told["seconds"] == pytest.approx(first["seconds"] + second["seconds"], abs=0.002)
@@ -120,7 +120,7 @@ def test_a_resumed_run_took_as_long_as_its_processes_together(
 def test_a_run_that_was_refused_before_it_began_took_its_time_too(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    source = wishes(tmp_path / "in.csv", 5)
+    source = write_states(tmp_path / "in.csv", 5)
     assert run(filled, "run", source, "--max-calls", 4).status == 6
     assert run(filled, "run", source).status == 4
     (*_, refused) = orjson.loads(run(None, "runs", "--json").out)
@@ -130,12 +130,12 @@ def test_a_run_that_was_refused_before_it_began_took_its_time_too(
 def test_the_last_success_is_kept_through_failures(
     filled: Simulator, tmp_path: Path, path: Path, run: Run
 ) -> None:
-    source, options = wishes(tmp_path / "in.csv", 5), ("--metrics-file", path)
+    source, options = write_states(tmp_path / "in.csv", 5), ("--metrics-file", path)
     run(filled, "run", source, *options)
     succeeded = gauges(path)["last_success_timestamp_seconds", "in"]
     assert succeeded > 1.7e9
     path.unlink()  # the ledger knows it
-    other = wishes(tmp_path / "in2.csv", 5, "false")
+    other = write_states(tmp_path / "in2.csv", 5, "false")
     assert run(filled, "run", other, *options, "--max-calls", 2).status == 6
     assert gauges(path)["last_success_timestamp_seconds", "in"] == succeeded
     assert gauges(path)["runs_to_resume", "in"] == 1
@@ -166,7 +166,7 @@ def test_without_a_ledger_the_file_keeps_what_it_knew(path: Path) -> None:
 def test_jobs_share_a_file(filled: Simulator, tmp_path: Path, path: Path, run: Run) -> None:
     path.write_text('# TYPE other gauge\nother{disk="a"} 7\n')
     for job in ("one", 'tw"o\\'):
-        source = wishes(tmp_path / "in.csv", 5)
+        source = write_states(tmp_path / "in.csv", 5)
         words = ("--job", job, "--metrics-file", path, "--report", f"{job[0]}.csv")
         run(filled, "run", source, *words)
     found = gauges(path)
@@ -210,7 +210,9 @@ def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
 def test_a_file_that_cannot_be_written_changes_nothing(
     name: str, why: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", tmp_path / name)
+    ran = run(
+        filled, "run", write_states(tmp_path / "in.csv", 5), "--metrics-file", tmp_path / name
+    )
     assert ran.status == 0
     assert f"WARNING --metrics-file: {why.format(folder=tmp_path)}" in ran.err
     assert "The run is not affected." in ran.err
@@ -220,7 +222,7 @@ def test_previews_leave_the_file_alone(
     filled: Simulator, tmp_path: Path, path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_METRICS_FILE", str(path))
-    source = wishes(tmp_path / "in.csv", 5)
+    source = write_states(tmp_path / "in.csv", 5)
     assert run(filled, "run", source, "-n").status == 0
     assert run(filled, "plan", source).status == 0
     assert not path.exists()
@@ -235,7 +237,7 @@ def test_previews_leave_the_file_alone(
 def test_an_audit_is_a_job_of_its_own(
     filled: Simulator, tmp_path: Path, path: Path, run: Run
 ) -> None:
-    run(filled, "run", wishes(tmp_path / "in.csv", 5), "--metrics-file", path)
+    run(filled, "run", write_states(tmp_path / "in.csv", 5), "--metrics-file", path)
     assert run(filled, "audit", "--metrics-file", path).status == 0
     succeeded = gauges(path)["last_success_timestamp_seconds", "audit of in"]
     filled.profiles[key(0)]["ccpaOptOut"] = False
@@ -250,7 +252,7 @@ def test_an_audit_is_a_job_of_its_own(
 def test_the_calls_of_today_are_those_that_campaign_saw_whatever_made_them(
     filled: Simulator, tmp_path: Path, path: Path, run: Run
 ) -> None:
-    one, two = wishes(tmp_path / "one.csv", 5), wishes(tmp_path / "two.csv", 3)
+    one, two = write_states(tmp_path / "one.csv", 5), write_states(tmp_path / "two.csv", 3)
     lookup, metrics = ("--fetch", "lookup"), ("--metrics-file", path)
     for words in (
         ("run", one, *lookup, *metrics),

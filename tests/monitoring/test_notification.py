@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 from receiver import Receiver, receiving
 
 from bulk_sync.errors import Exit
@@ -42,8 +42,8 @@ def test_people_hear_of_each_change_once(
     def night(file: str, *words: object) -> int:
         return run(filled, "run", tmp_path / file, "--job", "requests", *words).status
 
-    wishes(tmp_path / "good.csv", 5)
-    wishes(tmp_path / "more.csv", 6)
+    write_states(tmp_path / "good.csv", 5)
+    write_states(tmp_path / "more.csv", 6)
     nights = [
         ("good.csv", 0, None),
         ("missing.csv", 2, "failed"),
@@ -87,7 +87,7 @@ def test_a_report_that_stays_here_is_named_and_its_path_is_not(
         monkeypatch.setenv(f"AWS_{name}", value)
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
         monkeypatch.setenv(f"AWS_{name}", "made-up")
-    source = wishes(tmp_path / "in.csv", 3)
+    source = write_states(tmp_path / "in.csv", 3)
     assert run(filled, "run", source, "--report", "s3://archive/{run_id}.csv").status == 3
     assert titles(receiver) == ["bulk-sync: in needs a person"]
     message = json.loads(receiver.bodies[0])["message"]
@@ -154,7 +154,7 @@ def test_previews_tell_nobody(filled: Simulator, run: Run, receiver: Receiver) -
 
 
 def test_a_wrong_url_is_refused_and_not_shown(tmp_path: Path, run: Run, sim: Simulator) -> None:
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     ran = run(sim, "run", "in.csv", "--notify", "json://127.0.0.1:9", "--notify", "nosuch://s3cret")
     assert ran.status == 2
     assert "--notify, URL number 2: apprise does not know such a URL." in ran.err
@@ -166,7 +166,7 @@ def test_without_apprise_a_message_says_how_to_install_it(
     tmp_path: Path, run: Run, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    wishes(tmp_path / "in.csv", 1)
+    write_states(tmp_path / "in.csv", 1)
     ran = run(sim, "run", "in.csv", "--notify", "json://127.0.0.1:9")
     assert ran.status == 2
     assert "pip install 'bulk-sync[notify]'" in ran.err

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 from receiver import Receiver, receiving
 
 from bulk_sync.monitoring import ping, time_budget
@@ -30,7 +30,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 def test_a_run_pings_its_beginning_and_its_end(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
-    assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+    assert run(filled, "run", write_states(tmp_path / "in.csv", 5)).status == 0
     assert receiver.paths == [f"{PATH}/start", PATH]
     (rid,) = {path.partition("?")[2] for path, _ in receiver.received}
     assert re.fullmatch(r"rid=[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", rid)
@@ -43,7 +43,7 @@ def test_a_run_pings_its_beginning_and_its_end(
 def test_a_run_that_fails_pings_its_exit_status(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
-    wishes(tmp_path / "in.csv", 5)
+    write_states(tmp_path / "in.csv", 5)
     assert run(filled, "run", "missing.csv").status == 2
     assert run(filled, "run", "in.csv", "--max-changes", "2").status == 4
     paths = [f"{PATH}/start", f"{PATH}/2", f"{PATH}/start", f"{PATH}/4"]
@@ -64,7 +64,7 @@ def test_each_resumed_run_has_pings_and_nothing_to_resume_has_none(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
     for rows in (4, 5):
-        run(filled, "run", wishes(tmp_path / "in.csv", rows), "--max-calls", 2)
+        run(filled, "run", write_states(tmp_path / "in.csv", rows), "--max-calls", 2)
     receiver.received.clear()
     assert run(filled, "resume", "--all").status == 0
     assert receiver.paths == [f"{PATH}/start", PATH] * 2
@@ -76,7 +76,7 @@ def test_each_resumed_run_has_pings_and_nothing_to_resume_has_none(
 def test_previews_ping_nothing(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
-    source = wishes(tmp_path / "in.csv", 5)
+    source = write_states(tmp_path / "in.csv", 5)
     assert run(filled, "run", source, "-n").status == 0
     assert run(filled, "plan", source, "--out", "plan.parquet").status == 0
     assert run(filled, "run", "missing.csv", "-n").status == 2
@@ -90,7 +90,7 @@ def test_an_endless_answer_is_not_read(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
     receiver.answers = ["endless"]
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5))
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5))
     assert (ran.status, ran.err.count("--ping")) == (0, 0)
 
 
@@ -113,7 +113,7 @@ def test_a_ping_is_tried_twice_and_once_after_a_start_that_failed(
     receiver: Receiver,
 ) -> None:
     receiver.answers = answers
-    run(filled, "run", wishes(tmp_path / "in.csv", 5))
+    run(filled, "run", write_states(tmp_path / "in.csv", 5))
     assert receiver.paths == [f"{PATH}{path}" for path in paths]
 
 
@@ -133,7 +133,7 @@ def test_the_url_may_lie_in_a_file(
         else:
             table = "[job.in]\n" if through == "job" else ""
             (tmp_path / "bulk-sync.toml").write_text(f'{table}ping-file = "{secret}"\n')
-        assert run(filled, "run", wishes(tmp_path / "in.csv", 5)).status == 0
+        assert run(filled, "run", write_states(tmp_path / "in.csv", 5)).status == 0
     assert receiver.paths == [f"{PATH}/start", PATH]
     assert all("?create=1&rid=" in path for path, _ in receiver.received)
 
@@ -167,7 +167,7 @@ def test_suggested_commands_do_not_show_the_url(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     with receiving() as receiver:
-        ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "-n", "--ping", receiver.url)
+        ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "-n", "--ping", receiver.url)
         assert "--ping '***'" in ran.out
         (tmp_path / "odd.csv").write_text("who,when\nx,y\n")
         for words in (("--ping", receiver.url), (f"--ping={receiver.url}",)):

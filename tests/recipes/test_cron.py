@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import key, populate, wishes
+from conftest import key, populate, write_states
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def last_line(crontab: Crontab) -> dict[str, object]:
 def test_the_line_of_tonight_works_unchanged(
     home: Path, sim: Simulator, named: str, lies_as: str
 ) -> None:
-    wishes(home / "in" / lies_as, 5)
+    write_states(home / "in" / lies_as, 5)
     crontab = Crontab.read(recipe(home, "cron", named).text)
     ended = crontab.carry_out(TONIGHT, home)
     assert (ended.returncode, ended.stdout) == (0, "")  # cron mails nothing
@@ -69,7 +69,7 @@ def test_the_line_of_tonight_works_unchanged(
 
 
 def test_a_job_of_any_name_reaches_the_program(home: Path) -> None:
-    wishes(home / "in" / "optouts.csv", 5)
+    write_states(home / "in" / "optouts.csv", 5)
     job = "it's $HOME; opt outs 50%"
     crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv", "--job", job).text)
     ended = crontab.carry_out(TONIGHT, home)
@@ -95,7 +95,7 @@ def test_a_folder_that_is_gone_is_mailed(home: Path) -> None:
 def test_the_line_of_what_was_left_finishes_it_and_is_silent_if_nothing_is(
     home: Path, sim: Simulator
 ) -> None:
-    wishes(home / "in" / "optouts.csv", 5)
+    write_states(home / "in" / "optouts.csv", 5)
     settings = home / "bulk-sync.toml"
     unlimited = settings.read_text()
     settings.write_text(f"{unlimited}max-calls = 2\n")
@@ -111,7 +111,7 @@ def test_the_line_of_what_was_left_finishes_it_and_is_silent_if_nothing_is(
 
 
 def test_variables_of_this_shell_go_along_and_secrets_do_not(home: Path, sim: Simulator) -> None:
-    wishes(home / "in" / "optouts.csv", 5)
+    write_states(home / "in" / "optouts.csv", 5)
     (home / "bulk-sync.toml").unlink()
     printed = recipe(
         home,

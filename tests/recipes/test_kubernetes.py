@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import populate, wishes
+from conftest import populate, write_states
 from printed import PROGRAM, SECRET, checked, configuration, recipe, shell, today
 
 from bulk_sync import __version__, signals
@@ -89,7 +89,7 @@ def test_the_commands_work_with_the_variables_and_files_of_the_pod(
         path = configuration(home, sim.url, home / "s", *own)
         found = objects(recipe(home, "kubernetes", source).text)
         name = today(source)
-        wishes(home / name, 3)
+        write_states(home / name, 3)
         (inside / "config" / path.name).write_text(found["bulk-sync"]["data"][path.name])
         secrets = {"client-secret": SECRET, "ledger": new_database(), "protect-0.csv": "@other\n"}
         for name, text in secrets.items():

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import populate, wishes
+from conftest import populate, write_states
 from printed import SECRET, configuration, recipe, shell, today, units, words_of
 
 from bulk_sync import signals
@@ -39,7 +39,7 @@ def test_the_command_works_with_the_variables_of_the_unit(
         printed = recipe(home, "systemd", source, "--job", "nights", "--state-dir", "state")
         service = units(printed.text, tmp_path / "units")["bulk-sync-nights.service"]
         name = today(source) if has_date(source) else source
-        wishes(home / name, 3)
+        write_states(home / name, 3)
         (credential,) = service["LoadCredential"]
         assert credential == f"client-secret:{tmp_path}/secret"
         (home / "client-secret").write_text(SECRET)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from buckets import SECRET, Bucket
-from conftest import Run, key, populate, process, wishes
+from conftest import Run, key, populate, process, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -28,7 +28,7 @@ def staged(folder: Path) -> list[Path]:
 def test_reports_and_todo_file_are_published_elsewhere_than_the_input(
     filled: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
-    rows = wishes(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
+    rows = write_states(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
     url = bucket.put("in/in.csv", rows)
     words = ["--report", bucket / "out/{run_id}.csv", "--report", "here.csv", "--summary", "json"]
     ran = run(filled, "run", url, *words)
@@ -46,7 +46,7 @@ def test_no_report_is_overwritten(
     filled: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
     url = bucket.put("report.csv", "of another night")
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 3), "--report", url)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), "--report", url)
     assert ran.status == 3
     assert bucket.get("report.csv") == b"of another night"
     assert f"{url} is there already, and is never overwritten." in ran.err
@@ -73,7 +73,7 @@ def test_a_report_that_cannot_be_uploaded_stays_here_with_exit_3(
 ) -> None:
     monkeypatch.setattr("bulk_sync.remote.store._RETRY", {"max_retries": 1})
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    words = (wishes(tmp_path / "in.csv", 3), "--report", s3 / "out/{run_id}.csv")
+    words = (write_states(tmp_path / "in.csv", 3), "--report", s3 / "out/{run_id}.csv")
     ran = run(filled, *command, *words)
     assert ran.status == 3, ran.err
     (here,) = staged(tmp_path)
@@ -99,7 +99,7 @@ def test_a_report_in_a_bucket_without_permission_stays_here(
     filled: Simulator, run: Run, s3: Bucket, tmp_path: Path
 ) -> None:
     s3.server.forbid()
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 3), "--report", s3 / "{run_id}.csv")
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), "--report", s3 / "{run_id}.csv")
     assert (ran.status, len(staged(tmp_path))) == (3, 1)
     assert SECRET not in ran.out + ran.err
 
@@ -111,7 +111,7 @@ def test_a_report_in_a_bucket_without_permission_stays_here(
 def test_a_url_that_takes_no_report_is_refused_before_the_run(
     url: str, filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 3), "--report", url)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), "--report", url)
     assert (ran.status, filled.requests) == (2, [])
 
 
@@ -119,7 +119,7 @@ def test_a_resumed_run_publishes_its_report_beside_the_one_of_its_beginning(
     filled: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
     words = ("--report", bucket / "{run_id}.csv", "--summary", "json")
-    ran = run(filled, "run", wishes(tmp_path / "in.csv", 5), "--max-calls", 7, *words)
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "--max-calls", 7, *words)
     assert ran.status == 6
     out = ran.summary["run_id"]
     again = run(filled, "resume", "--summary", "json")

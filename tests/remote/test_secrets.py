@@ -11,7 +11,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 from buckets import AZURE_KEY, S3, SECRET, TOKEN, Bucket, Cloud, every_byte
-from conftest import Run, before_answer, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -71,7 +71,7 @@ def test_the_search_finds_each_secret(
 def test_an_input_and_its_report_in_a_bucket(
     filled: Simulator, run: Run, bucket: Bucket, search: Search, tmp_path: Path
 ) -> None:
-    rows = wishes(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
+    rows = write_states(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
     words = ("--report", bucket / "out/{run_id}.csv", "--report", "result.html")
     ran = run(filled, "run", bucket.put("in.csv", rows), *words, "-v", "--log-format", "json")
     assert (ran.status, len(bucket.keys)) == (3, 3), ran.err
@@ -115,7 +115,7 @@ def test_an_upload_that_is_refused(
 ) -> None:
     place = bucket / ("{run_id}.csv" if word == "--report" else "state")
     with refused(clouds, variable):
-        ran = run(filled, "run", wishes(tmp_path / "in.csv", 3), word, place, "-v")
+        ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), word, place, "-v")
     assert ran.status == (3 if word == "--report" else 6), ran.err
     assert "the store does not" in ran.err
     told = [run(None, "runs", *words).out for words in ((), ("--json",))]
@@ -135,7 +135,7 @@ def test_a_checkpoint_of_a_killed_run_that_is_resumed_elsewhere(
 ) -> None:
     there = ("--ledger", new_database(), "--state-url", bucket / "state")
     words = ("--yes", "-v", "--report", bucket / "{run_id}.csv", *there)
-    source = str(wishes(tmp_path / "in.csv", ROWS))
+    source = str(write_states(tmp_path / "in.csv", ROWS))
     reached, released = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from buckets import Bucket
-from conftest import Run, before_answer, key, kill_at, populate, process, read_csv, wishes
+from conftest import Run, before_answer, key, kill_at, populate, process, read_csv, write_states
 from full_disk import full_disk
 
 from bulk_sync.errors import StoppedEarly
@@ -269,7 +269,7 @@ def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
     assert kept() == sorted([failed, done, unfinished, *others])
     told = run(None, "tidy", "-n", "--summary", "json", *there).summary
     assert [each["path"] for each in told["removed"]] == [s3 / f"state/{done}"]
-    begun(wishes(tmp_path / "next.csv", 5, "false"), *two_calls)
+    begun(write_states(tmp_path / "next.csv", 5, "false"), *two_calls)
     assert done not in kept()
     assert run(None, "tidy", "--keep", 0, *there).status == 0
     assert failed not in kept()

@@ -6,7 +6,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from conftest import Run, populate, wishes
+from conftest import Run, populate, write_states
 
 from bulk_sync.report import former_files
 from bulk_sync.report.formats import SUFFIXES
@@ -18,7 +18,7 @@ REPORTS = [f"r{suffix}" for suffix in SUFFIXES]
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, 3)
-    wishes(tmp_path / "in.csv", 3)
+    write_states(tmp_path / "in.csv", 3)
     return sim
 
 

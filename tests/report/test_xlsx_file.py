@@ -13,7 +13,7 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import Run, populate, read_csv, wishes
+from conftest import Run, populate, read_csv, write_states
 from examples import examples
 from hypothesis import given
 from python_calamine import CalamineWorkbook
@@ -336,7 +336,7 @@ def test_a_report_is_an_input_again_and_says_once_why_a_run_stopped(
 ) -> None:
     populate(sim, 3)
     words = ("--max-changes", 2, "--report", "report.xlsx")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), *words).status == 4
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 3), *words).status == 4
     found = sheets(tmp_path / "report.xlsx")
     cells = [str(cell) for rows in found.values() for row in rows for cell in row]
     assert sum("--max-changes 3" in cell for cell in cells) == 1

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, wishes
+from conftest import Ran, Run, before_answer, key, populate, write_states
 
 from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Options, Simulator, running
@@ -27,7 +27,7 @@ ASKED = ("--ticket", "PRIV-231", "--comment", "November requests", "--prepared-b
 def plan(sim: Simulator, tmp_path: Path, run: Run) -> Path:
     """Return the plan of a file that opts six people out."""
     populate(sim, ROWS)
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     ran = run(sim, "plan", "in.csv", "--out", "plan.parquet", *ASKED)
     assert ran.status == 0, ran.err
     return tmp_path / "plan.parquet"
@@ -58,7 +58,7 @@ def test_who_asks_and_why_is_recorded(
 ) -> None:
     populate(sim, ROWS)
     out = ("--out", "plan.parquet") if command == "plan" else ()
-    assert run(sim, command, wishes(tmp_path / "in.csv", ROWS), *out, *ASKED).status == 0
+    assert run(sim, command, write_states(tmp_path / "in.csv", ROWS), *out, *ASKED).status == 0
     facts = told(run, command)
     for holder in (facts, facts["settings"]):
         assert holder["ticket"] == "PRIV-231"
@@ -76,10 +76,10 @@ def test_the_preparer_is_the_user_of_the_system_unless_somebody_says_another(
 ) -> None:
     populate(sim, ROWS)
     monkeypatch.setenv("LOGNAME", "anna")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1), "--report", "1.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1), "--report", "1.csv").status == 0
     assert told(run, "run")["prepared_by"] == "anna"
     monkeypatch.setenv("BULK_SYNC_PREPARED_BY", "Ben")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 2), "--report", "2.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 2), "--report", "2.csv").status == 0
     assert told(run, "run")["prepared_by"] == "Ben"
 
 
@@ -106,7 +106,7 @@ def test_a_list_of_runs_fits_a_hundred_columns_whatever_they_are_called(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    path = wishes(tmp_path / f"{'long-' * 30}name.csv", ROWS)
+    path = write_states(tmp_path / f"{'long-' * 30}name.csv", ROWS)
     long = ("--ticket", f"{'T' * 90}\n\x1b[31m", "--prepared-by", "n" * 70)
     assert run(sim, "run", path, *long, "--max-calls", 8, "--fetch", "lookup").status == 6
     listed = run(None, "runs").out
@@ -211,7 +211,7 @@ def test_a_plan_keeps_the_number_of_approvals_that_it_was_made_with(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     ran = run(sim, "plan", path, "--out", "plan.parquet", "--approvals", 1, "--prepared-by", "Anna")
     assert "another person types this" in ran.out
     words = command_in(ran.out, "apply")
@@ -226,7 +226,7 @@ def test_a_plan_that_needs_approval_is_saved_next_and_not_run(
 ) -> None:
     populate(sim, ROWS)
     tmp_path.joinpath("bulk-sync.toml").write_text("approvals = 1\n")
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     ran = run(sim, "plan", "in.csv", "--prepared-by", "Anna", "--max-changes", 2)
     assert "bulk-sync run" not in ran.out
     words = command_in(ran.out, "plan")
@@ -246,7 +246,7 @@ def test_a_plan_that_needs_approval_is_saved_next_and_not_run(
 def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 40)
-        wishes(tmp_path / "in.csv", 40)
+        write_states(tmp_path / "in.csv", 40)
         run(sim, "plan", "in.csv", "--out", "plan.parquet", *ASKED)
         before_answer(sim, "PATCH", 5, lambda: os.kill(os.getpid(), signal.SIGINT))
         words = ("--approvals", 1, "--approved-by", "Ben", "--concurrency", 2)
@@ -373,7 +373,7 @@ def test_a_plan_of_an_earlier_version_keeps_its_limits_and_its_age(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    path, plan = wishes(tmp_path / "in.csv", ROWS), tmp_path / "plan.parquet"
+    path, plan = write_states(tmp_path / "in.csv", ROWS), tmp_path / "plan.parquet"
     assert run(sim, "plan", path, "--out", plan, "--max-changes", 3).status == 0
     reseal(plan, as_earlier_versions_saved)
     assert "--max-changes 6" in run(sim, "apply", plan).out
@@ -402,7 +402,7 @@ def test_an_input_saved_under_another_name_is_called_by_its_own_one(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    wishes(tmp_path / "upload.csv", ROWS)
+    write_states(tmp_path / "upload.csv", ROWS)
     sim.forbidden.add(key(0))
     named = ("--input-name", "Requests of November.xlsx")
     assert run(sim, "plan", "upload.csv", "--out", "plan.parquet", *named).status == 0
@@ -429,7 +429,7 @@ def test_an_interrupted_plan_is_continued_for_the_same_request_alone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    words = ("plan", wishes(tmp_path / "in.csv", ROWS), "--out", "plan.parquet")
+    words = ("plan", write_states(tmp_path / "in.csv", ROWS), "--out", "plan.parquet")
     budget = ("--max-calls", 4, "--fetch", "lookup")
     assert run(sim, *words, *ASKED, *budget).status == 6
     assert run(sim, *words, "--prepared-by", "Ben", *budget[2:]).status == 0

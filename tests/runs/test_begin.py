@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -18,7 +18,7 @@ def sizes(run: Run, sim: Simulator, folder: Path, *rows: int) -> list[int]:
     """Run files of so many rows, each allowed but the last, and return the exit statuses."""
     statuses = []
     for number, count in enumerate(rows):
-        path = wishes(folder / f"in-{count}.csv", count)
+        path = write_states(folder / f"in-{count}.csv", count)
         allow = ("--allow", "fewer-rows") if number < len(rows) - 1 else ()
         where = ("--report", folder / f"{number}.csv", "--job", "nightly")
         statuses.append(run(sim, "run", path, *allow, *where).status)
@@ -49,12 +49,12 @@ def test_only_finished_runs_of_the_same_job_and_organization_are_compared(
 ) -> None:
     populate(sim, 100)
     assert sizes(run, sim, tmp_path, 100) == [0]
-    small, report = wishes(tmp_path / "small.csv", 20), ("--report", tmp_path / "r.csv")
+    small, report = write_states(tmp_path / "small.csv", 20), ("--report", tmp_path / "r.csv")
     assert run(sim, "run", small, *report, "--job", "another").status == 0
     elsewhere = ("--job", "nightly", "--organization", "other")
     assert run(sim, "run", small, *report, *elsewhere).status in {5, 6}  # and not a limit
     stopped = ("--job", "third", "--max-calls", 9, "--fetch", "lookup")
-    large = wishes(tmp_path / "large.csv", 90)
+    large = write_states(tmp_path / "large.csv", 90)
     assert run(sim, "run", large, *report, *stopped).status == 6
     assert run(sim, "run", small, *report, "--job", "third").status == 0
     assert run(sim, "run", small, *report, "--job", "nightly").status == 4
@@ -66,13 +66,13 @@ def test_what_a_retry_needs_is_kept_for_thirty_days(
 ) -> None:
     populate(sim, 3)
     sim.forbidden.add(key(1))
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "--summary", "json")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "--summary", "json")
     assert ran.status == 3
     (folder,) = (tmp_path / "state" / "runs").iterdir()
     then = time.time() - days * DAY_S
     os.utime(folder, (then, then))
     sim.forbidden.clear()
-    assert run(sim, "run", wishes(tmp_path / "other.csv", 1), "--report", "o.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "other.csv", 1), "--report", "o.csv").status == 0
     assert folder.is_dir() is is_kept
     ran = run(sim, "retry", folder.name, "--report", tmp_path / "again.csv")
     assert ran.status == (0 if is_kept else 2)
@@ -83,10 +83,10 @@ def test_what_an_interrupted_run_needs_is_kept_however_old_it_is(
 ) -> None:
     populate(sim, 9)
     words = ("--fetch", "lookup", "--max-calls", 5)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 9), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 9), *words).status == 6
     (folder,) = (tmp_path / "state" / "runs").iterdir()
     os.utime(folder, (0, 0))
-    assert run(sim, "run", wishes(tmp_path / "other.csv", 1), "--report", "o.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "other.csv", 1), "--report", "o.csv").status == 0
     assert run(sim, "resume", "--max-calls", 99).status == 0
     assert set(sim.states.values()) == {True}
 
@@ -95,7 +95,7 @@ def test_a_run_that_the_ledger_does_not_take_sends_nothing(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     assert run(sim, "run", path, "--dry-run").status == 0
     sim.clear()
     with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite3")) as other, other:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync import ledger
 from bulk_sync.campaign.call_budget import Calls, Grant
@@ -36,7 +36,7 @@ def test_a_run_that_has_spent_the_day_stops_and_the_next_day_goes_on(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     ran = run(sim, "run", path, *LOOKUP, "--max-calls-per-day", 40)
     assert ran.status == 6
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
@@ -53,7 +53,7 @@ def test_a_run_that_has_spent_the_day_stops_and_the_next_day_goes_on(
 
 def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     assert run(sim, "plan", path, *LOOKUP).status == 0
     assert run(sim, "plan", path, *LOOKUP, "--max-calls-per-day", 500).status == 0
     assert run(sim, "run", path, *LOOKUP, "--dry-run").status == 0
@@ -71,7 +71,7 @@ def test_the_budget_in_force_is_that_of_now(
     option: str, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     assert run(sim, "run", path, *LOOKUP, option, 40).status == 6
     assert run(sim, "resume").status == 0
     sim.clear()
@@ -86,7 +86,7 @@ def test_the_budget_in_force_is_that_of_now(
 def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 1000)
-        path = wishes(tmp_path / "in.csv", 1000)
+        path = write_states(tmp_path / "in.csv", 1000)
         words = ("run", str(path), "-q", *LOOKUP, "--concurrency", "8")
         with process(sim, tmp_path, *words) as killed:  # 160 a second, and so blocks of 50
             while len(sim.requests) < 220:
@@ -105,7 +105,7 @@ def test_a_budget_that_is_spent_early_costs_no_row(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
-    path = wishes(tmp_path / "in.csv", 20)
+    path = write_states(tmp_path / "in.csv", 20)
     ran = run(sim, "run", path, *LOOKUP, "--max-calls-per-day", 7, "--concurrency", 3)
     assert ran.status == 6
     assert set(ran.outcomes) == {"pending"}
@@ -114,7 +114,7 @@ def test_a_budget_that_is_spent_early_costs_no_row(
 
 def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
-    path = wishes(tmp_path / "in.csv", 100)
+    path = write_states(tmp_path / "in.csv", 100)
     words = ("--fetch", "scan", "--max-calls-per-day", 30, "--max-calls", 50)
     ran = run(sim, "plan", path, *words)
     last = datetime.now(UTC).date() + timedelta(days=3)
@@ -128,7 +128,7 @@ def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run
 
 def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 50)
-    path = wishes(tmp_path / "in.csv", 50)
+    path = write_states(tmp_path / "in.csv", 50)
     words = (path, "--fetch", "scan", "--max-calls", 4)
     told = run(sim, "plan", path, *LOOKUP).out
     assert "Calls: 51 made, 50 to come and 51 to read everything again" in told
@@ -171,7 +171,7 @@ def test_a_budget_that_gets_nothing_done_says_so_at_once_with_the_least_that_doe
     run: Run,
 ) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 4)
+    path = write_states(tmp_path / "in.csv", 4)
     args: tuple[object, ...] = (path, *words)
     if command in {"audit", "undo", "retry"}:
         sim.forbidden.add(key(0))
@@ -211,7 +211,7 @@ def test_every_budget_of_three_calls_gets_something_done(
     option: str, words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 6)
-    path = wishes(tmp_path / "in.csv", 6)
+    path = write_states(tmp_path / "in.csv", 6)
     ran = run(sim, "run", path, *words, *LOOKUP, "--max-calls", 7)  # one to begin, six to read
     assert (ran.status, len(sim.requests)) == (6, 7)
     for changes in range(1, 7):
@@ -227,7 +227,7 @@ def test_an_undo_with_a_small_budget_gets_something_done_every_time(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 6)
-    path = wishes(tmp_path / "in.csv", 6)
+    path = write_states(tmp_path / "in.csv", 6)
     assert run(sim, "run", path).status == 0
     words = ("--concurrency", 64, "--max-calls", 3)
     undone = ("undo", newest(tmp_path), "--max-opt-ins", 6)
@@ -242,7 +242,7 @@ def test_an_undo_with_a_small_budget_gets_something_done_every_time(
 def test_a_change_in_doubt_is_read_back_once(tmp_path: Path, run: Run) -> None:
     with running(Options(hang_s=0.0)) as sim:
         populate(sim, 1)
-        path = str(wishes(tmp_path / "in.csv", 1))
+        path = str(write_states(tmp_path / "in.csv", 1))
         before_answer(sim, "PATCH", 1, lambda: dying.kill())
         sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH")
         with process(sim, tmp_path, "run", path, "-q", "--verify") as dying:
@@ -257,7 +257,7 @@ def test_a_stop_for_a_budget_says_how_many_calls_and_days_are_left(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     words = ("run", path, *LOOKUP, "--summary", "json")
     ran = run(sim, *words, "--max-calls-per-day", 10)
     # A call to begin with each day: 9 are read, 21 are to be read, and up to 30 are to be written.
@@ -273,7 +273,7 @@ def test_a_stop_for_a_budget_says_how_many_calls_and_days_are_left(
 
 def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
-    path = wishes(tmp_path / "in.csv", 100)
+    path = write_states(tmp_path / "in.csv", 100)
     takes = timedelta(seconds=100 / 0.001)
     before = datetime.now().astimezone() + takes
     ran = run(sim, "plan", path, "--rate", 0.001, "--max-calls", 1000, "--fetch", "scan")
@@ -286,7 +286,7 @@ def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run)
 def test_after_a_scan_a_plan_tells_the_least_time_that_it_takes(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.5)) as sim:
         populate(sim, 480)
-        path = wishes(tmp_path / "in.csv", 480)
+        path = write_states(tmp_path / "in.csv", 480)
         ran = run(sim, "plan", path, "--fetch", "scan", "--concurrency", 4)
     assert ran.status == 0, ran.err
     told = r"480 to come. That takes at the very least 1 min (\d+) s: it is done at .* soonest"
@@ -391,7 +391,7 @@ def test_a_budget_is_spent_to_the_last_call_though_requests_wait_for_their_turn(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 200)
-    path = wishes(tmp_path / "in.csv", 200)
+    path = write_states(tmp_path / "in.csv", 200)
     words = (*LOOKUP, "--rate", 500, "--max-calls-per-day", 60)
     ran = run(sim, "run", path, *words)
     assert ran.status == 6
@@ -402,14 +402,14 @@ def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    path = wishes(tmp_path / "in.csv", 30)
+    path = write_states(tmp_path / "in.csv", 30)
     assert run(sim, "run", path, *LOOKUP, "--max-calls", 17).status == 6
     assert len(sim.requests) == 17 == spent(tmp_path)
 
 
 def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 2)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 2)).status == 0
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         connection = book._connection
         connection.exec_driver_sql("DROP TABLE calls")
@@ -429,7 +429,7 @@ def test_a_budget_that_gets_one_row_further_is_enough(
 ) -> None:
     populate(sim, 5, state=True)
     words = (*LOOKUP, "--max-calls", 2, "--summary", "json")
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 5), *words)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 5), *words)
     assert ran.status == 6
     assert ran.summary["needed"]["calls"] == 5
     assert sum(request.method == "GET" for request in sim.requests) == 2

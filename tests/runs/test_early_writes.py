@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.simulator import Options, ScanFault, Simulator, running
 
@@ -34,7 +34,7 @@ def test_what_a_scan_has_shown_to_be_due_is_written_before_missing_keys_are_look
 ) -> None:
     with running(LISTED) as sim:
         populate(sim, ROWS)
-        path = wishes(tmp_path / "in.csv", ROWS)
+        path = write_states(tmp_path / "in.csv", ROWS)
         ran = run(sim, "run", path, *SCAN, "--max-calls", 70)
         assert ran.status == 6
         sent = kinds(sim)
@@ -65,7 +65,7 @@ def test_what_a_scan_has_shown_to_be_due_is_written_before_missing_keys_are_look
 def test_a_budget_that_covers_both_changes_nothing(tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         populate(sim, ROWS)
-        path = wishes(tmp_path / "in.csv", ROWS)
+        path = write_states(tmp_path / "in.csv", ROWS)
         assert run(sim, "run", path, *SCAN, "--max-calls", 500).status == 0
         sent = kinds(sim)
         assert sent.rindex("r") < sent.index("w")
@@ -75,7 +75,7 @@ def test_what_was_looked_up_before_is_written_first_the_next_day(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     assert run(sim, "run", path, "--fetch", "lookup", "--max-calls", 41).status == 6
     assert not sim.patched
     sim.clear()
@@ -173,7 +173,7 @@ def test_a_limit_that_is_lowered_since_stops_what_is_left_and_denies_nothing(
 def test_a_run_that_dies_while_it_writes_early_goes_on(how: str, tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         populate(sim, ROWS)
-        path = str(wishes(tmp_path / "in.csv", ROWS))
+        path = str(write_states(tmp_path / "in.csv", ROWS))
         before_answer(sim, "PATCH", 20, lambda: dying.send_signal(signal.Signals[how]))
         words = ("run", path, "-q", *map(str, SCAN), "--max-calls", "70", "--concurrency", "4")
         with process(sim, tmp_path, *words) as dying:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, key, populate, read_csv, wishes
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
@@ -24,7 +24,7 @@ def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
     """The id of a run that opted eight profiles out, all but the two that may not be modified."""
     populate(sim, ROWS)
     sim.forbidden.update({key(2), key(4)})
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), "--report", "first.csv")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", ROWS), "--report", "first.csv")
     assert ran.status == 3
     return run_id_of(run)
 
@@ -63,7 +63,7 @@ def test_there_is_nothing_to_retry_where_nothing_failed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
     ran = run(sim, "retry", run_id_of(run))
     assert ran.status == 0
     assert "nothing to retry" in ran.out
@@ -92,7 +92,7 @@ def test_undo_looks_at_opt_outs_that_its_run_failed_to_lift(
 ) -> None:
     for number in range(3):
         sim.add(pkey=key(number), ccpaOptOut=True)
-    path = wishes(tmp_path / "in.csv", 3, "false")
+    path = write_states(tmp_path / "in.csv", 3, "false")
     for number in (1, 2):
         sim.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9, matching=f"{number:06d}")
     assert run(sim, "run", path, "--retries", 0).status == 3
@@ -151,7 +151,7 @@ def test_undo_leaves_alone_what_a_later_run_changed_and_changed_back(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for state in ("false", "true"):
-        run(sim, "run", wishes(tmp_path / f"{state}.csv", 1, state))
+        run(sim, "run", write_states(tmp_path / f"{state}.csv", 1, state))
     ran = run(sim, "undo", done, "--report", "u.csv")
     assert ran.status == 3
     assert sim.states[key(0)] is True
@@ -163,7 +163,7 @@ def test_undo_puts_back_what_a_later_run_has_left_alone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     for name in ("first.parquet", "second.parquet"):
         assert run(sim, "plan", path, "--out", name).status == 0
     assert run(sim, "apply", "second.parquet").status == 0
@@ -181,7 +181,7 @@ def test_the_opt_ins_of_an_undo_fall_under_the_limit(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    run(sim, "run", wishes(tmp_path / "in.csv", 30))
+    run(sim, "run", write_states(tmp_path / "in.csv", 30))
     done = run_id_of(run)
     sim.clear()
     ran = run(sim, "undo", done)
@@ -197,7 +197,7 @@ def test_an_interrupted_run_can_be_undone_and_is_not_resumed_afterwards(
 ) -> None:
     populate(sim, 20)
     words = ("--fetch", "lookup", "--max-calls", 28)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 20), *words).status == 6
     assert 0 < len(sim.patched) <= 10
     ran = run(sim, "undo", run_id_of(run), "--max-calls", 1000)
     assert ran.status == 0, ran.err
@@ -207,7 +207,7 @@ def test_an_interrupted_run_can_be_undone_and_is_not_resumed_afterwards(
 
 def test_an_undo_that_is_interrupted_is_resumed(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 10)
-    run(sim, "run", wishes(tmp_path / "in.csv", 10))
+    run(sim, "run", write_states(tmp_path / "in.csv", 10))
     done = run_id_of(run)
     assert run(sim, "undo", done, "--max-calls", 9, "--concurrency", 1).status == 6
     ran = run(sim, "undo", done)
@@ -225,7 +225,7 @@ def test_an_audit_finds_what_does_not_hold_any_more(
     assert (ran.status, "left out" in ran.err) == (0, False)
     sim.profiles[key(0)]["ccpaOptOut"] = False
     del sim.profiles[key(1)]
-    run(sim, "run", wishes(tmp_path / "no.csv", 4, "false"), "--report", "second.csv")
+    run(sim, "run", write_states(tmp_path / "no.csv", 4, "false"), "--report", "second.csv")
     sim.clear()
     ran = run(sim, "audit", done, "--report", "audit.csv")
     assert ran.status == 3
@@ -249,7 +249,7 @@ def test_an_audit_may_look_at_a_sample(
 
 def test_an_audit_of_nothing_is_no_failure(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1, state=True)
-    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
     assert run(sim, "audit").status == 0
     assert run(sim, "audit", run_id_of(run)).status == 0
     assert run(sim, "audit", "nobody").status == 2
@@ -308,7 +308,7 @@ def test_what_was_stored_is_read_back_before_it_counts(
 
     sim.patched = Forgetful()
     words = ("--verify", "--concurrency", 1)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 2), *words)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), *words)
     assert ran.status == 3
     assert [(row["sync_outcome"], row["sync_reason"]) for row in ran.report] == [
         ("updated", ""), ("failed", "not_stored")
@@ -336,10 +336,10 @@ def test_a_retry_of_a_retry_still_has_the_word_of_the_first_file(
 ) -> None:
     populate(sim, 1, state=True)
     sim.forbidden.add(key(0))
-    path = wishes(tmp_path / "older.csv", 1, "false")
+    path = write_states(tmp_path / "older.csv", 1, "false")
     assert run(sim, "run", path, "--report", "1.csv").status == 3
     older = run_id_of(run)
-    assert run(sim, "run", wishes(tmp_path / "newer.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "newer.csv", 1)).status == 0
     sim.profiles[key(0)].pop("ccpaOptOut")
     assert run(sim, "retry", older, "--report", "2.csv").status in {2, 3}
     sim.profiles[key(0)]["ccpaOptOut"] = True
@@ -371,7 +371,7 @@ def test_what_an_interrupted_run_never_wrote_is_not_called_moved_by_its_undo(
 ) -> None:
     populate(sim, 4)
     with ledger.open_ledger(State(tmp_path / "state")) as book:
-        run(sim, "run", wishes(tmp_path / "in.csv", 4), "--max-calls", 4, "--fetch", "lookup")
+        run(sim, "run", write_states(tmp_path / "in.csv", 4), "--max-calls", 4, "--fetch", "lookup")
         begun = book.runs()[-1].run_id
         book.intend(begun, [Intent(key(0), 2, None, before=False, desired=True)])
     ran = run(sim, "undo", begun, "--max-calls", 100, "--report", "u.csv")
@@ -402,7 +402,7 @@ def test_undoing_an_interrupted_run_that_wrote_nothing_gives_it_up(
 ) -> None:
     populate(sim, 20)
     words = ("--fetch", "lookup", "--max-calls", 9)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 20), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 20), *words).status == 6
     ran = run(sim, "undo", run_id_of(run))
     assert ran.status == 0
     assert "changed nothing" in ran.out
@@ -433,7 +433,7 @@ def test_a_retry_of_a_plan_reads_anew_and_falls_under_the_limits(
     kind: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=kind == "apply")
-    path = wishes(tmp_path / "in.csv", 30, "false" if kind == "apply" else "true")
+    path = write_states(tmp_path / "in.csv", 30, "false" if kind == "apply" else "true")
     words = ("--max-opt-ins", 30, "--retries", 0, "--report", "first.csv")
     if kind == "apply":
         assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
@@ -465,10 +465,10 @@ def test_a_retry_of_an_undo_leaves_alone_what_later_runs_said(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "a.csv", 1), "--report", "1.csv").status == 0
+    assert run(sim, "run", write_states(tmp_path / "a.csv", 1), "--report", "1.csv").status == 0
     first = run_id_of(run)
     for name, state in (("b", "false"), ("c", "true")):
-        path = wishes(tmp_path / f"{name}.csv", 1, state)
+        path = write_states(tmp_path / f"{name}.csv", 1, state)
         assert run(sim, "run", path, "--report", f"{name}-report.csv").status == 0
     failing(sim, "GET", key(0), 4)
     assert run(sim, "undo", first, "--retries", 0, "--report", "u.csv").status == 3
@@ -491,7 +491,7 @@ def test_a_profile_that_could_not_be_read_is_not_called_written(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
-    run(sim, "run", wishes(tmp_path / "in.csv", 5), "--report", "1.csv")
+    run(sim, "run", write_states(tmp_path / "in.csv", 5), "--report", "1.csv")
     for number in range(5):
         sim.profiles[key(number)]["ccpaOptOut"] = False
     failing(sim, "GET", key(2), 1)
@@ -507,7 +507,7 @@ def test_no_command_writes_over_the_report_of_another(
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text('report = ["{run_id}.csv"]')
     populate(sim, 2)
-    path = wishes(tmp_path / "in.csv", 2)
+    path = write_states(tmp_path / "in.csv", 2)
     assert run(sim, "run", path).status == 0
     before = (tmp_path / f"{run_id_of(run)}.csv").read_bytes()
     assert run(sim, "audit").status == 0
@@ -522,7 +522,7 @@ def test_an_undo_that_was_refused_does_not_keep_a_run_from_being_retried(
 ) -> None:
     populate(sim, 30)
     sim.forbidden.add(key(0))
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 30), "--report", "1.csv").status == 3
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 30), "--report", "1.csv").status == 3
     done = run_id_of(run)
     assert run(sim, "undo", done, "--report", "u.csv").status == 4
     sim.forbidden.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, process, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.monitoring import notification
 from bulk_sync.settings import Connection, Credentials, Secret
@@ -49,13 +49,15 @@ def newest(run: Run) -> str:
 def finished(run: Run, sim: Simulator, folder: Path, name: str = "done.csv") -> str:
     """Carry a file of one row out, and return the run's id."""
     report = folder / f"{name}.results.csv"
-    assert run(sim, "run", wishes(folder / name, 1), "--report", report).status == 0
+    assert run(sim, "run", write_states(folder / name, 1), "--report", report).status == 0
     return newest(run)
 
 
 def failed(run: Run, sim: Simulator, folder: Path) -> str:
     sim.forbidden.add(key(0))
-    ran = run(sim, "run", wishes(folder / "failed.csv", 1), "--report", folder / "failed.json")
+    ran = run(
+        sim, "run", write_states(folder / "failed.csv", 1), "--report", folder / "failed.json"
+    )
     assert ran.status == 3
     sim.forbidden.clear()
     return newest(run)
@@ -63,20 +65,20 @@ def failed(run: Run, sim: Simulator, folder: Path) -> str:
 
 def interrupted(run: Run, sim: Simulator, folder: Path) -> str:
     words = ("--fetch", "lookup", "--max-calls", 5, "--report", folder / "interrupted.json")
-    assert run(sim, "run", wishes(folder / "interrupted.csv", 9), *words).status == 6
+    assert run(sim, "run", write_states(folder / "interrupted.csv", 9), *words).status == 6
     return newest(run)
 
 
 def refused(run: Run, sim: Simulator, folder: Path) -> str:
     words = ("--max-changes", 0, "--report", folder / "refused.json")
-    assert run(sim, "run", wishes(folder / "refused.csv", 3), *words).status == 4
+    assert run(sim, "run", write_states(folder / "refused.csv", 3), *words).status == 4
     return newest(run)
 
 
 def held(run: Run, sim: Simulator, folder: Path) -> str:
     for each in sim.profiles.values():
         each["ccpaOptOut"] = True
-    path, report = wishes(folder / "held.csv", 3, "false"), folder / "held.json"
+    path, report = write_states(folder / "held.csv", 3, "false"), folder / "held.json"
     ran = run(sim, "run", path, "--hold-opt-ins", "--max-opt-ins", 0, "--report", report)
     assert ran.status == 3
     return newest(run)
@@ -207,7 +209,7 @@ def test_rows_of_a_run_that_no_ledger_knows_go_once(
 def planned(run: Run, sim: Simulator, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     words = ("--out", path, "--report", path.with_suffix(".json"))
-    assert run(sim, "plan", wishes(path.with_suffix(".csv"), 2), *words).status == 0
+    assert run(sim, "plan", write_states(path.with_suffix(".csv"), 2), *words).status == 0
     return path
 
 
@@ -366,7 +368,7 @@ def test_an_organization_with_a_run_at_work_is_left_alone(
 ) -> None:
     run_id = failed(run, sim, tmp_path)
     aged(folder / "runs" / run_id, 25)
-    path = wishes(tmp_path / "in.csv", 9)
+    path = write_states(tmp_path / "in.csv", 9)
     said: list[str] = []
 
     def tidy() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, key, populate, read_csv, wishes
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
@@ -38,7 +38,7 @@ def test_the_ledger_tells_until_when_they_are_kept(
     words: tuple[object, ...], days: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 3), *words).status == 3
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 3), *words).status == 3
     ((run_id, found),) = kept(tmp_path).items()
     assert run_id == newest(run)["run_id"]
     assert newest(run)["rows_kept_until"] == str(found.until)
@@ -53,7 +53,7 @@ def test_the_ledger_tells_until_when_they_are_kept(
 def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     (tmp_path / "bulk-sync.toml").write_text("keep-rows = 0\n")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     assert kept(tmp_path) == {}
     assert newest(run)["rows_kept_until"] == ""
 
@@ -62,7 +62,7 @@ def test_they_may_be_kept_for_longer_than_there_are_dates(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     assert run(sim, "run", path, "--keep-rows", 10**25).status == 0
     ((_, found),) = kept(tmp_path).items()
     assert found.until == date.max
@@ -70,14 +70,14 @@ def test_they_may_be_kept_for_longer_than_there_are_dates(
 
 def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     ((_, found),) = kept(tmp_path).items()
     today = datetime.now(UTC).date()
     old, new = "20190101T020000Z-0a1b2c", "20261101T020000Z-7f3a9c"
     for name, until in {old: date(2020, 1, 1), new: today + timedelta(9)}.items():
         copy = found.path.with_name(f"{name}.{until:%Y%m%d}.parquet")
         copy.write_bytes(found.path.read_bytes())
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     assert set(kept(tmp_path)) == {new, found.run_id, newest(run)["run_id"]}
 
 
@@ -86,7 +86,7 @@ def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
 ) -> None:
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     assert kept(tmp_path) == {}
     run(sim, "resume", newest(run)["run_id"], "--give-up")
     ((_, found),) = kept(tmp_path).items()
@@ -164,7 +164,7 @@ def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    path = wishes(tmp_path / "in.csv", 2)
+    path = write_states(tmp_path / "in.csv", 2)
     assert run(sim, "run", path, "--max-changes", 1).status == 4
     ((run_id, found),) = kept(tmp_path).items()
     assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 2
@@ -177,7 +177,7 @@ def test_a_run_goes_on_where_they_cannot_be_kept(sim: Simulator, tmp_path: Path,
     populate(sim, 1)
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "rows").write_text("in the way")
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 0
     assert "could not be kept" in ran.err
     assert newest(run)["rows_kept_until"] == ""
@@ -187,7 +187,7 @@ def test_a_run_that_was_refused_and_given_up_shows_both(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 30), "--max-changes", 3).status == 4
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 30), "--max-changes", 3).status == 4
     run(sim, "resume", newest(run)["run_id"], "--give-up")
     listed = " ".join(run(None, "runs").out.split())
     assert "Given up; before that: Nothing was written: 30 changes of 30 rows" in listed

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, read_csv, wishes
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync.simulator import Dialect, Options, Simulator, running
 
@@ -62,7 +62,7 @@ def test_what_was_stopped_so_may_be_let_pass(tmp_path: Path, run: Run) -> None:
 def test_a_few_strange_keys_among_good_ones_stop_nothing(tmp_path: Path, run: Run) -> None:
     with running(Options(dialect=Dialect.V8)) as sim:
         populate(sim, 30)
-        path = wishes(tmp_path / "in.csv", 30)
+        path = write_states(tmp_path / "in.csv", 30)
         path.write_text(path.read_text() + "@1,true\n@2,true\n")
         ran = run(sim, "run", path, "--fetch", "lookup")
         assert ran.status == 3

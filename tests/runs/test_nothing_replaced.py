@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Ran, Run, before_answer, key, populate, process, wishes
+from conftest import Ran, Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.rows import read
 from bulk_sync.runs import plan_file
@@ -34,7 +34,7 @@ def said(ran: Ran) -> str:
 def todo(sim: Simulator, tmp_path: Path) -> Path:
     """An input with the columns of a todo file."""
     populate(sim, ROWS)
-    path = wishes(tmp_path / "in.csv", ROWS)
+    path = write_states(tmp_path / "in.csv", ROWS)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([f"{lines[0]},sync_reason", *(f"{line},x" for line in lines[1:])]))
     return path
@@ -99,7 +99,7 @@ def test_a_resumed_plan_does_not_replace_one_that_was_made_since(
     words = ("--out", "plan.parquet", *LOOKUP)
     assert run(sim, "plan", "in.csv", *words, "--max-calls", 5).status == 6
     older = newest(run)
-    wishes(tmp_path / "newer.csv", 3)
+    write_states(tmp_path / "newer.csv", 3)
     assert run(sim, "plan", "newer.csv", *words).status == 0
     later = newest(run)
     ran = run(sim, "resume", older, *ENOUGH)
@@ -145,7 +145,7 @@ def test_a_plan_at_work_does_not_keep_runs_from_being_resumed(
 def test_a_plan_that_another_process_gives_up_meanwhile_keeps_no_run_from_being_resumed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "first.csv", 8)
+    write_states(tmp_path / "first.csv", 8)
     budget = (*LOOKUP, "--max-calls", 5)
     assert run(sim, "run", "first.csv", "--report", "2.csv", *budget).status == 6
     assert run(sim, "plan", "in.csv", "--out", "plan.parquet", *budget).status == 6
@@ -173,7 +173,7 @@ def test_what_hinders_one_run_does_not_keep_the_others_from_being_resumed(
     if missing != "folder of the report":
         (place / "list.csv").write_text(f"PKey\n{key(ROWS - 1)}\n")
         words = ("--report", "1.csv", "--protect", "place/list.csv")
-    wishes(tmp_path / "other.csv", 8)
+    write_states(tmp_path / "other.csv", 8)
     for name, options in {"other.csv": words, "in.csv": ("--report", "2.csv")}.items():
         assert run(sim, "run", name, *options, *LOOKUP, "--max-calls", 5).status == 6
     first = orjson.loads(run(None, "runs", "--json").out)[0]["run_id"]
@@ -191,7 +191,7 @@ def test_a_run_of_another_attribute_leaves_held_opt_ins_to_a_person(
     populate(sim, ROWS, state=True)
     for profile in sim.profiles.values():
         profile["blackList"] = True
-    wishes(tmp_path / "in.csv", ROWS, "false")
+    write_states(tmp_path / "in.csv", ROWS, "false")
     words = ("run", "in.csv", "--hold-opt-ins", "--max-opt-ins", 1, "--report")
     assert run(sim, *words, "1.csv").status == 3
     held = newest(run)
@@ -207,7 +207,7 @@ def test_a_todo_file_that_a_person_works_on_stays_when_the_run_goes_on(
     left: str, sim: Simulator, tmp_path: Path, run: Run, *, is_corrected: bool
 ) -> None:
     populate(sim, ROWS, state=True)
-    path = wishes(tmp_path / "in.csv", ROWS, "false")
+    path = write_states(tmp_path / "in.csv", ROWS, "false")
     if left != "nothing":
         path.write_text(path.read_text() + f"{key(ROWS)},maybe\n")
     assert run(sim, "run", path, "--hold-opt-ins", "--max-opt-ins", 1).status == 3
@@ -228,9 +228,9 @@ def test_a_todo_file_that_a_person_works_on_stays_when_the_run_goes_on(
 
 
 def test_files_of_ours_with_a_number_are_known_by_their_names(tmp_path: Path) -> None:
-    wishes(tmp_path / "in.csv", 2)
+    write_states(tmp_path / "in.csv", 2)
     for ending in ("todo.csv", "results.csv"):
-        wishes(tmp_path / f"in.20261129T101054Z-c5c965-2.{ending}", 1)
+        write_states(tmp_path / f"in.20261129T101054Z-c5c965-2.{ending}", 1)
     todo = "in.20261129T101054Z-c5c965-2.todo.csv"
     assert (read.is_todo(todo), read.default_job(todo, "")) == (True, "in.todo")
     assert read.files(str(tmp_path)) == [tmp_path / "in.csv"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, read_csv, wishes
+from conftest import Run, populate, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.runs import kept_rows
@@ -67,8 +67,17 @@ def test_the_newest_run_is_meant_without_an_id_and_plans_are_passed_over(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1), "--report", "first.csv").status == 0
-    plan = ("plan", wishes(tmp_path / "in.csv", 2), "--out", "p.parquet", "--report", "plan.csv")
+    assert (
+        run(sim, "run", write_states(tmp_path / "in.csv", 1), "--report", "first.csv").status == 0
+    )
+    plan = (
+        "plan",
+        write_states(tmp_path / "in.csv", 2),
+        "--out",
+        "p.parquet",
+        "--report",
+        "plan.csv",
+    )
     assert run(sim, *plan).status == 0
     ran = run(None, "report", "--report", "{run_id}.csv")
     (run_id, plan_id) = (each["run_id"] for each in runs(run))
@@ -85,11 +94,11 @@ def test_the_beginning_of_an_id_stands_for_it_if_it_is_the_only_one(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     (first,) = (each["run_id"] for each in runs(run))
     assert run(None, "report", first[:-3], "--report", "x.csv").status == 0
     assert run(None, "report", first[:7], "--report", "x.csv").status == 2  # less than the day
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     ran = run(None, "report", first[:8], "--report", "x.csv")
     if runs(run)[0]["run_id"][:8] == runs(run)[1]["run_id"][:8]:  # not at midnight
         assert ran.status == 2
@@ -110,7 +119,7 @@ def test_without_its_rows_a_message_tells_why_and_what_is_left(
     if why == "plan":
         words = ("--out", "p.parquet")
     command = "plan" if why == "plan" else "run"
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     assert run(sim, command, path, "--report", "first.csv", *words).status == 0
     run_id = runs(run)[0]["run_id"]
     match why:
@@ -144,7 +153,7 @@ def test_of_an_unfinished_run_it_shows_how_far_it_got(
 ) -> None:
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14, "--report", "first.csv")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     ran = run(None, "report", "--report", "again.csv")
     assert ran.status == 0
     assert "is not finished: the report shows how far it got" in ran.err
@@ -165,7 +174,7 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
     words: tuple[str, ...], message: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     assert run(sim, "run", os.path.relpath(path), "--report", "first.csv").status == 0
     before = path.read_bytes()
     ran = run(None, "report", *words)
@@ -178,7 +187,7 @@ def test_why_a_run_was_refused_is_not_repeated_in_every_row(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", 3), "--max-changes", 2)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "--max-changes", 2)
     assert ran.status == 4
     assert ran.err.count("--max-changes 3") == 1
     short = "Not done: a safety limit, or a person, said no."

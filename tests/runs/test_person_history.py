@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, key, populate, read_csv, wishes
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
@@ -147,7 +147,7 @@ def test_a_column_of_addresses_beside_the_pkeys_tells_them(
     header = "PKey,E-Mail Address,ccpaOptOut"
     rows = [f"{key(number)},P{number}@example.com,true" for number in range(3)]
     run(sim, "run", people(tmp_path / "in.csv", *rows, header=header))
-    run(sim, "run", wishes(tmp_path / "later.csv", 1, "false"), "--report", "l.csv")
+    run(sim, "run", write_states(tmp_path / "later.csv", 1, "false"), "--report", "l.csv")
     told = Told(run, "p0@example.com")
     assert told.outcomes == [("run", "updated"), ("run", "updated")]  # the later file by its PKey
     assert Told(run, "p1@EXAMPLE.com").outcomes == [("run", "unchanged")]
@@ -160,7 +160,7 @@ def test_who_shares_an_address_is_not_mixed_up_by_pkey(
     for number in range(2):
         sim.add(pkey=key(number), email="family@example.com", ccpaOptOut=number == 1)
     run(sim, "run", people(tmp_path / "in.csv", "family@example.com,true"))
-    run(sim, "run", wishes(tmp_path / "one.csv", 1, "false"), "--report", "o.csv")
+    run(sim, "run", write_states(tmp_path / "one.csv", 1, "false"), "--report", "o.csv")
     assert Told(run, key(0)).outcomes == [("run", "updated"), ("run", "updated")]
     (unchanged,) = Told(run, key(1)).events
     assert (unchanged["event"], unchanged["pkeys"]) == ("row", [key(1)])
@@ -178,7 +178,7 @@ def test_files_of_pkeys_alone_are_not_denied_and_can_be_searched(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    run(sim, "run", wishes(tmp_path / "in.csv", 2))
+    run(sim, "run", write_states(tmp_path / "in.csv", 2))
     told = Told(run, "p1@example.com")
     assert told.first.startswith("No write to p1@example.com is recorded")
     (note,) = told.notes
@@ -212,7 +212,7 @@ def test_files_of_other_keys_alone_are_not_denied_either(tmp_path: Path, run: Ru
 def test_rows_that_are_not_kept_are_not_denied(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     sim.profiles[key(1)]["ccpaOptOut"] = True
-    run(sim, "run", wishes(tmp_path / "in.csv", 2), "--keep-rows", 0)
+    run(sim, "run", write_states(tmp_path / "in.csv", 2), "--keep-rows", 0)
     assert Told(run, key(0)).outcomes == [("run", "updated")]
     told = Told(run, key(1))
     assert told.events == []
@@ -226,7 +226,7 @@ def test_an_interrupted_run_tells_what_it_has_not_done(
 ) -> None:
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     assert Told(run, key(0)).outcomes == [("run", "updated")]
     told = Told(run, key(9))
     assert told.outcomes == [("run", "pending")]
@@ -262,7 +262,7 @@ def test_kept_rows_of_another_format_are_not_guessed_at(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1, state=True)
-    run(sim, "run", wishes(tmp_path / "in.csv", 1))
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
     (kept,) = kept_rows.all_of(tmp_path / "state").values()
     kept.path.write_bytes(b"PAR1 damaged PAR1")
     ran = run(None, "history", key(0))
@@ -292,7 +292,7 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
 ) -> None:
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14, "--report", "r.csv")
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 10), *words).status == 6
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     in_flight = [Intent(key(n), n + 2, None, before=False, desired=True) for n in range(7, 10)]
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(newest(run), in_flight)
@@ -313,7 +313,7 @@ def test_a_ledger_of_an_older_version_is_brought_forward_and_told(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    assert run(sim, "run", wishes(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     database = tmp_path / "state" / "ledger.sqlite3"
     with closing(sqlite3.connect(database)) as connection, connection:
         for name in ("requested", "state_after"):

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pandas as pd
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Options, Simulator, running
 
@@ -20,7 +20,7 @@ def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
     """Return the run that opted six of eight people out; two were so before."""
     populate(sim, ROWS)
     sim.profiles[key(0)]["ccpaOptOut"] = sim.profiles[key(1)]["ccpaOptOut"] = True
-    ran = run(sim, "run", wishes(tmp_path / "in.csv", ROWS), "--summary", "json",
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", ROWS), "--summary", "json",
               "--report", "first.csv", "--ticket", "PRIV-231")  # fmt: skip
     assert ran.status == 0
     sim.patched.clear()
@@ -154,7 +154,7 @@ def test_an_old_one_names_the_command_that_makes_it_anew(
 
 def test_an_unfinished_run_is_given_up_first(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, ROWS)
-    path, words = wishes(tmp_path / "in.csv", ROWS), ("--max-calls", 6, "--concurrency", 1)
+    path, words = write_states(tmp_path / "in.csv", ROWS), ("--max-calls", 6, "--concurrency", 1)
     assert run(sim, "run", path, *words).status == 6
     run_id = runs(run)[-1]["run_id"]
     ran = run(sim, "undo", run_id, "--out", "undo.parquet")

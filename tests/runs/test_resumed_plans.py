@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pandas as pd
 import pytest
-from conftest import Run, before_answer, key, populate, process, wishes
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.runs import plan_file
 from bulk_sync.runs.checkpoint import checkpoint_folder
@@ -24,7 +24,7 @@ LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     """Thirty profiles, and a file that opts all of them out."""
     populate(sim, ROWS)
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     return sim
 
 
@@ -91,7 +91,7 @@ def test_the_forecast_comes_first(filled: Simulator, tmp_path: Path) -> None:
 def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
     with running(Options(max_line_count=10)) as sim:
         populate(sim, 60)
-        wishes(tmp_path / "in.csv", 60)
+        write_states(tmp_path / "in.csv", 60)
         plan = ("plan", "in.csv", "--out", "plan.parquet", "--fetch", "scan", "--page-size", 10)
         assert run(sim, *plan, "--max-calls", 3).status == 6
         assert run(sim, *plan, "--max-calls", 3).status == 6
@@ -104,7 +104,7 @@ def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
 def test_a_plan_that_is_stopped_from_outside_goes_on(how: str, tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 400)
-        path = str(wishes(tmp_path / "in.csv", 400))
+        path = str(write_states(tmp_path / "in.csv", 400))
         number = signal.Signals[how]
         words = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", "--rate", "200")
         if how == "SIGTERM":
@@ -186,7 +186,7 @@ def test_a_plan_of_other_options_is_another_plan(
 def test_nobody_else_works_on_a_plan_that_is_at_work(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, ROWS)
-        path = str(wishes(tmp_path / "in.csv", ROWS))
+        path = str(write_states(tmp_path / "in.csv", ROWS))
         ended: list[int] = []
 
         def start_another() -> None:
@@ -288,7 +288,7 @@ def test_what_could_not_be_written_is_written_by_resume(
 def test_resume_finishes_a_plan_with_all_that_was_asked_for_last(
     wish: tuple[object, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "list.csv", 1)
+    write_states(tmp_path / "list.csv", 1)
     words = ("plan", "in.csv", "--prepared-by", "Anna", *LOOKUP)
     for further in ((), wish):
         outs = () if "--out" in further else ("--out", "plan.parquet")

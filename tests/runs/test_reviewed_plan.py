@@ -10,7 +10,7 @@ import orjson
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from conftest import Run, before_answer, key, populate, wishes
+from conftest import Run, before_answer, key, populate, write_states
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.runs import plan_file
@@ -26,7 +26,7 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, ROWS)
     for number in range(3):
         sim.profiles[key(number)]["ccpaOptOut"] = True
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     return sim
 
 
@@ -96,7 +96,7 @@ def test_planning_prints_the_command_that_applies_it(
 def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", ROWS, "false")
+    write_states(tmp_path / "in.csv", ROWS, "false")
     ran = run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 0)
     assert ran.status == 0
     assert "A limit would stop the run" in ran.out
@@ -113,7 +113,7 @@ def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
 def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", ROWS, "false")
+    write_states(tmp_path / "in.csv", ROWS, "false")
     ours = tmp_path / "ours.toml"
     ours.write_text('max-opt-ins = "0"\n')
     ran = run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 12)
@@ -128,7 +128,7 @@ def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
 def test_resuming_does_not_loosen_the_limits_of_a_plan(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", ROWS, "false")
+    write_states(tmp_path / "in.csv", ROWS, "false")
     (tmp_path / "bulk-sync.toml").write_text("max-opt-ins = 100\n")
     run(filled, "plan", "in.csv", "--out", "plan.parquet", "--max-opt-ins", 0)
     refused = run(filled, "apply", "plan.parquet")
@@ -212,7 +212,7 @@ def test_what_an_interrupted_apply_had_in_flight_is_not_called_moved(
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 60)
-        wishes(tmp_path / "in.csv", 60)
+        write_states(tmp_path / "in.csv", 60)
         run(sim, "plan", "in.csv", "--out", "plan.parquet")
         before_answer(sim, "PATCH", 10, lambda: os.kill(os.getpid(), signal.SIGINT))
         assert run(sim, "apply", "plan.parquet", "--concurrency", 4).status == 130
@@ -358,7 +358,7 @@ def test_what_a_plan_says_must_be_allowed_can_be_typed(
 
 
 def test_a_run_since_the_plan_was_made_is_told(plan: Path, filled: Simulator, run: Run) -> None:
-    other = wishes(plan.parent / "other.csv", 1)
+    other = write_states(plan.parent / "other.csv", 1)
     assert run(filled, "run", other, "--report", "other-report.csv").status == 0
     assert "has worked on this organization since" in run(filled, "apply", plan).err
 

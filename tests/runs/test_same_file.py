@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Simulator
 
@@ -14,7 +14,7 @@ WARNING = "has carried out this very file"
 def carried_out(sim: Simulator, tmp_path: Path, run: Run) -> str:
     """Run a file, and return the id of the run."""
     populate(sim, 3)
-    wishes(tmp_path / "in.csv", 3)
+    write_states(tmp_path / "in.csv", 3)
     first = run(sim, "run", "in.csv", "--summary", "json", "--report", "first.csv")
     assert WARNING not in first.err
     run_id: str = first.summary["run_id"]
@@ -42,7 +42,7 @@ def test_the_same_file_is_a_warning(
 def test_a_plan_of_a_file_that_was_run_meanwhile_is_a_warning(
     carried_out: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    wishes(tmp_path / "in.csv", 2)
+    write_states(tmp_path / "in.csv", 2)
     assert WARNING not in run(sim, "plan", "in.csv", "--out", "p.parquet").err
     assert run(sim, "run", "in.csv", "--report", "run.csv").status == 0
     ran = run(sim, "apply", "p.parquet", "--report", "apply.csv")
@@ -60,7 +60,7 @@ def test_what_is_no_repetition(
     elif way == "undone":
         assert run(sim, "undo", carried_out, "--report", "undo.csv").status == 0
     else:
-        wishes(tmp_path / "in.csv", 2)
+        write_states(tmp_path / "in.csv", 2)
     if way == "only planned":
         run(sim, "plan", "in.csv", "--out", "p.parquet")
     ran = run(sim, "run", "in.csv", "--report", "again.csv", *words)
@@ -73,7 +73,7 @@ def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
     state: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12, state=True)
-    path = wishes(tmp_path / "in.csv", 12, "false")
+    path = write_states(tmp_path / "in.csv", 12, "false")
     if state == "mixed":
         sim.profiles[key(0)]["ccpaOptOut"] = False
         path.write_text(path.read_text().replace("false", "true", 1))
@@ -86,7 +86,7 @@ def test_a_run_in_which_every_row_failed_has_not_carried_out_its_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
-    wishes(tmp_path / "in.csv", 2)
+    write_states(tmp_path / "in.csv", 2)
     sim.forbidden |= {key(0), key(1)}
     assert run(sim, "run", "in.csv", "--report", "1.csv").status == 3
     sim.forbidden.clear()

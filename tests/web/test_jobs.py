@@ -11,7 +11,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import before_answer, key, populate, wishes
+from conftest import before_answer, key, populate, write_states
 from serving import copying, settings_in, wait_for
 
 from bulk_sync.settings import State
@@ -59,7 +59,7 @@ def test_a_process_leaves_its_progress_its_run_and_its_summary(
     sim: Simulator, jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 5)
-    words = [str(wishes(tmp_path / "in.csv", 5)), "--report", str(tmp_path / "r.csv")]
+    words = [str(write_states(tmp_path / "in.csv", 5)), "--report", str(tmp_path / "r.csv")]
     job = jobs.start("run", [*words, "--prepared-by", "Ana Diaz"], about="u1", who="Ana Diaz")
 
     async def followed() -> list[Progress]:
@@ -80,7 +80,7 @@ def test_another_page_finds_the_process_and_reads_the_same(
     sim: Simulator, copied_jobs: Jobs, settings: PageSettings, tmp_path: Path
 ) -> None:
     populate(sim, 1)
-    path = str(wishes(tmp_path / "in.csv", 1))
+    path = str(write_states(tmp_path / "in.csv", 1))
     job = copied_jobs.start("validate", [path], about="u1", who="Ana Diaz")
     other = Jobs(open_database(settings.state), settings)
     assert other.find(job.id) == job
@@ -94,7 +94,7 @@ def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 50)
-    path = str(wishes(tmp_path / "in.csv", 50))
+    path = str(write_states(tmp_path / "in.csv", 50))
     job: list[Job] = []
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
     job.append(copied_jobs.start("run", [path], about="u1", who="Ana Diaz"))
@@ -112,7 +112,7 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 200)
-    path = str(wishes(tmp_path / "in.csv", 200))
+    path = str(write_states(tmp_path / "in.csv", 200))
     job: list[Job] = []
     found: list[Job | None] = []
 
@@ -135,7 +135,7 @@ def test_a_campaign_that_cannot_be_reached_is_told_while_it_is_tried_again(
     with socket.socket() as taken:  # nothing listens there
         taken.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{taken.getsockname()[1]}"
-        words = [str(wishes(tmp_path / "in.csv", 1)), "--endpoint", f"http://{place}"]
+        words = [str(write_states(tmp_path / "in.csv", 1)), "--endpoint", f"http://{place}"]
         job = copied_jobs.start("run", words, about="u1", who="Ana Diaz")
 
         async def in_trouble() -> Progress:
@@ -177,7 +177,7 @@ def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 1)
-    path = str(wishes(tmp_path / "in.csv", 1))
+    path = str(write_states(tmp_path / "in.csv", 1))
     job = copied_jobs.start("run", [path], about="u1", who="Ana Diaz")
     run_id = asyncio.run(copied_jobs.run_id_of(job, within_s=60))
     assert run_id == ended(job).run_id
@@ -190,7 +190,7 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
     sim: Simulator, jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 20)
-    path = str(wishes(tmp_path / "in.csv", 20))
+    path = str(write_states(tmp_path / "in.csv", 20))
     words: list[bytes] = []
     job: list[Job] = []
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import before_answer, populate, wishes
+from conftest import before_answer, populate, write_states
 from serving import settings_in
 
 from bulk_sync.simulator import Simulator
@@ -77,7 +77,7 @@ def test_a_process_at_work_keeps_its_files(
             gone.append(old_files.delete(settings.folder, 10, paperwork, jobs))
 
         before_answer(sim, "PATCH", 1, delete)
-        path = str(wishes(tmp_path / "in.csv", 1))
+        path = str(write_states(tmp_path / "in.csv", 1))
         job = jobs.start("run", [path], about="u1", who="Ana Diaz")
         asyncio.run(_end(jobs, job))
         delete()

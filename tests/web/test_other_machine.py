@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, populate, process, wishes
+from conftest import Run, before_answer, populate, process, write_states
 from flow import text_of
 from serving import NAMES, serving, sign_in
 from sqlalchemy import create_engine, make_url, text
@@ -38,7 +38,7 @@ def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
     method: str,
 ) -> None:
     populate(sim, ROWS)
-    wishes(tmp_path / "in.csv", ROWS)
+    write_states(tmp_path / "in.csv", ROWS)
     state = State(tmp_path / "state", ledger=new_database())
     shared = ("--ledger", str(state.ledger))
     seen: list[str] = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import before_answer, key, populate, wishes
+from conftest import before_answer, key, populate, write_states
 from flow import (
     ANA,
     BEN,
@@ -56,7 +56,7 @@ def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
 def asked(sim: Simulator, served: Served, path: Path, rows: int = 1) -> str:
     """Make a plan of opt-outs, ask for its approval, and return its id."""
     populate(sim, rows)
-    plan_id = planned(served, wishes(path, rows))
+    plan_id = planned(served, write_states(path, rows))
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     return plan_id
 
@@ -181,7 +181,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
         assert job is not None
         return job
 
-    plans = [planned(served, wishes(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
+    plans = [planned(served, write_states(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
     before_answer(sim, "PATCH", 1, hold)
     applied(plans[0])
     assert has_come.wait(60)
@@ -235,7 +235,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
     sim: Simulator, served: Served, tmp_path: Path, is_uploader: bool
 ) -> None:
     populate(sim, 1)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 1), who=IDA)
+    plan_id = planned(served, write_states(tmp_path / "in.csv", 1), who=IDA)
     if is_uploader:  # a colleague compared it again
         mine = database.plans.c.id == plan_id
         served.page.database.change(update(database.plans).where(mine).values(who=ANA))
@@ -359,7 +359,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
 ) -> None:
     populate(sim, 1)
     with page_before(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served, without_processes():
-        plan_id = planned(served, wishes(tmp_path / "in.csv", 1))
+        plan_id = planned(served, write_states(tmp_path / "in.csv", 1))
         served.page.paperwork.ask(plan_id, ANA, "")
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
         assert "A plan that is too old in.csv" in text_of(ana.get(f"{served.url}/"))
@@ -459,7 +459,7 @@ def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 2)
-    plan_id = planned(served, wishes(tmp_path / "in.csv", 2))
+    plan_id = planned(served, write_states(tmp_path / "in.csv", 2))
     sim.profiles[key(1)]["ccpaOptOut"] = True
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
@@ -476,7 +476,7 @@ def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 1)
-    path = wishes(tmp_path / "in.csv", 1)
+    path = write_states(tmp_path / "in.csv", 1)
     content = path.read_text()
     path.unlink()
     plan_id = planned(served, path)

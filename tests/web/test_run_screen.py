@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Run, before_answer, key, populate, read_csv, wishes
+from conftest import Run, before_answer, key, populate, read_csv, write_states
 from flow import (
     BEN,
     approve,
@@ -43,7 +43,7 @@ def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approve
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 3)
-    path = wishes(tmp_path / "in.csv", 3)
+    path = write_states(tmp_path / "in.csv", 3)
     path.write_text(path.read_text() + f"{key(9)},true\n")
     run = applied(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
@@ -88,7 +88,7 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
         os.kill(job.pid, signal.SIGKILL)
 
     before_answer(sim, "PATCH", 5, kill)
-    run = applied(served, wishes(tmp_path / "in.csv", 30))
+    run = applied(served, write_states(tmp_path / "in.csv", 30))
     viewer, ben = served.signed_in(Role.VIEWER), served.signed_in(Role.APPROVER)
     shown = text_of(viewer.get(served.url + run))
     assert (shown.count("broke off"), shown.count("It broke off, as by a power cut")) == (2, 1)
@@ -114,7 +114,7 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
         answers.extend([shown, text_of(press(ana, served, f"/runs/{run_id}/stop"))])
 
     before_answer(sim, "PATCH", 3, stop)
-    run = applied(served, wishes(tmp_path / "in.csv", 400))
+    run = applied(served, write_states(tmp_path / "in.csv", 400))
     assert "State: → at work" in answers[0]
     assert "The run was asked to stop." in answers[1]
     shown = text_of(ana.get(served.url + run))
@@ -136,7 +136,7 @@ def test_failed_rows_are_tried_again_as_a_run_of_their_own(
 ) -> None:
     populate(sim, 2)
     sim.forbidden.add(key(1))
-    run = applied(served, wishes(tmp_path / "in.csv", 2))
+    run = applied(served, write_states(tmp_path / "in.csv", 2))
     sim.forbidden.clear()
     ana = served.signed_in(Role.UPLOADER)
     assert "Try failed rows again" in ana.get(served.url + run).text
@@ -154,7 +154,7 @@ def test_a_retry_that_could_not_begin_names_the_reason(
 ) -> None:
     populate(sim, 2)
     sim.forbidden.add(key(1))
-    run = applied(served, wishes(tmp_path / "in.csv", 2))
+    run = applied(served, write_states(tmp_path / "in.csv", 2))
     ana, settings = served.signed_in(Role.UPLOADER), served.page.settings
     broken = {**settings.variables, "BULK_SYNC_RATE": "fast"}
     served.page.jobs._settings = replace(settings, variables=broken)
@@ -167,7 +167,7 @@ def test_what_was_applied_is_read_again_on_demand(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 2)
-    run = applied(served, wishes(tmp_path / "in.csv", 2))
+    run = applied(served, write_states(tmp_path / "in.csv", 2))
     sim.profiles[key(1)]["ccpaOptOut"] = False
     ana = served.signed_in(Role.UPLOADER)
     press(ana, served, f"{run}/audit")

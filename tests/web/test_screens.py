@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate, wishes
+from conftest import Run, key, populate, write_states
 from serving import NAMES, Served, serving, settings_in, wait_for
 
 from bulk_sync.ledger import Act, Deed
@@ -126,7 +126,7 @@ def test_an_interrupted_run_waits_for_those_who_may_resume_it(
     sim: Simulator, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 9)
-    path = wishes(tmp_path / "in.csv", 9)
+    path = write_states(tmp_path / "in.csv", 9)
     ran = run(sim, "run", path, "--max-calls", 12, "--fetch", "lookup")
     assert ran.status == 6
     with serving(settings_in(tmp_path)) as served:

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import populate, wishes
+from conftest import populate, write_states
 from flow import planned, press, text_of
 from serving import NAMES, Served, serving, settings_in, sign_in
 from sqlalchemy import create_engine, make_url, select, text
@@ -151,7 +151,7 @@ def test_no_request_waits_for_a_query_of_another(
     inline_page: Served, sim: Simulator, tmp_path: Path
 ) -> None:
     populate(sim, 1)
-    plan_id = planned(inline_page, wishes(tmp_path / "in.csv", 1))
+    plan_id = planned(inline_page, write_states(tmp_path / "in.csv", 1))
     ana = inline_page.signed_in(Role.UPLOADER)
     answer = press(ana, inline_page, f"/plans/{plan_id}/stop")  # ``serving`` looks at each query
     assert answer.status_code == 200
