@@ -1,8 +1,7 @@
 """A plan as one file: what a person reviews, and ``apply`` carries out.
 
 Parquet, so that pandas opens it: every row of the input with its outcome. The file's own metadata
-hold its facts and two hashes: one over all bytes (``sealed.py``), missing in plans of earlier
-versions, and one over the rows, independent of the version of Parquet.
+hold its facts, and a hash over all bytes (``sealed.py``).
 """
 
 import json
@@ -11,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
-from hashlib import file_digest, sha256
-from io import BufferedIOBase, BufferedReader, BytesIO
+from hashlib import file_digest
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -22,11 +21,9 @@ import pyarrow.parquet as pq
 
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import InputProblem, UsageProblem, unwritable
-from bulk_sync.ledger import Begun, Kind, Run, utc
+from bulk_sync.ledger import Begun, Run, utc
 from bulk_sync.memory import fits, sliced_bytes
-from bulk_sync.report import csv_file, table
 from bulk_sync.report.destination import Destination, LocalFile
-from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, parquet_rows
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
@@ -47,7 +44,6 @@ PROTECT: Final = "protect"
 """Among the settings of a plan: the lists of people that no run may change."""
 
 _FACTS: Final = b"bulk-sync.plan"
-_SEAL: Final = b"bulk-sync.sha256"
 
 _DAMAGED: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
 """Errors of libraries for a file that is no plan, or a damaged one."""
@@ -135,7 +131,7 @@ def check_older(path: Path, run: Run) -> None:
 def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals) -> str:
     """Write a plan, and return the SHA-256 of the file.
 
-    Memory: a slice of ``planned``, every row of the input; each is read twice.
+    Memory: a slice of ``planned``, every row of the input.
 
     Raises:
         UsageProblem: it cannot be written.
@@ -150,11 +146,10 @@ def write(path: Path, planned: Slices, run_id: str, begun: Begun, totals: Totals
         "opt_outs": totals.opt_outs,
     }
     told = json.dumps(facts).encode()  # in ASCII: the name of a file may be no text
-    notes = {_FACTS: told, _SEAL: _seal(planned, told).encode()}
     try:
         with atomic.replacing(path) as file:
             tables = (pa.Table.from_pandas(each, preserve_index=False) for each in planned.read())
-            sealed.write(file, *parquet_rows.with_schema(tables), notes)
+            sealed.write(file, *parquet_rows.with_schema(tables), {_FACTS: told})
             return _digest(file)
     except OSError as error:
         raise unwritable(
@@ -190,33 +185,19 @@ def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
     is_whole = sealed.is_whole(file)
     if is_whole is False:
         raise _edited(path)
-    try:
-        parquet = pq.ParquetFile(file)
-    except _DAMAGED as error:
+    parquet = pq.ParquetFile(file) if is_whole else None
+    notes = {} if parquet is None else parquet.schema_arrow.metadata
+    if parquet is None or _FACTS not in notes:
         raise InputProblem(
-            f"{path} is no plan, or damaged. `bulk-sync plan INPUT --out plan.parquet` makes one; "
-            "`bulk-sync run` takes a list."
-        ) from error
-    notes = parquet.schema_arrow.metadata or {}
-    if _FACTS not in notes or _SEAL not in notes:
-        raise InputProblem(
-            f"{path} is no plan of this program, or was saved again by another one. `bulk-sync "
-            "plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a list."
+            f"{path} is no plan of this program, or was saved by another one, or by an earlier "
+            "version. `bulk-sync plan INPUT --out plan.parquet` makes one; `bulk-sync run` takes a "
+            "list."
         )
-    if not is_whole and sealed.KEY in notes:
-        raise _edited(path)
-    is_small = fits(parquet.metadata.num_rows, memory)
     digest = _digest(file)
-    try:
-        if is_small or columns.OWNER in parquet.schema_arrow.names:
-            rows = Slices.of(parquet_rows.frame(parquet))
-        else:
-            rows = parquet_rows.slices(partial(_opened, path, digest))
-        is_as_made = notes[_SEAL].decode() == _seal(rows, notes[_FACTS])
-    except _DAMAGED as error:
-        raise _edited(path) from error
-    if not is_as_made:
-        raise _edited(path)
+    if fits(parquet.metadata.num_rows, memory) or columns.OWNER in parquet.schema_arrow.names:
+        rows = Slices.of(parquet_rows.frame(parquet))
+    else:
+        rows = parquet_rows.slices(partial(_opened, path, digest))
     told = json.loads(notes[_FACTS])
     return PlanFile(rows, told["run_id"], _begun(told), _made(told), digest)
 
@@ -255,10 +236,7 @@ def job_of(path: Path) -> str | None:
 def made_at(path: Path) -> datetime | None:
     """Return when a plan was made, by its own word; None if the file is no plan."""
     facts = _facts_of(path)
-    try:
-        return None if facts is None else _made(facts)
-    except _DAMAGED:
-        return None
+    return None if facts is None else _made(facts)
 
 
 def _facts_of(path: Path) -> dict[str, Any] | None:
@@ -272,39 +250,8 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
 
 
 def _made(told: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(told.get("made_at") or told["run_id"].partition("-")[0])
+    return datetime.fromisoformat(told["made_at"])
 
 
 def _begun(told: Mapping[str, Any]) -> Begun:
-    """Return the beginning of a plan's run; earlier versions saved a part of it."""
-    missing = {"kind": Kind.PLAN, "parent": None, "operator": ""}
-    known = {each.name: told[each.name] for each in fields(Begun) if each.name in told}
-    return Begun(**{**missing, **known, "settings": told["settings"] | told.get("limits", {})})
-
-
-def _seal(planned: Slices, facts: bytes) -> str:
-    """Hash the facts, and the rows as CSV: that does not depend on the version of Parquet."""
-    sink = _Hashing()
-    sink.write(facts)
-    hidden = (columns.COUNTS_AS, *columns.DATED, *columns.MATCHED)
-    first = planned.first
-    names = [*table.report_columns(first), *(name for name in hidden if name in first)]
-    csv_file.write(Results.from_slices(planned, names), sink)
-    return sink.hexdigest()
-
-
-class _Hashing(BytesIO):
-    """A file without content: only its hash is kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._hash = sha256()
-
-    def write(self, content: object) -> int:
-        taken = memoryview(content)  # type: ignore[arg-type] # whatever has a buffer
-        self._hash.update(taken)
-        return taken.nbytes
-
-    def hexdigest(self) -> str:
-        """Return the hash of everything written."""
-        return self._hash.hexdigest()
+    return Begun(**{each.name: told[each.name] for each in fields(Begun)})

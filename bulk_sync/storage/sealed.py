@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-KEY: Final = b"bulk-sync.sealed"
+_KEY: Final = b"bulk-sync.sealed"
 """The name in the metadata of a sealed file."""
 
 GROUP_ROWS: Final = 1 << 17
@@ -40,7 +40,7 @@ def write(
     Raises:
         OSError: the file cannot be written.
     """
-    metadata = {**(schema.metadata or {}), **notes, KEY: _MARK + _BLANK}
+    metadata = {**(schema.metadata or {}), **notes, _KEY: _MARK + _BLANK}
     with pq.ParquetWriter(
         file, schema.with_metadata(metadata), compression=compression, write_statistics=False
     ) as writer:

@@ -262,12 +262,10 @@ def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run
 
 def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Save a plan with other facts, as a program saved it."""
-    table, rows = pq.read_table(path), plan_file.read(path).rows
+    table = pq.read_table(path)
     facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
-    seal = plan_file._seal(rows, facts).encode()
-    notes = {b"bulk-sync.plan": facts, b"bulk-sync.sha256": seal}
     with path.open("w+b") as file:
-        sealed.write(file, table.schema, [table], notes)
+        sealed.write(file, table.schema, [table], {b"bulk-sync.plan": facts})
 
 
 def made(path: Path, ago_s: float) -> None:
@@ -359,28 +357,6 @@ def test_a_refused_apply_stands_among_the_runs_and_cannot_be_resumed(
     assert run(None, "ledger", "verify").status == 0
     named = ("--approvals", 1, "--approved-by", "Ben", "--max-opt-ins", ROWS, "--report", "a.csv")
     assert run(sim, "apply", plan, *named).status == 0
-    assert len(sim.patched) == ROWS
-
-
-def as_earlier_versions_saved(facts: dict[str, Any]) -> dict[str, Any]:
-    gone = {"kind", "parent", "operator", "made_at", "plan", "plan_sha256", "settings"}
-    old = {name: value for name, value in facts.items() if name not in gone}
-    limits = {"max_changes": facts["settings"]["max_changes"]}
-    return {**old, "settings": {"key": None, "state": None}, "limits": limits}
-
-
-def test_a_plan_of_an_earlier_version_keeps_its_limits_and_its_age(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
-    populate(sim, ROWS)
-    path, plan = write_states(tmp_path / "in.csv", ROWS), tmp_path / "plan.parquet"
-    assert run(sim, "plan", path, "--out", plan, "--max-changes", 3).status == 0
-    reseal(plan, as_earlier_versions_saved)
-    assert "--max-changes 6" in run(sim, "apply", plan).out
-    assert "--plan-valid" in refused(run(sim, "apply", plan, "--plan-valid", "0s"), sim)
-    approved = ("--approvals", 1, "--approved-by", "Ben")
-    assert "plan again" in refused(run(sim, "apply", plan, *approved), sim)
-    assert run(sim, "apply", plan, "--max-changes", 6).status == 0
     assert len(sim.patched) == ROWS
 
 

@@ -326,13 +326,6 @@ def test_a_rest_that_cannot_be_read_any_more_leaves_a_run_to_be_resumed(
         assert line is None or not line.final
 
 
-def test_the_seal_of_a_plan_does_not_depend_on_slices() -> None:
-    plan = planned()
-    _, rest = apart(plan, 4)
-    slices = rest.with_results(apart(plan, 4)[0])
-    assert plan_file._seal(slices, b"{}") == plan_file._seal(Slices.of(plan), b"{}")
-
-
 def test_a_run_is_refused_by_the_counts_of_all_slices(tmp_path: Path) -> None:
     whole, lines = planned(), []
     frame, rest = apart(whole, 4)

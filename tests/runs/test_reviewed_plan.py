@@ -15,7 +15,6 @@ from conftest import Run, before_answer, key, populate, write_states
 from bulk_sync.errors import InputProblem
 from bulk_sync.runs import plan_file
 from bulk_sync.simulator import Options, Simulator, running
-from bulk_sync.storage import sealed
 
 ROWS = 12
 
@@ -254,9 +253,17 @@ def cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def without_its_seal(plan: Path) -> None:
+    """Save a plan as an earlier version of the program did."""
+    table = pq.read_table(plan)
+    notes = {name: value for name, value in table.schema.metadata.items() if b"sealed" not in name}
+    pq.write_table(table.replace_schema_metadata(notes), plan)
+
+
 @pytest.mark.parametrize(
     "edit",
     [
+        without_its_seal,
         edited_by_pandas,
         edited_with_the_notes_kept,
         a_row_taken_out,
@@ -286,17 +293,6 @@ def test_a_plan_with_a_wrong_bit_anywhere_is_no_plan(plan: Path) -> None:
         plan.write_bytes(wrong)
         with pytest.raises(InputProblem, match=r"plan\.parquet"):
             plan_file.read(plan)
-
-
-def test_a_plan_that_an_earlier_version_saved_is_still_applied(
-    plan: Path, filled: Simulator, run: Run
-) -> None:
-    table = pq.read_table(plan)
-    notes = {name: value for name, value in table.schema.metadata.items() if name != sealed.KEY}
-    pq.write_table(table.replace_schema_metadata(notes), plan)
-    filled.clear()
-    assert run(filled, "apply", plan).status == 0
-    assert len(filled.patched) > 0
 
 
 @pytest.mark.parametrize(
