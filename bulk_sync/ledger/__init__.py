@@ -7,7 +7,7 @@
         anchor.py        why the last lines cannot be cut off unnoticed
       verification.py  the verdict on a whole ledger
       transfer.py      copies it into another database
-      schema.py        the tables; migrations.py adds to older ones what they lack
+      schema.py        the tables
       records.py       what goes in and comes out
 
 Knows nothing of frames, HTTP and terminals.

@@ -16,20 +16,25 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from bulk_sync.errors import DiskFull, LedgerAway, LedgerProblem, is_disk_full
-from bulk_sync.ledger import availability, migrations, server_lock
+from bulk_sync.ledger import availability, server_lock
 from bulk_sync.ledger.anchor import Anchor
+from bulk_sync.ledger.chain import Head
 from bulk_sync.ledger.database import Ledger
+from bulk_sync.ledger.schema import head, metadata, schema_version
 from bulk_sync.ledger.transactions import database_message, is_full, next_step
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
 FILE: Final = "ledger.sqlite3"
 """The ledger's name in the state folder, if no URL is given."""
+
+SCHEMA: Final = "0004"
+"""The version of the tables in ``schema.py``."""
 
 _BUSY_S: Final = 60
 """Seconds until a wait for other users of the database ends, as an error."""
@@ -40,12 +45,16 @@ _BOUND: Final = (
 )
 
 
+class UnknownSchema(LedgerProblem):
+    """The ledger was made by another version of this program."""
+
+
 @contextmanager
 def open_ledger(state: State) -> Iterator[Ledger]:
     """Open the ledger for writing; make it if there is none.
 
     Raises:
-        LedgerProblem: it cannot be opened, a newer program wrote it, or its known end is missing.
+        LedgerProblem: it cannot be opened, another version wrote it, or its known end is missing.
         LedgerAway: its server is away for the moment.
         DiskFull: there is no room for it.
     """
@@ -57,15 +66,15 @@ def open_ledger(state: State) -> Iterator[Ledger]:
             atomic.make_folder(path.parent)
             atomic.make_private(path)
     with _connected(url, anchor.ledger) as connection:
-        _upgrade(connection, anchor.ledger)
+        _make(connection, anchor.ledger)
         with closing(Ledger(connection, anchor)) as book:
             book.check_anchor()
             yield book
 
 
 @contextmanager
-def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | None]:
-    """Open the ledger for reading, if there is one; with ``forward`` convert an older one first.
+def open_existing(state: State) -> Iterator[Ledger | None]:
+    """Open the ledger for reading, if there is one.
 
     Raises:
         LedgerProblem: it cannot be opened, or has another schema.
@@ -79,14 +88,10 @@ def open_existing(state: State, *, forward: bool = False) -> Iterator[Ledger | N
         return
     with _connected(url, anchor.ledger) as connection:
         with _errors(anchor.ledger), connection.begin():
-            found = migrations.version(connection)
-        if found is None:
+            is_made = _is_made(connection)
+        if not is_made:
             yield None
             return
-        if forward and found != migrations.NEWEST:
-            _upgrade(connection, anchor.ledger)
-        elif found not in migrations.READABLE:
-            raise migrations.unknown(found)
         with closing(Ledger(connection, anchor)) as book:
             yield book
 
@@ -257,14 +262,30 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             return
 
 
-def _upgrade(connection: Connection, name: str) -> None:
+def _make(connection: Connection, name: str) -> None:
     with _errors(name), connection.begin():
         # Not two at once, and all of it or nothing.
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         elif connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('bulk-sync schema'))"))
-        migrations.bring_forward(connection)
+        if not _is_made(connection):
+            metadata.create_all(connection)
+            connection.execute(head.insert().values(id=1, position=0, hash=Head().hash))
+            connection.execute(schema_version.insert().values(version_num=SCHEMA))
+
+
+def _is_made(connection: Connection) -> bool:
+    """Return whether there is a ledger; raise UnknownSchema if another version made it."""
+    is_there = inspect(connection).has_table(schema_version.name)
+    found = connection.execute(select(schema_version.c.version_num)).scalar() if is_there else None
+    if found not in {None, SCHEMA}:
+        raise UnknownSchema(
+            f"Another version of bulk-sync made the ledger: its schema is {found}, and that of "
+            f"this one {SCHEMA}. Use the program that made it, or name another ledger with "
+            "--ledger; keep this one with your records."
+        )
+    return found is not None
 
 
 @contextmanager

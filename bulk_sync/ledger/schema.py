@@ -102,7 +102,8 @@ class Line(NamedTuple):
 
 
 FIRST_COLUMNS: Final = 15
-"""Columns of a line, from the position on, before schema 0003 added others."""
+"""Columns that every line is hashed with, from the position on; of the others those up to the last
+one with a value."""
 
 COLUMNS: Final = tuple(lines.c[name] for name in ("position", *Line._fields, "hash"))
 """The columns of a line in the order in which they are hashed, its own hash last."""

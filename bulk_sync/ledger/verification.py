@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger.chain import Head, Misfit
-from bulk_sync.ledger.connect import anchor_of, folder_of, open_existing
-from bulk_sync.ledger.migrations import UnknownSchema
+from bulk_sync.ledger.connect import UnknownSchema, anchor_of, folder_of, open_existing
 from bulk_sync.settings import State
 
 

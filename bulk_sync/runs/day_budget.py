@@ -78,7 +78,7 @@ def budget_of(book: Ledger, job: Job) -> DayBudget:
 def reading(job: Job) -> Iterator[Ledger | None]:
     """Open the ledger for a command that only reads; make none without a limit."""
     if job.pace.max_calls_per_day is None:
-        with ledger.open_existing(job.state, forward=True) as book:
+        with ledger.open_existing(job.state) as book:
             yield book
     else:
         with ledger.open_ledger(job.state) as book:

@@ -51,7 +51,7 @@ def interrupted(state: State) -> list[Run]:
 
     Raise LedgerProblem if the ledger, or its end, is gone, and with it perhaps an unfinished run.
     """
-    with ledger.open_existing(state, forward=True) as book:
+    with ledger.open_existing(state) as book:
         if book is None:
             ledger.anchor_of(state).check(lambda _: None)
             return []
@@ -78,7 +78,7 @@ def is_held(run: Run) -> bool:
 
 def undecided(state: State) -> list[Run]:
     """Return the runs that wait for a person to let them pass, the newest first."""
-    with ledger.open_existing(state, forward=True) as book:
+    with ledger.open_existing(state) as book:
         found = [] if book is None else book.runs()
     return [run for run in reversed(found) if run.begun.kind != Kind.PLAN and may_pass(state, run)]
 
@@ -117,7 +117,7 @@ def without_checkpoint(state: State, run: Run) -> str:
 @contextmanager
 def known(state: State) -> Iterator[Ledger]:
     """Open the ledger; raise UsageProblem if there is none."""
-    with ledger.open_existing(state, forward=True) as book:
+    with ledger.open_existing(state) as book:
         if book is None:
             raise UsageProblem(
                 f"There is no ledger at {ledger.anchor_of(state).ledger}. Check --state-dir and "

@@ -80,7 +80,7 @@ class LedgerView:
             self._read(book)
 
     def _open(self) -> AbstractContextManager[Ledger | None]:
-        return ledger.open_existing(self._state, forward=True)
+        return ledger.open_existing(self._state)
 
     def _read(self, book: Ledger | None) -> None:
         """Read what is new."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from full_disk import full_disk
 from ledger_lines import database_url, fill, intents
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text, update
 
 from bulk_sync import ledger
 from bulk_sync.errors import (
@@ -24,6 +24,7 @@ from bulk_sync.errors import (
     UsageProblem,
 )
 from bulk_sync.ledger import availability, connect
+from bulk_sync.ledger.schema import schema_version
 from bulk_sync.settings import State
 
 
@@ -250,3 +251,22 @@ def test_a_limit_on_waits_in_the_url_counts(busy_server: State) -> None:
         book.transaction() as connection,
     ):
         assert connection.execute(text("SHOW lock_timeout")).scalar() == "10ms"
+
+
+@pytest.mark.parametrize("schema", ["0002", "9999"], ids=["an older one", "a newer one"])
+def test_the_ledger_of_another_version_is_refused_and_left_as_it_is(
+    state: State, schema: str
+) -> None:
+    with ledger.open_ledger(state) as book:
+        fill(book, 1)
+    engine = create_engine(database_url(state))
+    with engine.begin() as connection:
+        connection.execute(update(schema_version).values(version_num=schema))
+    for way in (ledger.open_ledger, ledger.open_existing):
+        with pytest.raises(UsageProblem, match=f"schema is {schema}.*records"), way(state):
+            pass
+    with pytest.raises(UsageProblem, match="Another version"):
+        ledger.verify(state)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM lines")).scalar() == 4
+    engine.dispose()

@@ -407,23 +407,6 @@ def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
     assert len(sim.requests) == 17 == spent(tmp_path)
 
 
-def test_an_older_ledger_begins_to_count(sim: Simulator, tmp_path: Path, run: Run) -> None:
-    populate(sim, 2)
-    assert run(sim, "run", write_states(tmp_path / "in.csv", 2)).status == 0
-    with ledger.open_ledger(State(tmp_path / "state")) as book:
-        connection = book._connection
-        connection.exec_driver_sql("DROP TABLE calls")
-        for name in ("requested", "state_after"):
-            connection.exec_driver_sql(f"ALTER TABLE lines DROP COLUMN {name}")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
-    sim.profiles[key(0)]["ccpaOptOut"] = False
-    sim.clear()
-    assert run(sim, "run", tmp_path / "in.csv", "--report", "r.csv").status == 0
-    assert spent(tmp_path) == len(sim.requests) > 0
-    assert run(None, "ledger", "verify").status == 0
-
-
 def test_a_budget_that_gets_one_row_further_is_enough(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

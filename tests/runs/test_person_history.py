@@ -1,7 +1,5 @@
 """The whole story of one person: what stands now, every write, and every row that named them."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -307,18 +305,3 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
     assert left["sync_after"] == ""
     assert run(sim, "resume", "--max-calls", 100).status == 0
     assert Told(run, key(9)).outcomes[-1] == ("run", "updated")
-
-
-def test_a_ledger_of_an_older_version_is_brought_forward_and_told(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
-    populate(sim, 1)
-    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    database = tmp_path / "state" / "ledger.sqlite3"
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for name in ("requested", "state_after"):
-            connection.execute(f"ALTER TABLE lines DROP COLUMN {name}")
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
-    assert run(None, "ledger", "verify").status == 2
-    assert Told(run, key(0)).outcomes == [("run", "updated")]
-    assert run(None, "ledger", "verify").status == 0
