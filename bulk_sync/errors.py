@@ -72,12 +72,10 @@ class Remedy(NamedTuple):
     Attributes:
         words: options, each followed by its value.
         when: what must be so that they are right; "" if nothing is in doubt.
-        file: the only file of the input that they are right for; "" if they are for all.
     """
 
     words: Sequence[str]
     when: str = ""
-    file: str = ""
 
 
 class InputProblem(UsageProblem):

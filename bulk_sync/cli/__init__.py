@@ -189,10 +189,8 @@ def _explained(problem: InputProblem, invocation: Invocation) -> str:
     lines = [f"bulk-sync: {problem}{invocation.origins(str(problem))}"]
     if problem.overview and not invocation.form["quiet"]:
         lines += ["", *problem.overview]
-    source = str((invocation.params or {}).get("input"))
     for remedy in problem.remedies:
-        words = [remedy.file if each == source else each for each in invocation.words]
-        typed = again(words if remedy.file else invocation.words, remedy.words)
+        typed = again(invocation.words, remedy.words)
         lines += ["", f"{remedy.when or 'To go on, type'}:", f"  {typed}"]
     return "\n".join(lines)
 

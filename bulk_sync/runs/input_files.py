@@ -151,8 +151,7 @@ def _named(urls: Mapping[str, str]) -> Iterator[None]:
         yield
     except InputProblem as problem:
         overview = [named(line) for line in problem.overview]
-        remedies = [each._replace(file=named(each.file)) for each in problem.remedies]
-        raise InputProblem(named(str(problem)), overview, remedies) from problem
+        raise InputProblem(named(str(problem)), overview, problem.remedies) from problem
     finally:
         for handler in handlers:
             handler.removeFilter(rename)

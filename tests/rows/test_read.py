@@ -160,26 +160,10 @@ def test_what_is_not_read_of_a_folder_is_named_in_a_warning(
 CHOICE = "E-mail,Choice\nc@example.com,yes\n"
 
 
-@pytest.mark.parametrize("words", [(), ("--state-column", "DNS")], ids=["detected", "given"])
-@pytest.mark.parametrize("pattern", [".", "*.csv"])
-def test_an_option_that_fits_one_file_of_several_is_suggested_for_that_file_alone(
-    tmp_path: Path, run: Run, pattern: str, words: tuple[str, ...]
-) -> None:
-    save(tmp_path / "a.csv", "E-mail,DNS,Name\na@example.com,yes,A\n")
-    save(tmp_path / "b.csv", CHOICE)
-    ran = run(None, "validate", pattern, *words)
-    assert ran.status == 2
-    one, other, column = ("b.csv", "a.csv", "Choice") if words else ("a.csv", "b.csv", "DNS")
-    assert f"is for {one} alone: {other} has other columns. All files" in ran.err
-    assert f"  bulk-sync validate {one} --state-column {column}\n" in ran.err
-    assert run(None, "validate", one, "--state-column", column).status == 0
-
-
 def test_an_option_that_fits_all_files_is_suggested_for_all(tmp_path: Path, run: Run) -> None:
     save(tmp_path / "a.csv", CHOICE)
     save(tmp_path / "b.csv", f"Requests of November,\n{CHOICE}")
     ran = run(None, "validate", ".")
-    assert "alone" not in ran.err
     assert "  bulk-sync validate . --state-column Choice\n" in ran.err
 
 

@@ -106,16 +106,13 @@ class _Reading:
         """Yield the rows of several files, up to the first one with other columns."""
         alike, files = True, pd.Index(map(tables.legible, paths))
         for number, path in enumerate(paths):
-            with tables.one_of(paths, path, self.wanted, self.spool):
-                for frame in self.file(path):
-                    names = self.places[0].positions
-                    alike &= self.places[-1].positions.keys() == names.keys()
-                    if alike:
-                        own = frame[[*names, columns.ROW]]
-                        own[columns.FILE] = pd.Categorical.from_codes(
-                            np.full(len(own), number), files
-                        )
-                        yield own
+            for frame in self.file(path):
+                names = self.places[0].positions
+                alike &= self.places[-1].positions.keys() == names.keys()
+                if alike:
+                    own = frame[[*names, columns.ROW]]
+                    own[columns.FILE] = pd.Categorical.from_codes(np.full(len(own), number), files)
+                    yield own
         tables.check_alike(paths, self.places)
 
     def _frames(self, table: Table, file: str) -> Iterator[pd.DataFrame]:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.layout import Place
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import Format
@@ -69,47 +68,6 @@ def place(table: Table, file: str, wanted: Wanted) -> Place:
 def legible(file: str | Path) -> str:
     """Return the name of a file as text; it may be none in any encoding."""
     return os.fsencode(file).decode("utf-8", "replace")
-
-
-@contextmanager
-def one_of(paths: Sequence[Path], path: Path, wanted: Wanted, spool: Spool) -> Iterator[None]:
-    """Read one of several files; remedies in an error are for all files, or name the one.
-
-    Raises:
-        InputProblem: it cannot be read.
-    """
-    try:
-        yield
-    except InputProblem as problem:
-        others = [each for each in paths if each != path]
-        misfit = next(
-            (each for each in others if not _has_columns(each, wanted, problem, spool)), None
-        )
-        if misfit is None:
-            raise
-        raise InputProblem(
-            f"{problem} What follows is for {path} alone: {misfit} has other columns. All "
-            "files of an input need the same ones: give them the same names, or take each "
-            "file by itself.",
-            problem.overview,
-            [each._replace(file=str(path)) for each in problem.remedies],
-        ) from problem
-
-
-def _has_columns(path: Path, wanted: Wanted, problem: InputProblem, spool: Spool) -> bool:
-    """Return whether another file has the columns that the first remedy names, if it names any."""
-    words = problem.remedies[0].words if problem.remedies else []
-    options = dict(zip(words[::2], words[1::2], strict=True))
-    named = [options[option] for option in ("--key-column", "--state-column") if option in options]
-    if not named:
-        return True
-    rules = Rules(key_column=named[0], state_column=named[-1], needs_state=len(named) > 1)
-    wanted = replace(wanted, header_row=None, rules=rules)
-    try:
-        with opened(path, wanted, spool, most_bytes=0) as table:  # its rows are not read
-            return wanted.is_header(table.names)
-    except InputProblem:
-        return False
 
 
 def check_alike(paths: Sequence[Path], tables: Sequence[Place]) -> None:
