@@ -180,11 +180,6 @@ that Campaign made cannot be found on purpose either."""
 _FOUND: Final = "FROM matched ORDER BY position, at_ms"
 """Apart from the join: sorted in one statement, 10,000,000 rows did not fit into 250 MB."""
 
-_SAME_ORIGINALS: Final = """
-SELECT count(*) > count(DISTINCT (place.original_file, place.original_row)) AS found
-FROM keys WHERE place.original_row <> ''
-"""
-
 _FAST: Final[Mapping[str, Any]] = {"compression": "lz4", "write_statistics": False}
 """How files are written that only this program reads, and soon."""
 
@@ -289,12 +284,6 @@ class Store:
         kinds = ("input", "listed")
         tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}
         return self._query("Comparing with Campaign's list", tables, _FOUND, (_MATCHED,))
-
-    def has_same_originals(self) -> bool:
-        """Return whether two rows come from the same place of an original file."""
-        tables = self._tables("keys")
-        (batch,) = self._query("Comparing the original rows", tables, _SAME_ORIGINALS)
-        return bool(batch["found"][0].as_py())
 
     def _path(self, kind: str, number: int) -> Path:
         return self._folder / f"{kind}-{number:06}.parquet"

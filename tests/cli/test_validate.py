@@ -1,5 +1,6 @@
 """What `validate` prints and reports."""
 
+import re
 import resource
 from datetime import date
 from pathlib import Path
@@ -237,23 +238,14 @@ def test_protected_people_are_marked_in_a_person_s_own_workbook(tmp_path: Path, 
     assert "no run may change this person" in sheet["A3"].comment.text
 
 
-@pytest.mark.parametrize(
-    ("cells", "is_place"),
-    [
-        (("40", "41", ""), True),
-        (("40", "40", ""), False),
-        (("A-7", "41", ""), False),
-        (("0", "41", ""), False),
-    ],
-    ids=["row numbers", "one number twice", "text", "no row"],
-)
-def test_a_column_of_a_person_s_own_is_not_taken_for_the_original_place(
-    cells: tuple[str, ...], tmp_path: Path, run: Run, *, is_place: bool
+def test_a_text_in_a_column_of_a_person_s_own_is_not_taken_for_the_original_place(
+    tmp_path: Path, run: Run
 ) -> None:
+    cells = ("A-7", "0", "41", "")
     lines = [f"@{at},perhaps,{cell}" for at, cell in enumerate(cells)]
     (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,original_row", *lines]))
     out = run(None, "validate", "in.csv", "--report", "r.csv").out
-    assert ("(row 41 of the original file)" in out) is is_place
+    assert re.findall(r"row \S+ of the original file", out) == ["row 41 of the original file"]
     assert tuple(row["original_row"] for row in read_csv(tmp_path / "r.csv")) == cells
 
 

@@ -77,5 +77,5 @@ def test_a_row_of_a_todo_file_is_named_by_where_it_stood_first_too(
     of_todo: dict[str, list[str]], names: list[str]
 ) -> None:
     rows = pd.DataFrame({**of_todo, columns.ROW: [2, 3]})
-    places = duplicates.Places(rows, has_originals=True)
+    places = duplicates.Places(rows)
     assert [places.name(at) for at in range(2)] == names

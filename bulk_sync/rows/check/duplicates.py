@@ -3,6 +3,7 @@
 all keys --by 8 bytes each--> keys that may repeat --as texts--> groups --> the row that counts
 """
 
+import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -17,23 +18,15 @@ from bulk_sync.rows.check.rules import OnConflict
 from bulk_sync.rows.check.verdicts import Verdicts
 
 _BATCH_ROWS: Final = 1 << 16
+_ROW_NUMBER: Final = re.compile(r"[1-9]\d{0,8}")
 
 
 class Places:
-    """The places of rows in the words of a person: row 7, or row 7 of b.csv.
+    """The places of rows in the words of a person: row 7, or row 7 of b.csv."""
 
-    Args:
-        raw: the rows.
-        has_originals: whether the columns called ``columns.ORIGINAL`` are those of a todo file;
-            None if the rows are all there are: then their texts decide.
-    """
-
-    def __init__(self, raw: pd.DataFrame, *, has_originals: bool | None = None) -> None:
-        file, row = map(raw.get, columns.ORIGINAL)
-        if has_originals is None:
-            has_originals = are_rows_of_files(raw) and not _repeat(row, file)
+    def __init__(self, raw: pd.DataFrame) -> None:
         self._numbers, self._files = raw[columns.ROW].to_numpy(), raw.get(columns.FILE)
-        self._originals = (file, row) if has_originals else (None, None)
+        self._originals = tuple(map(raw.get, columns.ORIGINAL))
 
     def name(self, at: int) -> str:
         """Return the place of the row at a position."""
@@ -45,36 +38,16 @@ class Places:
     def original(self, at: int) -> str:
         """Return the place of a row before it went through a todo file, or nothing."""
         file, row = self._originals
-        if row is None or not row.iat[at]:
+        number = "" if row is None else str(row.iat[at])
+        if not _ROW_NUMBER.fullmatch(number):  # a person may have a column of that name too
             return ""
         name = "the original file" if file is None else str(file.iat[at])
-        return f" (row {row.iat[at]!s} of {name})"
+        return f" (row {number} of {name})"
 
 
 def beginning(place: str) -> str:
     """Return the name of a row as the beginning of a sentence."""
     return f"R{place[1:]}"
-
-
-def are_rows_of_files(raw: pd.DataFrame) -> bool:
-    """Return whether there are row numbers of original files, as a todo file has them.
-
-    A person may have a column of that name too.
-    """
-    name = next(name for name, source in columns.ORIGINAL.items() if source == columns.ROW)
-    if name not in raw:
-        return False
-    rows = raw[name]
-    return bool(rows[rows != ""].astype("str").str.fullmatch(r"[1-9]\d{0,8}").all())
-
-
-def _repeat(rows: pd.Series | None, files: pd.Series | None) -> bool:
-    """Return whether two rows come from the same place of an original file."""
-    if rows is None:
-        return False
-    given = rows[rows != ""].astype("str")
-    places = given if files is None else files[given.index].astype("str") + "\0" + given
-    return bool(places.duplicated().any())
 
 
 class Repeats(NamedTuple):

@@ -133,9 +133,7 @@ class Parts:
         keys = said["key"] if is_other else pa.chunked_array(raw[self._found.key])
         return JudgedRows(verdicts, keys, keys, desired)
 
-    def names(
-        self, positions: npt.NDArray[np.int64], places: pa.StructArray, *, has_originals: bool
-    ) -> dict[int, str]:
+    def names(self, positions: npt.NDArray[np.int64], places: pa.StructArray) -> dict[int, str]:
         """Return the names of some rows by their positions; those at -1 are left out."""
         there, first = np.unique(positions, return_index=True)
         number, file, *originals = places.take(pa.array(first[there >= 0])).flatten()
@@ -145,7 +143,7 @@ class Parts:
         for name, texts in zip(columns.ORIGINAL, originals, strict=True):
             if name in self._own:
                 rows[name] = pd.array(texts, dtype="str")
-        named = Places(rows, has_originals=has_originals)
+        named = Places(rows)
         return {at: named.name(row) for row, at in enumerate(there[there >= 0].tolist())}
 
 

@@ -71,7 +71,6 @@ class _Checking:
         self._rules, self._store = rules, store
         self._found = found = row_by_row.find(first.columns, rules)
         self._parts = Parts(store, found, first)
-        self._has_originals = True
         self._headers: dict[bool, tuple[Part, second_table.Header]] = {}
         self._last_usable = -1
         self._dates: DateColumn | None = None
@@ -84,7 +83,6 @@ class _Checking:
         judged = row_by_row.judge(raw, self._found, self._rules, part.above)
         self._parts.keep(part, raw, judged)
         self._look_for_headers(part, raw, judged)
-        self._has_originals &= duplicates.are_rows_of_files(raw)
         usable = part.start + judged.verdicts.open
         self._last_usable = int(usable.max(initial=self._last_usable))
         if self._dates is not None:
@@ -96,12 +94,11 @@ class _Checking:
         Raises:
             InputProblem: a second table begins below.
         """
-        self._has_originals = self._has_originals and not self._store.has_same_originals()
         in_order = sorted(self._headers.values(), key=lambda each: each[0].start + each[1].at)
         for part, header in in_order:
             if header.is_sure or part.start + header.at < self._last_usable:
                 raw = self._parts.raw(part)
-                places = Places(raw, has_originals=self._has_originals)
+                places = Places(raw)
                 second_table.refuse(header, self._found, places.name(header.at))
         with self._store.writer(_SETTLED, _VERDICT) as file:
             for batch in self._store.repeats():
@@ -122,7 +119,7 @@ class _Checking:
         names: dict[int, str] = {}
         for name in ("first_forbids", "first_allows", "other"):
             positions, places = batch[name].to_numpy(), batch[f"{name}_place"]
-            names |= self._parts.names(positions, places, has_originals=self._has_originals)
+            names |= self._parts.names(positions, places)
         positions, other, forbids, first_forbids = (
             batch[name].to_numpy(zero_copy_only=False)
             for name in ("position", "other", "forbids", "first_forbids")
@@ -157,7 +154,7 @@ class _Checking:
         parts = ahead(self._parts.read())
         with self._store.writer(_TIMES, TIMES) as file, closing(parts):
             for part, raw, judged in parts:
-                places = Places(raw, has_originals=self._has_originals)
+                places = Places(raw)
                 texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
                 times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
                 said = settled.until(part.end)
