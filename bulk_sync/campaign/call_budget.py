@@ -56,11 +56,13 @@ class Calls:
     Attributes:
         by_method: calls so far.
         answers: their responses, or the reason for none, by method and status.
+        least: the smallest budget with which something is kept, as far as is known.
     """
 
     def __init__(self, most: int | None = None, budget: Budget | None = None) -> None:
         self.by_method: Counter[str] = Counter()
         self.answers: Counter[tuple[str, str]] = Counter()
+        self.least = 0
         self._most = most
         self._budget = budget
         self._grant = Grant(0, "", 0.0)
@@ -79,6 +81,10 @@ class Calls:
     def set_aside(self) -> int:
         """Calls taken from the day's budget and not spent yet."""
         return self._left
+
+    def need(self, calls: int) -> None:
+        """Record that so many calls from now on get something done, and fewer do not."""
+        self.least = self.total + calls
 
     async def left(self) -> int | None:
         """Return the calls left until a budget is spent; None without a limit."""

@@ -129,15 +129,20 @@ class StateReader:
             return self._pages_left
         return min(self._lookups(), self._pages_left)
 
+    @property
+    def is_all_or_nothing(self) -> bool:
+        """Whether the list is being read, and a part of it is no use."""
+        return self._pages_left is not None and self._producer.needs_whole_list
+
     async def begin(self) -> None:
         """Make the first calls, and find out the calls of either way."""
         if not self._missing:
             return
         run, needs_whole_list = self._run, self._producer.needs_whole_list
         try:
-            left_at = None
-            if self._checkpoint is not None and not needs_whole_list:
-                left_at = self._checkpoint.place()
+            left_at = None if self._checkpoint is None else self._checkpoint.place()
+            if needs_whole_list and left_at is not None:  # the list was read before
+                self._how, left_at = replace(self._how, fetch=Fetch.LOOKUP), None
             self._listing = await list_choice.choose(
                 run.client,
                 self._connection,
@@ -151,6 +156,8 @@ class StateReader:
             run.stop.ask(cause)
         else:
             self._pages_left = self._listing.pages_left
+            if self.is_all_or_nothing:
+                run.client.calls.need(self.calls_left)
 
     async def scan(self) -> None:
         """Read Campaign's list, if it costs fewer calls."""
@@ -216,7 +223,8 @@ class StateReader:
         """Look some keys up, and once more after failures for a passing reason."""
         run, steps = self._run, self._steps
         recorder = self._new_recorder()
-        lookups = Lookups(self._keys, steps, self._producer)
+        each = -(-self._producer.lookups(self._keys, positions) // max(1, len(positions)))
+        lookups = Lookups(self._keys, steps, self._producer, calls_each=max(1, each))
         suspects = [at for at in positions if at in steps.suspects]
         left = [at for at in positions if at not in steps.suspects] if suspects else positions
         alone = 1 if self._producer.needs_whole_list else 0

@@ -96,6 +96,8 @@ class Workers:
         # What is begun must be finished: no more rows at once than the budget has calls for.
         left = await self.client.calls.left()
         affordable = count if left is None else max(1, left // work.calls_each)
+        if not self.stop.is_requested:
+            self.client.calls.need(work.calls_each)
         crew = _Crew(self, work, source, note, count, affordable)
         total = count if total is None else total
 

@@ -77,9 +77,8 @@ class Writes:
     @property
     def calls_each(self) -> int:
         """How many calls one row takes, if nothing fails."""
-        looks = self.usual is not None
-        looks |= any(care.reads_first or care.request for care in self.cares.values())
-        return 1 + looks + self.verify
+        looks = max((self._looks(at) for at in self.cares), default=0)
+        return 1 + max(looks, self.usual is not None) + self.verify
 
     @property
     def has_sent(self) -> bool:
@@ -111,6 +110,13 @@ class Writes:
             self.steps.found_at(at, tries, now_ms(), (match,))
         else:
             self.steps.done(at, tries, now_ms(), state=desired)
+
+    def _looks(self, at: int) -> int:
+        """Return how many calls it takes to look at a row first."""
+        care = self.cares[at]
+        if care.body is None or self.resolver is None:
+            return int(care.reads_first or care.request is not None)
+        return self.resolver.lookups(self.keys, [at]) if care.reads_first else 0
 
     async def _look(self, client: Client, stop: Stop, at: int, wait_s: float) -> Decision:
         """Look at Campaign, after a wait if need be, and decide."""
@@ -205,6 +211,7 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
     steps.suspects.update(at for at, care in cares.items() if care.in_doubt)
     left = await workers.client.calls.left()
     if left is not None and not to_read and 1 < writes.calls_each > left:
+        workers.client.calls.need(writes.calls_each)
         cost = f"one change takes {writes.calls_each}"
         workers.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
     granted = IntentQueue(to_read, to_write, journal.intend, workers.thread, workers.stop)

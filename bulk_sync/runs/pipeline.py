@@ -215,6 +215,15 @@ def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None
     if left is None or calls <= left or session.cause is not None:
         return None
     needed = RemainingCost(calls, calls, execution.budgets(left), is_in_all=True)
+    if reader.is_all_or_nothing:
+        log.warning(
+            "Reading Campaign's list takes %s more, and the budget leaves %s now. A part of the "
+            "list is not kept: give at least %s at once, or leave out --fetch scan.",
+            count(calls, "call"),
+            count(left, "call"),
+            count(session.client.calls.least, "call"),
+        )
+        return needed
     log.warning(
         "Reading the current states costs %s. The budget leaves %s now; what is read is "
         "kept, and `bulk-sync resume` goes on with it.",
@@ -255,7 +264,9 @@ def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) 
     """Return why the run ended, with the remaining cost."""
     detail, calls = f"{cause} Left to do: {to_come}.", session.client.calls.total
     if calls and not session.has_progressed:
-        detail += f" Nothing got further with {calls} calls: give at least {calls + 1} at once."
+        least = max(calls + 1, session.client.calls.least)
+        with_calls = count(calls, "call")
+        detail += f" Nothing got further with {with_calls}: give at least {least:,} at once."
     return BudgetSpent(detail)
 
 

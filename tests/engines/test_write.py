@@ -526,6 +526,9 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
     assert (result.sent, looks.seen) == (["POST"], 0)
 
 
+WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
+
+
 @pytest.mark.parametrize(
     ("given", "calls"),
     [
@@ -535,8 +538,19 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
         ({"cares": {0: Care(in_doubt=True)}}, 1),
         ({"cares": {0: Care(reads_first=True)}, "verify": True}, 3),
         ({"cares": {0: Care(request=Request.parse("2026-11-25"))}}, 2),
+        ({"cares": {0: Care(body=b"{}")}, "resolver": WARY}, 1),
+        ({"cares": {0: Care(body=b"{}", reads_first=True)}, "resolver": WARY}, 3),
     ],
-    ids=["plain", "verified", "guarded", "in doubt", "found first", "dated"],
+    ids=[
+        "plain",
+        "verified",
+        "guarded",
+        "in doubt",
+        "found first",
+        "dated",
+        "created",
+        "searched by two filters and created",
+    ],
 )
 def test_the_calls_of_a_change_count_what_is_read_before_and_after(
     given: dict[str, Any], calls: int
