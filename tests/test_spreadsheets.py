@@ -27,18 +27,14 @@ def campaign(sim: Simulator, people: int) -> None:
 
 
 def named(ran: Ran) -> list[str]:
-    """Return the options that a message names first, as a person would copy them."""
-    if command := re.search(
-        r"^  bulk-sync validate .*?( --(?:key|state|header|sheet).*)$", ran.err, re.MULTILINE
-    ):
-        return shlex.split(command[1])
+    """Return the option that a message names first, as a person would copy it."""
     option = re.search(r"(--[a-z][a-z-]+) ('[^']*'|\"[^\"]*\"|[^\s,;.)]+)", ran.err + ran.out)
     assert option is not None, ran.err + ran.out
     return [option[1], *shlex.split(option[2])]
 
 
 def states_after(run: Run, path: Path, kind: Kind) -> list[object]:
-    """Check, plan and apply a file, with the options that a message names; return all states."""
+    """Check, plan and apply a file, with the option that a message names; return all states."""
     with running(Options()) as sim:
         campaign(sim, kind.people)
         status = 3 if kind.below else 0

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -129,7 +129,7 @@ def _for_states(cells: Cells) -> list[str]:
     if len(unknown) > 1 and all(effects.values()) and not given.further:
         return [*hints, _in_one(unknown, effects, column)]
     for word, count in unknown.items():
-        listed = _value([word])
+        listed = shlex.quote(one_value([word]))
         hints.append(
             f"{amounts.count(count, 'row has', 'rows have')} {word!r} in column {column!r}. If it "
             "forbids the sale, add "
@@ -157,17 +157,11 @@ def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) 
     shown = ", ".join(f"{word!r} in {count:,}" for word, count in counts.items())
     supposed = " and ".join(f"{word!r} {effect} the sale" for word, effect in effects.items())
     options = " ".join(
-        f"{option} {_value(word for word in effects if effects[word] == does)}"
+        f"{option} {shlex.quote(one_value(word for word in effects if effects[word] == does))}"
         for option, does in (("--true-values", "forbids"), ("--false-values", "allows"))
         if does in effects.values()
     )
     return f"Column {column!r} has words of its own: {shown} rows. If {supposed}, add {options}."
-
-
-def _value(words: Iterable[str]) -> str:
-    """Return words as the value of an option; the end of a sentence may follow it."""
-    listed = shlex.quote(one_value(words))
-    return f"'{listed}'" if listed[-1] in ".,:" else listed
 
 
 def _effect(word: str, words: StateWords) -> str:

@@ -147,7 +147,7 @@ def test_a_warning_names_the_other_sheets_and_those_that_are_lists_too(
 
 
 UNKNOWN = ("Customer", "Received", "Decision")
-ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "no"), ("Total", "2", ""))
+ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Total", "2", ""))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "no"), ("Tot
             ["--state-column Type --true-values Opt out --false-values Opted in"],
         ),
         (
-            (("No", "Profile", "Opt out"), ("1", "@a", "1"), ("2", "@b", "1")),
+            (("No.", "Profile", "Opt out"), ("1", "@a", "1"), ("2", "@b", "1")),
             Rules(),
             ["--key-column Profile"],
         ),

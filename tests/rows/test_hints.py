@@ -1,7 +1,5 @@
 """The options that are named for cells of many rows."""
 
-import shlex
-
 import pandas as pd
 import pytest
 from checked_rows import raw
@@ -34,20 +32,6 @@ def test_the_option_is_understood_as_it_is_named() -> None:
     assert how == "Write several words into one list, with commas between them."
     words = StateWords.parse(None, 'x,"DNS, sold"', None)  # as a shell passes it
     assert told("x", "DNS, sold", rules=Rules(words=words)) == []
-
-
-@pytest.mark.parametrize("word", ["oui", "Ja", "sí"])
-def test_a_yes_in_another_language_has_options(word: str) -> None:
-    (first,) = told(word, word)
-    assert f"add --true-values {shlex.quote(word)}; if it allows the sale" in first
-
-
-def test_a_full_stop_of_a_word_is_not_lost_in_that_of_the_sentence() -> None:
-    (first,) = told("Yes.", "yes.")
-    assert first.endswith(
-        "add --true-values 'Yes.'; if it allows the sale, add --false-values 'Yes.'."
-    )
-    assert told("Yes.", "yes.", rules=Rules(words=StateWords.parse(None, "Yes.", None))) == []
 
 
 def test_a_further_word_goes_into_the_list_that_is_there() -> None:

@@ -18,40 +18,64 @@ from typing import Final
 
 from bulk_sync.errors import UsageProblem
 
-_TRUE_AND_FALSE: Final = {
-    "": ("true t yes y 1 on", "false f no n 0 off"),
-    "French": ("vrai", "faux"),
-    "German": ("wahr", "falsch"),
-    "Spanish": ("verdadero", "falso"),
-    "Italian": ("vero", "falso"),
-    "Portuguese": ("verdadeiro", "falso"),
-    "Dutch": ("waar", "onwaar"),
-    "Swedish": ("sant", "falskt"),
-    "Danish": ("sand", "falsk"),
-    "Norwegian": ("sann", "usann"),
-    "Finnish": ("tosi", "epätosi"),
-    "Polish": ("prawda", "fałsz"),
-    "Czech": ("pravda", "nepravda"),
-    "Hungarian": ("igaz", "hamis"),
-    "Romanian": ("adevărat", "fals"),
-    "Russian": ("истина", "ложь"),
-    # Python takes the capital of ı for another letter.
-    "Turkish": ("doğru", "yanlış YANLIŞ"),
+_YES: Final = {
+    "": "true t yes y 1 on",
+    "French": "vrai oui",
+    "German": "wahr ja",
+    "Spanish": "verdadero sí si",
+    "Italian": "vero sì si",
+    "Portuguese": "verdadeiro sim",
+    "Dutch": "waar ja",
+    "Swedish": "sant ja",
+    "Danish": "sand ja",
+    "Norwegian": "sann ja",
+    "Finnish": "tosi kyllä kylla",
+    "Polish": "prawda tak",
+    "Czech": "pravda ano",
+    "Hungarian": "igaz igen",
+    "Romanian": "adevărat da",
+    "Russian": "истина да",
+    "Turkish": "doğru evet",
 }
-"""English words, and what spreadsheet programs write for booleans in other languages."""
+_NO: Final = {
+    "": "false f no n 0 off",
+    "French": "faux non",
+    "German": "falsch nein",
+    "Spanish, Italian": "falso no",
+    "Portuguese": "falso não nao",
+    "Dutch": "onwaar nee",
+    "Swedish": "falskt nej",
+    "Danish": "falsk nej",
+    "Norwegian": "usann nei",
+    "Finnish": "epätosi ei",
+    "Polish": "fałsz nie",
+    "Czech": "nepravda ne",
+    "Hungarian": "hamis nem",
+    "Romanian": "fals nu",
+    "Russian": "ложь нет",
+    # Python takes the capital of ı for another letter.
+    "Turkish": "yanlış YANLIŞ hayır HAYIR hayir",
+}
+_ENDS: Final = " .,;:!"
+"""What may follow a word. Not a question mark or an asterisk: they express doubt."""
+
+
+_WIDE: Final = {0xFEE0 + code: code for code in range(ord("!"), ord("~") + 1)}
+"""The wide letters of Japanese keyboards. NFKC maps more, and would make ``no`` of ``nº``."""
 
 
 def plain_word(cell: str) -> str:
-    """Return the word in a cell without case and outer blanks."""
-    return unicodedata.normalize("NFC", cell.strip().casefold())
+    """Return the word in a cell without case, outer blanks, and punctuation at its end."""
+    word = unicodedata.normalize("NFC", cell.strip().translate(_WIDE).casefold())
+    bare = word.rstrip(_ENDS)
+    return word if not bare or bare.isdecimal() else bare
 
 
-_STATES: Final = {
-    plain_word(word): is_true
-    for both in _TRUE_AND_FALSE.values()
-    for words, is_true in zip(both, (True, False), strict=True)
-    for word in words.split()
+_STATES: Final[dict[str, bool]] = {
+    **{plain_word(word): True for words in _YES.values() for word in words.split()},
+    **{plain_word(word): False for words in _NO.values() for word in words.split()},
 }
+"""All accepted words: English ones, and those of the languages of spreadsheet programs."""
 
 _LONGEST_NEAR: Final = 12
 _TYPED_OFTEN: Final = ("yes", "true", "false")
