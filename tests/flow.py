@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
+from hashlib import sha256
 from html import unescape
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping
 def upload(served: Served, path: Path, who: str = ANA) -> str:
     """Keep a file as an upload, and return its id."""
     upload_id = f"u{now_ms():x}"
-    new = Upload(upload_id, now_ms(), who, path.name, 1, "f" * 64, "", "", {}, None, False)
+    digest = sha256(path.read_bytes()).hexdigest()
+    new = Upload(upload_id, now_ms(), who, path.name, 1, digest, "", "", {}, None, False)
     served.page.paperwork.add_upload(new)
     return upload_id
 
@@ -81,6 +83,7 @@ def planned(
     *words: str,
     who: str = ANA,
     raised: str = "",
+    source: str = "",
     is_process: bool = False,
 ) -> str:
     """Make a plan of a file as the page does, but here, and return its id.
@@ -91,10 +94,11 @@ def planned(
         words: further words of the command.
         who: prepares it.
         raised: the words that let it pass the limits, as if an admin had raised them.
+        source: the upload, if the file is kept as one already.
         is_process: begin to make it, in a process of its own.
     """
     options = {plan_state.RAISED: raised} if raised else {}
-    given, source = [str(path), *words], upload(served, path, who)
+    given, source = [str(path), *words], source or upload(served, path, who)
     with nullcontext() if is_process else without_processes():
         return planning.begin(served.page, who, given, upload=source, options=options)
 

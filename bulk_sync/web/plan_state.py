@@ -76,6 +76,11 @@ class PlanState:
     preparers: tuple[str, ...]
 
     @property
+    def is_of_another_file(self) -> bool:
+        """Return whether the file on the disk was not the uploaded one when it was compared."""
+        return _is_of_another_file(self.upload, self.planned)
+
+    @property
     def held(self) -> int:
         """Return how many opt-ins are held back."""
         return int(self.facts.get("held") or 0)
@@ -149,20 +154,22 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
         return None
     making = _progress(page, paper.job) or Progress(is_alive=False)
     sha256 = str((making.summary or {}).get("plan_sha256") or "")
-    if sha256 and not paper.sha256:
+    is_new = bool(sha256) and not paper.sha256
+    runs = (page.ledger.runs() if runs is None or is_new else runs)[::-1]
+    planned = next((each for each in runs if each.run_id == making.run_id), None)
+    upload = None if paper.upload is None else page.paperwork.upload(paper.upload)
+    if is_new and not _is_of_another_file(upload, planned):
         page.paperwork.set_made(plan_id, sha256)
         paper = page.paperwork.plan(plan_id) or paper
     path = path_of(page, plan_id)
     made = plan_file.made_at(path) if paper.sha256 else None
     applying = _progress(page, paper.applied_by)
-    runs = (page.ledger.runs() if runs is None else runs)[::-1]
     run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
     approvals = tuple(page.paperwork.approvals(paper))
-    planned = next((each for each in runs if each.run_id == making.run_id), None)
     state = PlanState(
         paper=paper,
         stage=Stage.MADE,
-        upload=None if paper.upload is None else page.paperwork.upload(paper.upload),
+        upload=upload,
         path=path,
         making=making,
         applying=applying,
@@ -220,6 +227,12 @@ def _stage(state: PlanState, page: Page) -> Stage:
         if holds:
             return stage
     return Stage.MADE
+
+
+def _is_of_another_file(upload: Upload | None, planned: Run | None) -> bool:
+    if upload is None or planned is None:
+        return False
+    return planned.begun.input_sha256 != upload.sha256
 
 
 def _options(text: str) -> list[str]:

@@ -26,6 +26,12 @@ from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, number_of
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
 """What a limit says to people at a terminal."""
 
+_ANOTHER_FILE: Final = (
+    "The file on the server was changed after it was uploaded, so it is not the one that was "
+    "checked. Nothing was changed in Campaign. Upload the file again, and tell the person who "
+    "looks after this page."
+)
+
 _NOTES: Final = {
     "asked": (Stage.ASKED,),
     "stopping": (Stage.MAKING,),
@@ -124,7 +130,7 @@ def values(
         "missing": missing,
         "unseen": _in_words(rows, missing),
         "needed": needed,
-        "why_not_made": _message(state, state.making),
+        "why_not_made": _why_not_made(state),
         "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
         "limits": "" if planned is None else _limits(planned),
@@ -161,6 +167,10 @@ def _limits(run: Run) -> str:
     if created:
         found.append(beside(created, "new profile", "max_creates"))
     return ", ".join(found)
+
+
+def _why_not_made(state: PlanState) -> str:
+    return _ANOTHER_FILE if state.is_of_another_file else _message(state, state.making)
 
 
 def _message(state: PlanState, progress: Progress | None) -> str:

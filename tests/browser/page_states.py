@@ -205,7 +205,7 @@ def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[st
     checked = _upload(served, _PROBLEMS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "subprocess", copies.in_copies(subprocess, Popen=_Stopped))
-        plan_id = planned(served, Path("list.csv"), is_process=True)
+        plan_id = planned(served, Path("list.csv"), source=checked.id, is_process=True)
         begun = (
             upload_state.check(page, checked, ANA, {}),
             page.jobs.list_about(plan_id)[0],

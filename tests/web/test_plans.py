@@ -21,6 +21,7 @@ from flow import (
     seen_all,
     sha256_of,
     text_of,
+    upload,
     without_processes,
 )
 from page_people import Form
@@ -477,9 +478,9 @@ def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
 ) -> None:
     populate(sim, 1)
     path = write_states(tmp_path / "in.csv", 1)
-    content = path.read_text()
+    content, source = path.read_text(), upload(served, path)
     path.unlink()
-    plan_id = planned(served, path)
+    plan_id = planned(served, path, source=source)
     ana = served.signed_in(Role.UPLOADER)
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "There is no plan. No such file: in.csv." in shown

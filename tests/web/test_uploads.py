@@ -445,6 +445,26 @@ def test_comparing_twice_makes_one_plan_of_what_was_seen(
     assert len(served.page.paperwork.plans(upload=state_of(served, answer).upload.id)) == 1
 
 
+@pytest.mark.parametrize("is_checked_again", [False, True], ids=["", "checked again"])
+def test_a_file_that_was_changed_on_the_disk_makes_no_plan_until_it_is_the_uploaded_one(
+    served: Served, ana: requests.Session, is_checked_again: bool
+) -> None:
+    content = "E-mail,Opt out\np0@example.com,yes\np1@example.com,yes\n"
+    answer = upload(ana, served, next(NAMES), content)
+    file = upload_state.path_of(served.page, state_of(served, answer).upload)
+    assert file is not None
+    file.write_text(content.replace("yes", "no"))
+    if is_checked_again:
+        press(ana, ana.get(path(answer)), "check")
+    plan = press(ana, ana.get(path(answer)), "compare")
+    shown = text_of(ana.get(plan))
+    assert "There is no plan. The file on the server was changed after it was uploaded" in shown
+    assert ana.post(f"{plan}/ask").status_code == 409
+    file.write_text(content)
+    ana.post(f"{plan}/again")
+    assert "2 of 2 rows would be changed" in text_of(ana.get(plan))
+
+
 def test_a_check_that_was_killed_is_shown_and_made_again(
     served: Served, ana_with_processes: requests.Session
 ) -> None:
