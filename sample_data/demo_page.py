@@ -2,8 +2,8 @@
 
     python sample_data/demo_page.py [FOLDER]
 
-Everything begins anew each time: profiles, accounts, runs. Nothing reaches a real Campaign, and
-settings of this machine do not count.
+Each start makes new profiles, accounts and runs. Nothing reaches a real Campaign, and the settings
+of this machine do not count.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def _start(folder: Path, stack: ExitStack) -> "subprocess.Popen[str]":
 
 
 def _add_people(state: State) -> Mapping[str, str]:
-    """Add the accounts, and return their passwords, which are kept nowhere."""
+    """Add the accounts, and return their passwords, which are stored nowhere."""
     require_argon2()
     passwords = {
         name: "-".join(secrets.choice(WORDS) for _ in range(4)) + f"-{secrets.randbelow(10**6):06}"
@@ -113,9 +113,9 @@ def _add_people(state: State) -> Mapping[str, str]:
 def _process(
     folder: Path, environment: Mapping[str, str], *words: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Run a command of the program for as long as the block lasts.
+    """Run a command of the program until the block ends.
 
-    Ctrl-C at the terminal does not reach it: it ends when nothing needs it any more.
+    Ctrl-C at the terminal does not reach the process: it ends after the processes that need it.
     """
     with (folder / f"{words[0]}.log").open("w") as log:
         process = subprocess.Popen(  # noqa: S603 - our own program
@@ -140,7 +140,7 @@ def _process(
 
 
 def _first_line(process: "subprocess.Popen[str]", log: Path) -> str:
-    """Return the URL that a server prints once it listens."""
+    """Return the URL from the first line of a server's output."""
     line = process.stdout.readline().strip() if process.stdout else ""
     if not line:
         sys.exit(f"It could not start:\n{log.read_text()}")
@@ -148,7 +148,7 @@ def _first_line(process: "subprocess.Popen[str]", log: Path) -> str:
 
 
 def _stop_runs(state: State) -> None:
-    """Stop what the page has started: runs outlive it, but not this Campaign."""
+    """Stop the processes of the page: they would outlive it, but not this Campaign."""
     with closing(open_database(state)) as database:
         left = [job for job in Jobs(database, PageSettings(state)).last() if job.stop()]
     until = time.monotonic() + _END_S

@@ -5,7 +5,7 @@ rooms on the command line (``beside``, ``browsing``, ``calling``, ``confined``, 
 ``limits``, ``opening``, ``reading``, ``recording``, ``reporting``, ``vast``) measure just those.
 Only if they are named: ``browsing`` and ``huge``, which take minutes and 3 GB of disk, and
 ``vast``, which takes half an hour and 40 GB (``make bench-vast``). Each room is a process of its
-own: what is started takes over the peak of memory of who starts it.
+own, because a process inherits the peak of memory of its parent.
 """
 
 import json
@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from measuring import Line
-from rooms import ONLY_IF_NAMED, ROOMS, measured
+from rooms import ONLY_IF_NAMED, ROOMS, measure_room
 
 _CACHE = Path(__file__).parent.parent.parent / ".cache"
 _HEADER = """\
@@ -33,7 +33,7 @@ def main() -> None:
     lines = []
     for room in sys.argv[1:] or [name for name in ROOMS if name not in ONLY_IF_NAMED]:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            lines += process.submit(measured, room).result()
+            lines += process.submit(measure_room, room).result()
     _CACHE.mkdir(exist_ok=True)
     (_CACHE / "bench.json").write_text(json.dumps([asdict(line) for line in lines], indent=2))
     (_CACHE / "bench.md").write_text("\n".join([_HEADER, *map(_row, lines), ""]))

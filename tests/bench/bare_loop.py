@@ -1,9 +1,9 @@
-"""The reference of a client's cost: the same requests in a bare aiohttp loop, and nothing else.
+"""The reference for a client's cost: the same requests in a bare aiohttp loop, and nothing else.
 
     bare_loop.py ENDPOINT ROWS CHANGES [whole]
 
-64 workers pull from one index. No retries, no pacing, no checks, no journal: what is left is
-aiohttp. Prints the seconds of the two passes, unless it is measured as a whole process.
+64 workers pull from one index. No retries, no pacing, no checks, no journal: only aiohttp is left.
+Prints the seconds of the two passes, unless the whole process is measured.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The page of ``serve`` under load: 20 people at once beside a run of 1,000,000 rows; an upload.
 
-Every person loads one page after the other, without a pause. Campaign is asked as fast as it
-answers while the run reads, and 200 times a second, the most that it grants, while it writes.
+Every person loads one page after the other, without a pause. The run reads as fast as Campaign
+answers, and writes at 200 requests a second, the most that Campaign grants.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 from argon2 import PasswordHasher
 from calling import FAR_END, PYTHON
 from measuring import Line, Used, line, served
-from side_door import asked, states, write_wishes
+from side_door import get_json, states, write_desired
 from sqlalchemy import insert
 
 from bulk_sync.settings import State
@@ -42,7 +42,7 @@ _SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
 class Page(NamedTuple):
-    """A page that is served."""
+    """A running page."""
 
     url: str
     pid: int
@@ -50,44 +50,46 @@ class Page(NamedTuple):
 
 
 def lines() -> Iterator[Line]:
-    """Measure all of it."""
+    """Yield a line for each screen under load, and one for the upload."""
     yield upload()
     with (
         served([*FAR_END, "--profiles", str(ROWS)]) as campaign,
         tempfile.TemporaryDirectory() as folder,
-        page_in(Path(folder), campaign) as page,
+        serve_page(Path(folder), campaign) as page,
     ):
-        wishes = dict.fromkeys(states(f"{campaign}/_states"), True)
-        path = write_wishes(Path(folder) / "in.csv", wishes)
-        cookies = [signed_in(page, number) for number in range(PEOPLE)]
+        desired = dict.fromkeys(states(f"{campaign}/_states"), True)
+        path = write_desired(Path(folder) / "in.csv", desired)
+        cookies = [sign_in(page, number) for number in range(PEOPLE)]
         with run_of(Path(folder), path, campaign) as (run, log):
-            run_id = awaited(log, "run_began")["run_id"]
+            run_id = wait_for_event(log, "run_began")["run_id"]
             yield crowd(page, cookies, run_id, "reads as fast as it can")
-            awaited(log, "plan")
-            asked(f"{campaign}/_rate/{GRANTED}")
+            wait_for_event(log, "plan")
+            get_json(f"{campaign}/_rate/{GRANTED}")
             yield crowd(page, cookies, run_id, f"writes, {GRANTED} a second")
-            asked(f"{campaign}/_rate/0")
+            get_json(f"{campaign}/_rate/0")
             assert run.wait() == 0, log.read_text()[-2000:]
         for look in ("first", "second"):
             for what, way in (("the start", "/"), ("the run", f"/runs/{run_id}")):
-                used = Used(timed(page, cookies[0], way), peak_mb(page.pid))
+                used = Used(load_s(page, cookies[0], way), peak_mb(page.pid))
                 text = f"{what} after a run of {ROWS:,} rows, {look} look / 1 s"
                 yield line(text, [(used, Used(PAGE_S, 0))], used.seconds / PAGE_S, (None, 1000))
-        found = Used(timed(page, cookies[0], "/people", key=next(iter(wishes))), peak_mb(page.pid))
+        found = Used(
+            load_s(page, cookies[0], "/people", key=next(iter(desired))), peak_mb(page.pid)
+        )
         text = f"one person after a run of {ROWS:,} rows / 1 s"
         yield line(text, [(found, Used(PAGE_S, 0))], found.seconds / PAGE_S, (None, 1000))
 
 
 def crowd(page: Page, cookies: list[str], run_id: str, doing: str) -> Line:
-    """Let people load pages for some time; compare the median page with a second."""
+    """Load pages as several people for some time; compare the median page with a second."""
     ways = ("/", f"/runs/{run_id}", "/ledger", "/people", "/uploads/new")
-    until, found = time.monotonic() + SECONDS, dict[str, list[float]]()
+    until, times = time.monotonic() + SECONDS, dict[str, list[float]]()
 
     def browse(first: int) -> None:
         at = first
         while time.monotonic() < until:
             way = ways[at % len(ways)]
-            found.setdefault(way, []).append(timed(page, cookies[first], way))
+            times.setdefault(way, []).append(load_s(page, cookies[first], way))
             at += 1
 
     threads = [threading.Thread(target=browse, args=[number]) for number in range(PEOPLE)]
@@ -95,13 +97,13 @@ def crowd(page: Page, cookies: list[str], run_id: str, doing: str) -> Line:
         thread.start()
     for thread in threads:
         thread.join()
-    for way, seconds in found.items():
+    for way, seconds in times.items():
         worst = statistics.quantiles(seconds, n=20)[-1]
         print(
             f"  {way.replace(run_id, 'ID'):16} {len(seconds):6,} times, median "
             f"{statistics.median(seconds):.3f} s, 95 % within {worst:.3f} s"
         )
-    every = [each for seconds in found.values() for each in seconds]
+    every = [each for seconds in times.values() for each in seconds]
     median = statistics.median(every)
     what = f"{PEOPLE} people at once, a run {doing}: median of {len(every):,} pages / 1 s"
     used = Used(median, peak_mb(page.pid))
@@ -109,21 +111,21 @@ def crowd(page: Page, cookies: list[str], run_id: str, doing: str) -> Line:
 
 
 def upload() -> Line:
-    """Compare an upload with hashing and writing the same bytes; hold the page to its memory."""
+    """Compare an upload with hashing and writing the same bytes; check the memory of the page."""
     with (
         served([*FAR_END, "--profiles", "100"]) as campaign,
         tempfile.TemporaryDirectory() as folder,
-        page_in(Path(folder), campaign) as page,
+        serve_page(Path(folder), campaign) as page,
     ):
         path = Path(folder) / "large.csv"
         write_large(path)
-        cookie = signed_in(page, 0)
-        timed(page, cookie, "/uploads/new")
-        theirs = written(path, Path(folder) / "copy")
-        Path(f"/proc/{page.pid}/clear_refs").write_text("5")  # the peak begins anew
+        cookie = sign_in(page, 0)
+        load_s(page, cookie, "/uploads/new")
+        theirs = hash_and_write(path, Path(folder) / "copy")
+        Path(f"/proc/{page.pid}/clear_refs").write_text("5")  # resets the peak
         before_mb = peak_mb(page.pid)
         began = time.monotonic()
-        assert sent(page, cookie, path).startswith("/uploads/")
+        assert send_file(page, cookie, path).startswith("/uploads/")
         seconds = time.monotonic() - began
         growth_mb = peak_mb(page.pid) - before_mb
         with closing(open_database(page.state)) as database:
@@ -136,7 +138,7 @@ def upload() -> Line:
 
 
 def write_large(path: Path) -> None:
-    """Write a file that is just small enough."""
+    """Write a file just below the greatest size."""
     rest = "Qx7-_" * 15
     with path.open("w") as file:
         file.write("PKey,ccpaOptOut\n")
@@ -145,8 +147,8 @@ def write_large(path: Path) -> None:
     assert (UPLOAD_MB - 10) * 1_000_000 < path.stat().st_size <= UPLOAD_MB * 1_000_000
 
 
-def written(path: Path, copy: Path) -> float:
-    """Return the seconds that it takes to hash and write the bytes of a file."""
+def hash_and_write(path: Path, copy: Path) -> float:
+    """Return the seconds for hashing and writing the bytes of a file."""
     began, digest = time.monotonic(), hashlib.sha256()
     with path.open("rb") as source, copy.open("wb") as sink:
         while chunk := source.read(_CHUNK):
@@ -158,8 +160,8 @@ def written(path: Path, copy: Path) -> float:
 
 
 @contextmanager
-def page_in(folder: Path, campaign: str) -> Iterator[Page]:
-    """Serve a page with accounts, for as long as the block lasts."""
+def serve_page(folder: Path, campaign: str) -> Iterator[Page]:
+    """Serve a page with accounts until the block ends."""
     state = State(folder / "state")
     hashed = PasswordHasher().hash(PASSWORD)
     with closing(open_database(state)) as database:
@@ -182,7 +184,7 @@ def page_in(folder: Path, campaign: str) -> Iterator[Page]:
 def run_of(
     folder: Path, path: Path, campaign: str
 ) -> "Iterator[tuple[subprocess.Popen[bytes], Path]]":
-    """Run a file on the command line, for as long as the block lasts; its log is in a file."""
+    """Run a file on the command line until the block ends; yield the process and its log file."""
     log = folder / "run.log"
     words = [PYTHON, "-m", "bulk_sync", "run", str(path), "--fetch", "lookup", "--yes"]
     with log.open("wb") as file:
@@ -201,7 +203,7 @@ def run_of(
 
 
 def environment(folder: Path, campaign: str) -> Mapping[str, str]:
-    """Return the variables of the program."""
+    """Return the environment variables of the program."""
     return {
         **os.environ,
         "BULK_SYNC_ENDPOINT": campaign,
@@ -212,7 +214,7 @@ def environment(folder: Path, campaign: str) -> Mapping[str, str]:
     }
 
 
-def awaited(log: Path, event: str) -> Any:
+def wait_for_event(log: Path, event: str) -> Any:
     """Wait for an event of a run, and return it."""
     while True:
         for text in log.read_text().splitlines():
@@ -224,7 +226,7 @@ def awaited(log: Path, event: str) -> Any:
         time.sleep(_LOOK_EVERY_S)
 
 
-def signed_in(page: Page, number: int) -> str:
+def sign_in(page: Page, number: int) -> str:
     """Sign a person in, and return the cookie."""
     fields = urlencode({"name": f"Person {number}", "password": PASSWORD, "next": ""})
     with closing(HTTPConnection(urlsplit(page.url).netloc)) as connection:
@@ -235,8 +237,8 @@ def signed_in(page: Page, number: int) -> str:
         return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
-def timed(page: Page, cookie: str, way: str, **fields: str) -> float:
-    """Return the seconds until a page has come, to its last byte; fields are sent as a form."""
+def load_s(page: Page, cookie: str, way: str, **fields: str) -> float:
+    """Return the seconds until the last byte of a page; fields are sent as a form."""
     began = time.monotonic()
     headers = {"Cookie": cookie, "Content-Type": _FORM, **_SAME_ORIGIN}
     with closing(HTTPConnection(urlsplit(page.url).netloc)) as connection:
@@ -247,7 +249,7 @@ def timed(page: Page, cookie: str, way: str, **fields: str) -> float:
     return time.monotonic() - began
 
 
-def sent(page: Page, cookie: str, path: Path) -> str:
+def send_file(page: Page, cookie: str, path: Path) -> str:
     """Upload a file piece by piece, and return the path of its screen."""
     mark = "bulk-sync-bench"
     disposition = f'form-data; name="file"; filename="{path.name}"'
@@ -276,7 +278,7 @@ def sent(page: Page, cookie: str, path: Path) -> str:
 
 
 def peak_mb(pid: int) -> float:
-    """Return the peak of the memory of a process."""
+    """Return the peak of a process's memory."""
     text = Path(f"/proc/{pid}/status").read_text()
     (found,) = re.findall(r"VmHWM:\s+(\d+) kB", text)
     return int(found) / 1024

@@ -1,4 +1,4 @@
-"""What the program adds to its calls, and how near it comes to what a server bears."""
+"""What the program adds to its calls, and how near it comes to a server's rate limit."""
 
 import statistics
 import sys
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from measuring import Line, Used, compare, line, measure, served, within
-from side_door import asked, states, wished, write_wishes
+from side_door import desired_states, get_json, states, write_desired
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable
@@ -28,7 +28,7 @@ def program(script: str) -> list[str]:
 
 
 def lines() -> Iterator[Line]:
-    """Measure all of it."""
+    """Yield the lines about the cost of calls."""
     yield within("bulk-sync --help / 0.25 s", [PYTHON, "-m", "bulk_sync", "--help"], 0.25)
     with served([*FAR_END, "--profiles", PASSES_ROWS]) as url:
         words = [url, PASSES_ROWS, PASSES_CHANGES]
@@ -62,9 +62,9 @@ def whole() -> Line:
             theirs = measure(
                 [*program("bare_loop.py"), url, str(WHOLE_ROWS), str(WHOLE_CHANGES), "whole"]
             )
-            # Every run wants something else of the first profiles than they hold by then.
-            wishes = wished(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
-            path = write_wishes(Path(folder) / f"in-{number}.csv", wishes)
+            # Every run changes the first profiles again.
+            desired = desired_states(states(f"{url}/_states", WHOLE_ROWS), WHOLE_CHANGES)
+            path = write_desired(Path(folder) / f"in-{number}.csv", desired)
             pairs.append((measure(run_of(url, path)), theirs))
     middle = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
     what = "30,000 rows, 6,000 changes, whole runs / a bare aiohttp loop"
@@ -72,16 +72,16 @@ def whole() -> Line:
 
 
 def small() -> Line:
-    """Hold a run of one row to its time."""
+    """Check the seconds of a run of one row."""
     with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
-        path = write_wishes(Path(folder) / "one.csv", states(f"{url}/_states", 1))
+        path = write_desired(Path(folder) / "one.csv", states(f"{url}/_states", 1))
         return within("a run of one row / 1.2 s", run_of(url, path), 1.2)
 
 
 def imports() -> Line:
-    """Compare a run of one row with the import of the libraries that it works with."""
+    """Compare a run of one row with the import of its libraries."""
     with served([*FAR_END, "--profiles", "100"]) as url, tempfile.TemporaryDirectory() as folder:
-        path = write_wishes(Path(folder) / "one.csv", states(f"{url}/_states", 1))
+        path = write_desired(Path(folder) / "one.csv", states(f"{url}/_states", 1))
         return compare(
             "a run of one row / importing pandas, pyarrow, SQLAlchemy, aiohttp, uvloop",
             run_of(url, path),
@@ -91,7 +91,7 @@ def imports() -> Line:
 
 
 def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
-    """Tell the command that carries a file out; it prints nothing."""
+    """Return the command line for running a file; it prints nothing."""
     folder = path.parent
     connection = ["--endpoint", url, "--organization", "acme", "--api-key", "demo-key"]
     kept = ["--state-dir", str(folder / "state"), "--report", str(path.with_suffix(".results.csv"))]
@@ -112,22 +112,22 @@ def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
 
 
 def limits() -> Iterator[Line]:
-    """Measure how near the program comes to what a server bears.
+    """Yield how near the program comes to each hidden rate limit.
 
-    The 20,000 calls against each hidden limit wait most of the time, so they are made at once.
+    The 20,000 calls against each limit mostly wait, so the measurements run at once.
     """
     yield slowing()
-    yield found()
+    yield whole_under_limit()
     with ThreadPoolExecutor(len(LIMITS)) as threads:
         yield from threads.map(_limited, LIMITS)
 
 
-def found() -> Line:
-    """Hold a whole run to a hidden limit, the time to start and to find the limit included."""
+def whole_under_limit() -> Line:
+    """Check the rate of a whole run under a hidden limit, with the time to start and to find it."""
     rows = FOUND_CALLS
     far_end = [*FAR_END, "--profiles", str(rows), "--wait-ms", "50", "--rate", str(FOUND_RATE)]
     with served(far_end) as url, tempfile.TemporaryDirectory() as folder:
-        path = write_wishes(Path(folder) / "in.csv", states(f"{url}/_states", rows))
+        path = write_desired(Path(folder) / "in.csv", states(f"{url}/_states", rows))
         ours = measure(run_of(url, path))
     ideal = Used(rows / FOUND_RATE, 0.0)
     what = f"a run of {rows:,} look-ups, hidden limit {FOUND_RATE}/s / the limit"
@@ -135,7 +135,7 @@ def found() -> Line:
 
 
 def slowing() -> Line:
-    """Compare the adaptive load with the best of several that are fixed, in turns."""
+    """Compare the adaptive load with the best of several fixed ones, in turns."""
     far_end = [*FAR_END, "--profiles", str(SLOWING_CALLS), "--wait-ms", str(SLOWING_MS)]
     with served([*far_end, "--knee", str(KNEE)]) as url:
         passes = [*program("our_passes.py"), url, str(SLOWING_CALLS), "0"]
@@ -151,7 +151,7 @@ def _limited(rate: int) -> Line:
     far_end = [*FAR_END, "--profiles", str(CALLS), "--wait-ms", "50", "--rate", str(rate)]
     with served(far_end) as url:
         ours = measure([*program("our_passes.py"), url, str(CALLS), "0"])
-        counts: dict[str, int] = asked(f"{url}/_counts")
+        counts: dict[str, int] = get_json(f"{url}/_counts")
     refused = counts.get("429", 0) / sum(counts.values())
     what = f"{CALLS:,} calls, hidden limit {rate:,}/s / the limit; {refused:.2%} refused"
     ideal_s = CALLS / rate

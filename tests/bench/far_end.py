@@ -1,15 +1,14 @@
-"""A far end that is faster than any client: what a benchmark of a client has to meet.
+"""A far end faster than any client, for benchmarks of clients.
 
     far_end.py [--profiles N] [--wait-ms MS] [--knee N] [--rate R]
 
-It speaks just enough HTTP/1.1 and of the API for one profile at a time, and for a list that shows
-nobody, only how many there are; it asks for no token. A profile is answered as ``bulk-sync
-simulate`` would in its default settings. With ``--wait-ms`` every answer takes that long, and with
-``--knee`` longer the more requests are in flight: twice as long at so many, where the most gets
-done, and five times as long at twice as many. With ``--rate`` more requests a second than that get
-a 429, out of a bucket of a tenth of a second. Beside the API, ``/_states`` tells the opt-outs by
-key, ``/_counts`` what was asked, by method, and how often there was a 429, and ``/_rate/R`` changes
-that rate.
+It speaks just enough HTTP/1.1 and of the API for one profile at a time, and for an empty list with
+a count; it asks for no token. It answers a profile as ``bulk-sync simulate`` does in its default
+settings. ``--wait-ms`` is the time of every answer. With ``--knee`` an answer takes longer the
+more requests are in flight: twice as long at N, the point of the greatest throughput, and five
+times as long at twice as many. With ``--rate`` requests beyond R a second get a 429, from a bucket
+of a tenth of a second. Beside the API, ``/_states`` returns the opt-outs by key, ``/_counts`` the
+number of requests by method and of 429s, and ``/_rate/R`` changes the rate.
 The first line on standard output is its URL.
 """
 
@@ -30,14 +29,14 @@ _THROTTLED = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Lengt
 
 
 class FarEnd:
-    """What every connection shares: profiles, how slow they are, and how much was asked."""
+    """The state shared by all connections: profiles, their latency, and counts of requests."""
 
     def __init__(self, profiles: int, wait_ms: float, knee: float, rate: float) -> None:
         self.states = {f"@{number:06d}{'Qx7-_' * 5}": number % 2 == 0 for number in range(profiles)}
         # Clients encode the @, or leave it as it is.
         self._keys = {key.encode(): key for key in self.states}
         self._keys |= {quote(key, safe="").encode(): key for key in self.states}
-        for key in self.states:  # what is answered most is ready before anybody asks
+        for key in self.states:  # the most frequent answers are ready beforehand
             for state in (True, False):
                 self._profile(key, state)
         self.wait_s = wait_ms / 1000
@@ -49,11 +48,11 @@ class FarEnd:
         self._filled_at = 0.0
 
     def delay_s(self) -> float:
-        """Tell how long the next answer takes; grows with the square of the load."""
+        """Return the seconds of the next answer; they grow with the square of the load."""
         return self.wait_s * (1 + (self.in_flight / self.knee) ** 2 if self.knee else 1)
 
     def admits(self, now: float) -> bool:
-        """Take a request out of the bucket, if it holds one."""
+        """Take a token from the bucket, and return whether there was one."""
         if not self.rate:
             return True
         filled = self._tokens + (now - self._filled_at) * self.rate
@@ -64,27 +63,26 @@ class FarEnd:
         return True
 
     def answer(self, method: bytes, path: bytes, body: bytes) -> bytes:
-        """Answer one request."""
         segment = path[path.rfind(b"/") + 1 :]
         key = self._keys.get(segment)
         if key is not None:
             if method == b"PATCH":
                 self.states[key] = bool(json.loads(body)["ccpaOptOut"])
-                return sent({"PKey": key, "href": path.decode()})
+                return response({"PKey": key, "href": path.decode()})
             return self._profile(key, self.states[key])
         if path in {b"/_counts", b"/_states"}:
-            return sent(self.counts if path == b"/_counts" else self.states)
+            return response(self.counts if path == b"/_counts" else self.states)
         if path.startswith(b"/_rate/"):
             self.rate = float(path.removeprefix(b"/_rate/"))
-            return sent(self.rate)
+            return response(self.rate)
         if segment.partition(b"?")[0] == b"profile":
             count = {"value": len(self.states)}
-            return sent({"content": [], "count": count, "href": path.decode()})
+            return response({"content": [], "count": count, "href": path.decode()})
         return _GONE
 
     @cache  # noqa: B019 - it lives as long as the program
     def _profile(self, key: str, state: bool) -> bytes:
-        return sent(
+        return response(
             {
                 "PKey": key,
                 "email": f"p{key[1:7]}@example.com",
@@ -96,9 +94,9 @@ class FarEnd:
         )
 
 
-def sent(told: object) -> bytes:
-    content = json.dumps(told).encode()
-    return b"%b%d\r\n\r\n%b" % (_OK, len(content), content)
+def response(content: object) -> bytes:
+    body = json.dumps(content).encode()
+    return b"%b%d\r\n\r\n%b" % (_OK, len(body), body)
 
 
 class Connected(asyncio.Protocol):
@@ -110,11 +108,11 @@ class Connected(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Keep the way to answer."""
         self._write = cast("asyncio.Transport", transport).write
 
     def data_received(self, data: bytes) -> None:
-        """Take a request apart; one that is not complete waits for the rest."""
+        """Parse a request; an incomplete one waits for the rest."""
         received = self._received + data
         end = received.find(b"\r\n\r\n") + 4
         if end < 4:

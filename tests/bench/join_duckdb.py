@@ -1,4 +1,4 @@
-"""What a plan needs of a very large file, as one statement of DuckDB, which checks nothing.
+"""The plan of a very large file as one statement of DuckDB, without checks.
 
     join_duckdb.py INPUT.csv|INPUT.parquet KNOWN MEMORY FOLDER
 
@@ -12,9 +12,9 @@ import duckdb
 
 _CHANGES = """
     SELECT count(*)
-    FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source}) AS wished
-    LEFT JOIN read_parquet($known) AS known ON known.key = wished.PKey
-    WHERE (wished.ccpaOptOut = 'true') IS DISTINCT FROM known.state
+    FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source})AS desired
+    LEFT JOIN read_parquet($known) AS known ON known.key = desired.PKey
+    WHERE (desired.ccpaOptOut = 'true') IS DISTINCT FROM known.state
 """
 
 

@@ -1,4 +1,4 @@
-"""A far end with a list of very many profiles, and nothing in memory but what was changed.
+"""A far end with a list of very many profiles, and only the changed ones in memory.
 
     listed.py PROFILES
 
@@ -12,14 +12,14 @@ from functools import partial
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import uvloop
-from far_end import FarEnd, sent, serve
+from far_end import FarEnd, response, serve
 from reading import key, number_of
 
 _PAGE = 10_000
 
 
 class Listed(FarEnd):
-    """Profiles made when they are asked for."""
+    """Profiles made on request."""
 
     def __init__(self, profiles: int) -> None:
         super().__init__(0, 0, 0, 0)
@@ -27,7 +27,6 @@ class Listed(FarEnd):
         self._changed: dict[int, bool] = {}
 
     def answer(self, method: bytes, path: bytes, body: bytes) -> bytes:
-        """Answer one request."""
         parts = urlsplit(path.decode())
         segment = unquote(parts.path.rpartition("/")[2])
         if segment == "profile":
@@ -39,8 +38,8 @@ class Listed(FarEnd):
             return self._page(parts.path, query.get("_lineStart", 0), query.get("_lineCount", 25))
         if method == b"PATCH":
             self._changed[number_of(segment)] = bool(json.loads(body)["ccpaOptOut"])
-            return sent({"PKey": segment, "href": parts.path})
-        return sent(self._profile_of(number_of(segment)))
+            return response({"PKey": segment, "href": parts.path})
+        return response(self._profile_of(number_of(segment)))
 
     def _page(self, path: str, start: int, rows: int) -> bytes:
         end = min(start + min(rows, _PAGE), self._count)
@@ -50,7 +49,7 @@ class Listed(FarEnd):
             page["next"] = {
                 "href": f"{path}?_lineCount={rows}&_lineStart={end}&_forcePagination=true"
             }
-        return sent(page)
+        return response(page)
 
     def _profile_of(self, number: int) -> dict[str, object]:
         state = self._changed.get(number, (number % 3 > 0) != (number % 100 == 0))

@@ -1,7 +1,7 @@
 """Measures a command beside its reference: processes of their own, which take turns.
 
-The operating system tells what each process used when it has ended. Command and reference take
-turns, so that both meet the same machine; the medians are compared.
+The operating system reports the usage of each process at its end. Command and reference take
+turns on the same machine; the medians are compared.
 """
 
 import os
@@ -21,7 +21,7 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Used:
-    """What one process used: wall and CPU time in seconds, peak memory and disk in MB."""
+    """The usage of one process: wall and CPU time in seconds, peak memory and disk in MB."""
 
     seconds: float
     peak_mb: float
@@ -39,7 +39,7 @@ class Used:
 class Line:
     """One line of the table: medians of a command and of its reference, and the bound to keep.
 
-    Without a bound, None, the ratio is only told.
+    A bound of None allows any ratio.
     """
 
     what: str
@@ -56,7 +56,7 @@ class Line:
 
 
 def measure(command: Sequence[str]) -> Used:
-    """Run one process; if it prints seconds, those are what it used, and not its whole life."""
+    """Run one process; if it prints seconds, those count, and not its whole life."""
     began = time.monotonic()
     with tempfile.TemporaryFile() as printed:
         process = os.posix_spawn(
@@ -70,16 +70,16 @@ def measure(command: Sequence[str]) -> Used:
         if os.waitstatus_to_exitcode(status) != 0:
             raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
         printed.seek(0)
-        told = printed.read(100).strip()
+        printed_text = printed.read(100).strip()
     with suppress(ValueError):
-        seconds = float(told)
+        seconds = float(printed_text)
     return Used(seconds, usage.ru_maxrss * _MAXRSS_BYTES / 2**20)
 
 
 def measure_all(command: Sequence[str], folder: Path, status: int = 0) -> Used:
-    """Run a process that may start others; measure what all of them and a folder take meanwhile.
+    """Run a process with children; measure all of them, and a folder meanwhile.
 
-    The peak is that of the sum over the processes; what they share is counted several times.
+    The peak is of the sum over the processes; shared memory counts several times.
     """
     began, peak, disk = time.monotonic(), 0, 0
     with Path(os.devnull).open("wb") as nowhere:
@@ -97,7 +97,7 @@ def measure_all(command: Sequence[str], folder: Path, status: int = 0) -> Used:
 
 
 def _resident(pid: int) -> int:
-    """Return the bytes of memory of a process and of all that it has started."""
+    """Return the bytes of memory of a process and of its children."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
@@ -123,7 +123,7 @@ def compare(
     bounds: tuple[float, float],
     rounds: int = 5,
 ) -> Line:
-    """Let a command and its reference take turns; ``bounds`` are the ratio's and the peak's."""
+    """Run a command and its reference in turns; ``bounds`` are the ratio's and the peak's."""
     pairs = [(measure(command), measure(reference)) for _ in range(rounds)]
     ratio = statistics.median(ours.seconds / theirs.seconds for ours, theirs in pairs)
     return line(what, pairs, ratio, bounds)
@@ -132,7 +132,7 @@ def compare(
 def within(
     what: str, command: Sequence[str], allowed_s: float, most_mb: float = 200, rounds: int = 5
 ) -> Line:
-    """Hold a command to so many seconds."""
+    """Check the seconds and the memory of a command."""
     pairs = [(measure(command), Used(allowed_s, 0.0)) for _ in range(rounds)]
     ratio = statistics.median(ours.seconds for ours, _ in pairs) / allowed_s
     return line(what, pairs, ratio, (1.0, most_mb))
@@ -141,7 +141,7 @@ def within(
 def line(
     what: str, pairs: Sequence[tuple[Used, Used]], ratio: float, bounds: tuple[float | None, float]
 ) -> Line:
-    """Sum pairs of measurements up."""
+    """Build a line from pairs of measurements."""
     most, most_mb = bounds
     return Line(
         what=what,
@@ -156,7 +156,7 @@ def line(
 
 @contextmanager
 def served(command: Sequence[str]) -> Iterator[str]:
-    """Run a server that prints its URL first, for as long as the block lasts."""
+    """Run a server until the block ends; yield the URL in its first line."""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as far_end:

@@ -1,13 +1,13 @@
 """Counts how many small faults in the code the tests notice: ``make mutants``.
 
 A mutant is the code with one small change: a comparison turned around, a condition negated, a
-statement left out. It is noticed if a test fails. Each mutant runs against tests that execute its
+statement left out. The tests notice it if one of them fails. Each mutant runs against tests of its
 line, the nearest first and for a minute at most, in a copy of the checkout. Survivors are printed
-with their change; a person decides which of them are equivalent to the code, and which are noticed
-by tests that were left out: those in a browser, of the page, of the recipes, and with PostgreSQL.
+with their change. A person decides which of them are equivalent to the code, and which would fail
+in a test left out here: in a browser, of the page, of the recipes, or with PostgreSQL.
 
-The first run records which test executes which line; that takes a third longer than the tests, and
-is kept in ``.cache/mutants``: remove it after changes. A mutant that is noticed takes some seconds.
+The first run records the lines of each test in ``.cache/mutants``, and takes a third longer than
+the tests; remove the record after changes. A mutant takes some seconds if a test notices it.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def swapped(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def left_out(node: ast.AST) -> str | None:
-    """Return what stands for a statement that is left out; None if it is no good mutant."""
+    """Return the replacement of a statement left out, or None if it makes no good mutant."""
     match node:
         case ast.Expr(value=ast.Constant()):
             return None
@@ -163,7 +163,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
 
 
 class Recorder:
-    """A plugin of pytest: which test executes which line, how long each computes, which fail."""
+    """A plugin of pytest: the lines of each test, its computing time, and the failed tests."""
 
     def __init__(self, coverage: Coverage) -> None:
         self.coverage = coverage
@@ -184,7 +184,7 @@ class Recorder:
 
 
 def record() -> None:
-    """Run the tests once, in this process, and keep what each executes, but for those that fail."""
+    """Run the tests once in this process, and store the lines of each; failed ones are left out."""
     CACHE.mkdir(parents=True, exist_ok=True)
     include = [f"{ROOT}/bulk_sync/{room}/*" for room in ROOMS]
     coverage = Coverage(data_file=str(LINES), config_file=False, include=include)
@@ -200,11 +200,11 @@ def record() -> None:
 
 
 def tests_of(mutant: Mutant, lines: CoverageData, seconds: dict[str, float]) -> list[str]:
-    """Return the tests that execute the line of a mutant, the nearest and fastest first.
+    """Return the tests of a mutant's line, the nearest and fastest first.
 
-    A line that runs at import, or in no test, has those of its module, or of its room. The tests
-    that are named after the module may run it in another process. Together they compute no longer
-    than ``MOST_S``.
+    A line of an import, or of no test, has the tests of its module or of its room. Tests named
+    after the module may run it in another process. Together they compute no longer than
+    ``MOST_S``.
     """
     module = Path(mutant.path)
     room = f"/{module.parts[1]}/"
@@ -239,7 +239,7 @@ def run_tests(copy: Path, tests: list[str]) -> None:
 
 
 def finished(act: Callable[..., object], *given: object) -> int | None:
-    """Run something in a process that has imported the libraries; return its exit status."""
+    """Run a function in a process with the libraries imported; return its exit status."""
     process = PROCESSES.Process(target=act, args=given)
     process.start()
     process.join()
@@ -249,7 +249,7 @@ def finished(act: Callable[..., object], *given: object) -> int | None:
 def noticed(
     mutant: Mutant, lines: CoverageData, seconds: dict[str, float], copies: "SimpleQueue[Path]"
 ) -> bool:
-    """Check whether a test fails, or hangs, with a mutant in place of the code."""
+    """Check whether a test fails or hangs with a mutant in the code."""
     tests = tests_of(mutant, lines, seconds)
     copy = copies.get()
     path = copy / mutant.path

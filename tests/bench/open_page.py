@@ -1,4 +1,4 @@
-"""Opens a page in a browser that runs already, and prints how many seconds that took."""
+"""Opens a page in a running browser, and prints the seconds until it has loaded."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""How long a person waits for an HTML report of many rows to open, in a real browser."""
+"""How long an HTML report of many rows takes to open, in a real browser."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ _MOST_MB = 1000
 
 
 def lines() -> Iterator[Line]:
-    """Measure from the request of the page to its load event."""
+    """Yield the seconds from the request of the page to its load event."""
     with tempfile.TemporaryDirectory() as folder:
         path, report = Path(folder) / "many.csv", Path(folder) / "many.html"
         reading.write_input(path, ROWS)
@@ -25,5 +25,5 @@ def lines() -> Iterator[Line]:
         subprocess.run(command, check=False, stdout=subprocess.DEVNULL)  # ends with 3
         script = Path(__file__).with_name("open_page.py")
         command = [sys.executable, str(script), str(report)]
-        measure(command)  # installs the browser, if it is not there
+        measure(command)  # installs a missing browser
         yield within(f"open the HTML report of {ROWS:,} rows", command, _ALLOWED_S, _MOST_MB)

@@ -1,9 +1,9 @@
-"""The passes of a run that make calls, with everything that a run does for them.
+"""The passes of a run that make calls, with all the work of a run around them.
 
     our_passes.py ENDPOINT ROWS CHANGES [CONCURRENCY]
 
-The load adapts, unless so many requests in flight are given. States read go to the checkpoint,
-writes to the ledger, progress to a bar that draws nowhere.
+The load adapts, unless the number of requests in flight is given. States read go to the
+checkpoint, writes to the ledger, progress to a bar on the null device.
 Prints the seconds of the two passes.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from side_door import desired_states
 from side_door import states as states_of
-from side_door import wished
 from tqdm import tqdm
 
 from bulk_sync import garbage, ledger
@@ -30,12 +30,12 @@ from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret, State
 
 
-def asked(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
-    """Make judged rows of which so many are to change."""
+def judged_rows(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
+    """Build judged rows, the first ones of them changes."""
     current = states_of(f"{endpoint}/_states", rows)
     intents = [
         Intent(key, row, None, before=current[key], desired=desired)
-        for row, (key, desired) in enumerate(wished(current, changes).items(), 2)
+        for row, (key, desired) in enumerate(desired_states(current, changes).items(), 2)
     ]
     return write_records.judged(intents, [each.desired for each in intents], "ccpaOptOut")
 
@@ -44,13 +44,13 @@ def main() -> None:
     garbage.spare_imports()
     endpoint, rows, changes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     pace = Pace(concurrency=int(sys.argv[4]) if len(sys.argv) > 4 else None)
-    judged = asked(endpoint, rows, changes)
+    judged = judged_rows(endpoint, rows, changes)
     connection = Connection(endpoint, "acme", Credentials("demo-key", Secret("demo-token")))
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as nowhere:
         state = State(Path(folder))
         bar, drawn_at = tqdm(total=rows, file=nowhere), 0.0
 
-        def tell(_what: str, done: int, total: int, pacer: Pacer) -> None:  # as the screen does
+        def show(_what: str, done: int, total: int, pacer: Pacer) -> None:  # as the screen does
             nonlocal drawn_at
             if (now := time.monotonic()) >= drawn_at:
                 drawn_at = now + 0.1
@@ -58,7 +58,7 @@ def main() -> None:
                 bar.set_postfix_str(str(pacer), refresh=False)
                 bar.update(done - bar.n)
 
-        with ledger.open_ledger(state) as book, Session(connection, pace, tell) as session:
+        with ledger.open_ledger(state) as book, Session(connection, pace, show) as session:
             kept = Checkpoint.create(state.folder, "bench", judged)
             states = kept.states(Steps.blank(rows))
             keys = judged["PKey"].tolist()

@@ -1,11 +1,11 @@
-"""The same job by other means, each as simple as people write it: ``peers.py WAY ENDPOINT FILE``.
+"""The same job by simple programs, as people write them: ``peers.py WAY ENDPOINT FILE``.
 
     requests   one after the other, in one session
     threads    requests, in 32 threads
     httpx      httpx, 64 at once
     aiohttp    a bare loop of 64 workers
 
-Each reads the file, GETs every profile and PATCHes what differs. None retries, paces itself, keeps
+Each reads the file, GETs every profile and PATCHes the changes. None retries, paces itself, keeps
 a record or writes a report.
 """
 
@@ -28,13 +28,13 @@ HEADERS = {
     "X-Api-Key": "demo-key",
     "Content-Type": "application/json;charset=utf-8",
 }
-Wishes = list[tuple[str, bool]]
+Rows = list[tuple[str, bool]]
 
 
-def one_by_one(wishes: Wishes) -> None:
+def one_by_one(rows: Rows) -> None:
     session = requests.Session()
     session.headers.update(HEADERS)
-    for url, desired in wishes:
+    for url, desired in rows:
         put(session, url, desired)
 
 
@@ -43,24 +43,24 @@ def put(session: requests.Session, url: str, desired: bool) -> None:
         session.patch(url, json={"ccpaOptOut": desired}).raise_for_status()
 
 
-def in_threads(wishes: Wishes) -> None:
+def in_threads(rows: Rows) -> None:
     own = threading.local()
 
-    def one(wish: tuple[str, bool]) -> None:
+    def one(row: tuple[str, bool]) -> None:
         if not hasattr(own, "session"):
             own.session = requests.Session()
             own.session.headers.update(HEADERS)
-        put(own.session, *wish)
+        put(own.session, *row)
 
     with ThreadPoolExecutor(32) as pool:
-        list(pool.map(one, wishes))
+        list(pool.map(one, rows))
 
 
-def with_httpx(wishes: Wishes) -> None:
+def with_httpx(rows: Rows) -> None:
     async def main() -> None:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
         async with httpx.AsyncClient(headers=HEADERS, limits=limits, timeout=60) as client:
-            index = iter(wishes)
+            index = iter(rows)
 
             async def worker() -> None:
                 for url, desired in index:
@@ -73,10 +73,10 @@ def with_httpx(wishes: Wishes) -> None:
     asyncio.run(main())
 
 
-def with_aiohttp(wishes: Wishes) -> None:
+def with_aiohttp(rows: Rows) -> None:
     async def main() -> None:
         async with aiohttp.ClientSession(headers=HEADERS) as session:
-            index = iter(wishes)
+            index = iter(rows)
 
             async def worker() -> None:
                 for address, desired in index:
@@ -92,7 +92,7 @@ def with_aiohttp(wishes: Wishes) -> None:
     asyncio.run(main())
 
 
-WAYS: dict[str, Callable[[Wishes], None]] = {
+WAYS: dict[str, Callable[[Rows], None]] = {
     "requests": one_by_one,
     "threads": in_threads,
     "httpx": with_httpx,
@@ -103,12 +103,12 @@ WAYS: dict[str, Callable[[Wishes], None]] = {
 def main() -> None:
     way, endpoint, file = sys.argv[1:]
     base = f"{endpoint}/acme/campaign/profilesAndServices/profile/"
-    with Path(file).open(newline="") as rows:
-        wishes = [
+    with Path(file).open(newline="") as file_rows:
+        rows = [
             (base + quote(row["PKey"], safe=""), row["ccpaOptOut"] == "true")
-            for row in csv.DictReader(rows)
+            for row in csv.DictReader(file_rows)
         ]
-    WAYS[way](wishes)
+    WAYS[way](rows)
 
 
 if __name__ == "__main__":

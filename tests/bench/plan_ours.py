@@ -2,8 +2,8 @@
 
     plan_ours.py INPUT.csv KNOWN.parquet
 
-In a run the states arrive by and by, over the network; here they are all there, so Arrow finds
-their rows at once. What a scan needs for that is measured beside its calls, in ``scan_pages.py``.
+In a run the states arrive over the network, one after the other. Here all of them are there, so
+Arrow finds their rows at once. ``scan_pages.py`` measures this part of a scan.
 """
 
 import sys
@@ -19,8 +19,8 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.rows.totals import Totals
 
 
-def noted(checked: pd.DataFrame, known: str) -> Steps:
-    """Note the known states of the rows that are to be looked up."""
+def known_states(checked: pd.DataFrame, known: str) -> Steps:
+    """Return the known states of the rows to be looked up."""
     keys = checked.loc[checked[columns.OUTCOME].isna(), columns.KEY]
     states = pq.read_table(known)
     wanted = states["PKey"].cast(pa.large_string())
@@ -37,7 +37,7 @@ def main() -> None:
     source, known = sys.argv[1:]
     (raw,) = read.slices(source).frames
     checked = check.rows(raw, check.Rules())
-    changes = Totals.count(comparison.compare(checked, noted(checked, known))).writes
+    changes = Totals.count(comparison.compare(checked, known_states(checked, known))).writes
     assert changes > 0
 
 

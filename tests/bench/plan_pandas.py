@@ -1,4 +1,4 @@
-"""What ``plan_ours.py`` does, by pandas alone: it looks for the changes, and checks nothing.
+"""The plan of ``plan_ours.py`` by pandas alone: it finds the changes, and checks nothing.
 
 plan_pandas.py INPUT.csv KNOWN.parquet
 """

@@ -1,4 +1,4 @@
-"""What ``plan_ours.py`` does, by polars alone: it looks for the changes, and checks nothing.
+"""The plan of ``plan_ours.py`` by polars alone: it finds the changes, and checks nothing.
 
 plan_polars.py INPUT.csv KNOWN.parquet
 """

@@ -1,8 +1,8 @@
-"""Plans a file larger than memory against the list that a run has read: a side of ``vast.py``.
+"""Plans a file larger than memory against the list of a run: a side of ``vast.py``.
 
     plan_vast.py INPUT STATE_DIR RUN_ID MEMORY
 
-Does what a run does with its input: reads, checks, keeps and compares it, and counts the changes.
+Does the work of a run on its input: reads, checks, keeps and compares it, and counts the changes.
 """
 
 import sys
@@ -16,7 +16,7 @@ from bulk_sync.runs import large_input, validation
 from bulk_sync.runs.job import Input
 
 
-def nowhere(what: str, done: int, total: int) -> None:
+def show_nothing(what: str, done: int, total: int) -> None:
     """Show no progress."""
 
 
@@ -24,11 +24,11 @@ def main() -> None:
     source, state_dir, run_id = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     memory = size()(sys.argv[4])
     given = Input(source, state_dir=state_dir, memory=memory)
-    with validation.judged(given, nowhere) as judged:
+    with validation.judged(given, show_nothing) as judged:
         assert judged.rows.only is None
         checkpoint = large_input.create(state_dir, run_id, judged.rows)
     work = large_input.LargeInput.of_run(checkpoint).divide(
-        state_dir, memory, ProtectedKeys(), nowhere
+        state_dir, memory, ProtectedKeys(), show_nothing
     )
     planned = Totals.count(comparison.compare(work.rows, work.states))
     totals = large_input.rest_of(checkpoint).totals + planned

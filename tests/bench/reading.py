@@ -1,4 +1,4 @@
-"""What reading, checking and planning costs, beside libraries that do it without checking."""
+"""The cost of reading, checking and planning, beside libraries without checks."""
 
 import sys
 import tempfile
@@ -19,7 +19,7 @@ _NAIVE = "import sys, pandas; pandas.read_csv(sys.argv[1], dtype=str)"
 
 
 def write_input(path: Path, rows: int = ROWS) -> None:
-    """Write a file like a nightly one: keys as long as real ones, a state, and two more columns."""
+    """Write a file like a nightly one: keys as long as real ones, a state, two more columns."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("PKey,ccpaOptOut,requestDate,requestChannel\n")
         for number in range(rows):
@@ -28,7 +28,7 @@ def write_input(path: Path, rows: int = ROWS) -> None:
 
 
 def write_known(path: Path) -> None:
-    """Write what Campaign holds: the same keys in another order, and some of the other state."""
+    """Write the states in Campaign: the same keys in another order, some with the other state."""
     order = np.random.default_rng(7).permutation(ROWS)
     states = (order % 3 > 0) ^ (np.random.default_rng(8).random(ROWS) < FLIPPED)
     frame = pd.DataFrame({"PKey": [key(number) for number in order.tolist()], "ccpaOptOut": states})
@@ -44,7 +44,7 @@ def number_of(key: str) -> int:
 
 
 def lines() -> Iterator[Line]:
-    """Measure what a million rows cost."""
+    """Yield the cost of a million rows."""
     with tempfile.TemporaryDirectory() as folder:
         path, known = Path(folder) / "million.csv", Path(folder) / "known.parquet"
         write_input(path)
@@ -59,7 +59,7 @@ def lines() -> Iterator[Line]:
 def validating(path: Path) -> Line:
     validate = [sys.executable, "-m", "bulk_sync", "validate", str(path)]
     naive = [sys.executable, "-c", _NAIVE, str(path)]
-    measure(validate), measure(naive)  # the first reading of a file is nobody's
+    measure(validate), measure(naive)  # the first reading of a file does not count
     what = "validate 1 million rows / pandas.read_csv(dtype=str)"
     return compare(what, validate, naive, (3.0, 1200))
 
@@ -70,7 +70,7 @@ def plan_rows(way: str, *paths: Path) -> list[str]:
 
 
 def huge() -> Iterator[Line]:
-    """Hold ten million rows to their memory; takes minutes, most of them to write reports."""
+    """Check the memory for ten million rows; takes minutes, most of them for reports."""
     listed = [sys.executable, str(Path(__file__).with_name("listed.py")), str(HUGE_ROWS)]
     with tempfile.TemporaryDirectory() as folder, served(listed) as url:
         path, report = Path(folder) / "huge.csv", Path(folder) / "report.csv"

@@ -1,4 +1,4 @@
-"""What the ledger costs, at a rate that a contract could allow."""
+"""The cost of the ledger, at a rate within a possible contract."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ WRITES_A_SECOND = 2_000
 
 
 def lines() -> Iterator[Line]:
-    """Measure writes with the ledger beside the same without."""
+    """Yield the cost of writes with the ledger beside the same without."""
     with served([*FAR_END, "--profiles", str(WRITES)]) as url:
         words = [*program("write_states.py"), url, str(WRITES), str(WRITES_A_SECOND)]
         yield compare(

@@ -1,4 +1,4 @@
-"""What a workbook of a report costs, beside the bare cells by the same library."""
+"""The cost of a workbook report, beside its bare cells by the same library."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ ROWS = 300_000
 
 
 def lines() -> Iterator[Line]:
-    """Measure a workbook of many rows."""
+    """Yield the cost of a workbook of many rows."""
     words = [*program("write_workbook.py")]
     yield compare(
         f"report of {ROWS:,} rows as a workbook / XlsxWriter, bare cells",

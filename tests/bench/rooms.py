@@ -1,4 +1,4 @@
-"""What is measured, room by room."""
+"""The rooms of measurements, by name."""
 
 import beside
 import browsing
@@ -37,8 +37,8 @@ def show(line: Line) -> None:
     )
 
 
-def measured(room: str) -> list[Line]:
-    """Measure one room, and show each line as soon as it is known."""
+def measure_room(room: str) -> list[Line]:
+    """Measure one room, and show each line at once."""
     lines = []
     for line in ROOMS[room]():
         show(line)

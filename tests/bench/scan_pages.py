@@ -1,9 +1,9 @@
-"""What the client does with the pages of a scan, or the reference: only to parse their bytes.
+"""The client's work on the pages of a scan, or the reference: only to parse their bytes.
 
     scan_pages.py ENDPOINT ours|parse
 
-The page is one of 1,000 profiles as the simulator shows them, taken as 200 pages of other profiles,
-every one of which is looked for. Prints the seconds.
+One page of 1,000 profiles of the simulator stands for 200 pages of other profiles, and the client
+looks for every one of them. Prints the seconds.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import orjson
-from side_door import asked
+from side_door import get_json
 
 from bulk_sync.campaign.list_pages import parser_of, read
 from bulk_sync.campaign.responses import Response
@@ -27,9 +27,9 @@ LIST = "/acme/campaign/profileAndServices/profile?_lineCount=1000&_forcePaginati
 HEADERS = {"Authorization": "Bearer demo-token", "X-Api-Key": "demo-key"}
 
 
-def taken(endpoint: str) -> list[bytes]:
-    """Take one page, and make many of it."""
-    page = asked(endpoint + LIST, HEADERS)
+def copied_pages(endpoint: str) -> list[bytes]:
+    """Read one page, and return it many times with other keys."""
+    page = get_json(endpoint + LIST, HEADERS)
     pages = []
     for number in range(PAGES):
         for profile in page["content"]:
@@ -61,5 +61,5 @@ def parse(pages: list[bytes]) -> float:
 
 
 if __name__ == "__main__":
-    given = taken(sys.argv[1])
-    print(asyncio.run(ours(given)) if sys.argv[2] == "ours" else parse(given))
+    copies = copied_pages(sys.argv[1])
+    print(asyncio.run(ours(copies)) if sys.argv[2] == "ours" else parse(copies))

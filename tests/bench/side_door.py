@@ -1,6 +1,6 @@
-"""What a server tells beside its API, and what is wished of the profiles that it holds.
+"""The states on a server, read beside its API, and inputs made of them.
 
-The simulator tells it under ``/_simulator/``, the far end of ``far_end.py`` under ``/_``.
+The simulator returns them under ``/_simulator/``, ``far_end.py`` under ``/_``.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-def asked(url: str, headers: Mapping[str, str] | None = None) -> Any:
+def get_json(url: str, headers: Mapping[str, str] | None = None) -> Any:
     """GET JSON from this machine."""
     host = urlsplit(url).netloc
     with closing(HTTPConnection(host)) as connection:
@@ -24,17 +24,17 @@ def asked(url: str, headers: Mapping[str, str] | None = None) -> Any:
 
 
 def states(url: str, rows: int | None = None) -> dict[str, bool]:
-    """Ask for the opt-outs of the first so many profiles, by key."""
-    return {key: bool(state) for key, state in islice(asked(url).items(), rows)}
+    """Return the opt-outs of the first profiles, by key."""
+    return {key: bool(state) for key, state in islice(get_json(url).items(), rows)}
 
 
-def wished(current: Mapping[str, bool], changes: int) -> dict[str, bool]:
-    """Wish of the first so many profiles what they do not hold, of the others what they do."""
+def desired_states(current: Mapping[str, bool], changes: int) -> dict[str, bool]:
+    """Return desired states: of the first profiles the other ones, of the rest the same."""
     return {key: state != (at < changes) for at, (key, state) in enumerate(current.items())}
 
 
-def write_wishes(path: Path, wishes: Mapping[str, bool]) -> Path:
-    """Write wishes as the file that a run reads."""
-    rows = [f"{key},{str(state).lower()}" for key, state in wishes.items()]
+def write_desired(path: Path, desired: Mapping[str, bool]) -> Path:
+    """Write desired states as an input of a run."""
+    rows = [f"{key},{str(state).lower()}" for key, state in desired.items()]
     path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
     return path

@@ -1,9 +1,9 @@
-"""Files larger than the memory that they may take, beside one statement of DuckDB that joins them.
+"""Files larger than their memory, beside one statement of DuckDB that joins them.
 
-The plan begins where a run has read Campaign's list: its profiles are on disk.
+The plan begins after a run has read Campaign's list: its profiles are on disk.
 
 ``make bench-vast`` takes 100,000,000 rows and 40 GB of disk, in ``TMPDIR``. ``VAST_ROWS=1000000``
-takes fewer, ``VAST_MEMORY=500MB`` less memory. DuckDB may take what we may at the peak: in 2 GB its
+takes fewer, ``VAST_MEMORY=500MB`` less memory. DuckDB may take our peak of memory: in 2 GB its
 join of 100,000,000 rows of Parquet ran out of memory.
 """
 
@@ -27,17 +27,17 @@ CONFINED_BOUNDS = (None, 953)  # 1.0 GB
 
 
 def lines() -> Iterator[Line]:
-    """Validate and plan very many rows, as CSV and as Parquet."""
+    """Yield the cost of validating and planning very many rows, as CSV and as Parquet."""
     for suffix in ("csv", "parquet"):
-        yield from measured(suffix, ROWS, MEMORY, BOUNDS)
+        yield from compare_formats(suffix, ROWS, MEMORY, BOUNDS)
 
 
 def confined() -> Iterator[Line]:
-    """Validate and plan many rows in what a small container has."""
-    yield from measured("csv", CONFINED_ROWS, CONFINED_MEMORY, CONFINED_BOUNDS)
+    """Yield the cost of validating and planning many rows in a small container."""
+    yield from compare_formats("csv", CONFINED_ROWS, CONFINED_MEMORY, CONFINED_BOUNDS)
 
 
-def measured(
+def compare_formats(
     suffix: str, rows: int, memory: str, bounds: tuple[float | None, float]
 ) -> Iterator[Line]:
     """Compare the check of a file, and a plan, with a join in DuckDB, which checks nothing."""

@@ -2,8 +2,8 @@
 
     write_states.py ENDPOINT ROWS RATE ledger|nothing
 
-Every profile is asked to hold what it does not, so that each costs one PATCH. Prints the seconds
-from the first to the last of them, with the ledger durable.
+Every row wants the other state of its profile, so each costs one PATCH. Prints the seconds from
+the first to the last of them, with the ledger durable.
 """
 
 import sys
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from side_door import states, wished
+from side_door import desired_states, states
 
 from bulk_sync import ledger
 from bulk_sync.engines.session import Session
@@ -27,20 +27,20 @@ from bulk_sync.settings import Connection, Credentials, Pace, Secret, State
 
 
 class Nothing:
-    """A journal that keeps nothing."""
+    """A journal without a store."""
 
     def intend(self, positions: Sequence[int]) -> None:
-        """Do nothing."""
+        """Store nothing."""
 
     def settle(self, positions: Sequence[int]) -> None:
-        """Do nothing."""
+        """Store nothing."""
 
 
 def planned(endpoint: str, rows: int) -> pd.DataFrame:
     held = states(f"{endpoint}/_states", rows)
     intents = [
         Intent(key, row, None, before=held[key], desired=desired)
-        for row, (key, desired) in enumerate(wished(held, rows).items(), 2)
+        for row, (key, desired) in enumerate(desired_states(held, rows).items(), 2)
     ]
     judged = write_records.judged(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.blank(rows)

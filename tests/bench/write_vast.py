@@ -1,11 +1,11 @@
-"""Writes a file of very many rows, and the states that Campaign has: for ``vast.py``.
+"""Writes a file of very many rows, and the states in Campaign: for ``vast.py``.
 
     write_vast.py ROWS INPUT.csv|INPUT.parquet STATE_DIR RUN_ID
 
 A row takes 80 bytes: a random key, a state, a date and a channel. One in a thousand repeats a key
-of the first rows, one in ten thousand with the other state; as many have no key, or a state that
-is none. Campaign has the same keys in another order, one in a hundred with the other state: they
-are where a run keeps them that has read its list.
+of the first rows, one in ten thousand with the other state; as many have no key, or an unreadable
+state. Campaign has the same keys in another order, one in a hundred with the other state, stored
+as a run stores the list.
 """
 
 import base64
@@ -30,9 +30,9 @@ from bulk_sync.storage import atomic
 
 SLICE_ROWS = 1_000_000
 GROUP_ROWS = 122_880
-"""As DuckDB writes them; of larger groups it has more to keep at once."""
+"""As DuckDB writes them; larger groups take it more memory."""
 PAGES_ROWS = 250_000
-"""As many profiles are kept together."""
+"""Profiles in one part."""
 REPEATED, CONFLICTS, BAD, FLIPPED = 1e-3, 1e-4, 1e-4, 1e-2
 DATES = pa.array([f"2026-{month:02}-{day:02}" for month in (10, 11) for day in range(1, 31)])
 CHANNELS = pa.array(["web form", "e-mail", "phone", "call center"])
@@ -41,14 +41,14 @@ _RANDOM_BYTES = 39
 
 
 class Profiles(NamedTuple):
-    """Keys, and what is wished for them."""
+    """Keys and their desired states."""
 
     keys: pa.StringArray
     forbid: npt.NDArray[np.bool_]
 
 
 def profiles(number: int, rows: int) -> Profiles:
-    """Make one slice of the profiles."""
+    """Build one slice of the profiles."""
     rng = np.random.default_rng([1, number])
     text = base64.urlsafe_b64encode(rng.bytes(_RANDOM_BYTES * rows))
     length = 1 + len(text) // rows
@@ -59,8 +59,8 @@ def profiles(number: int, rows: int) -> Profiles:
     return Profiles(keys, rng.random(rows) < 2 / 3)
 
 
-def wishes(number: int, rows: int, first: Profiles) -> pa.Table:
-    """Make one slice of the input; in its second half, keys of the first profiles come again."""
+def input_rows(number: int, rows: int, first: Profiles) -> pa.Table:
+    """Build one slice of the input; its second half repeats keys of the first profiles."""
     rng, own = np.random.default_rng([2, number]), profiles(number, rows)
     index, later = np.arange(rows), np.arange(rows) >= rows // 2
     again = later & (rng.random(rows) < 2 * REPEATED)
@@ -80,7 +80,7 @@ def wishes(number: int, rows: int, first: Profiles) -> pa.Table:
 
 
 def known(number: int, rows: int) -> pa.Table:
-    """Make one slice of what Campaign has."""
+    """Build one slice of the states in Campaign."""
     rng, own = np.random.default_rng([3, number]), profiles(number, rows)
     states, times = own.forbid ^ (rng.random(rows) < FLIPPED), np.full(rows, 1_793_500_000_000)
     table = pa.table({"key": own.keys, "state": states, "changed_ms": 0 * times, "at_ms": times})
@@ -104,7 +104,7 @@ def main() -> None:
     rows, source, state_dir, run_id = int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
     sizes = [min(SLICE_ROWS, rows - first) for first in range(0, rows, SLICE_ROWS)]
     first = profiles(0, sizes[0])
-    write(source, (wishes(number, size, first) for number, size in enumerate(sizes)))
+    write(source, (input_rows(number, size, first) for number, size in enumerate(sizes)))
     folder = checkpoint_folder(Path(state_dir), run_id)
     atomic.make_folder(folder)
     run = LargeInput.of_run(Checkpoint(folder))

@@ -24,7 +24,7 @@ FACTS = Facts(Subject.RESULT, "20261124T031750Z-7f3a9c", datetime(2026, 11, 24, 
 
 
 def report(rows: int) -> Results:
-    """Make results like those of a night: a few changes, fewer unknown keys."""
+    """Build results like those of a night: a few changes, fewer unknown keys."""
     luck = np.random.default_rng(1).random(rows)
     outcomes = np.where(
         luck < NOT_FOUND,
