@@ -1,4 +1,4 @@
-"""The reports that a compliance team files, made by the commands that make them."""
+"""The reports filed by a compliance team, made by the real commands."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ ROWS = 30
 
 
 def write_all(folder: Path) -> None:
-    """Write each of ``REPORTS`` as HTML and as a workbook; all outcomes stand in one or another."""
+    """Write each of ``REPORTS`` as HTML and as a workbook; together they have all outcomes."""
     requests = folder / "requests.csv"
     requests.write_text("\n".join(_lines()) + "\n")
     with running(Options()) as sim:
@@ -23,8 +23,8 @@ def write_all(folder: Path) -> None:
             sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
         _type(sim, folder, "validate", requests.name, report="verdict", status=3)
         common = (requests.name, "--blank-state", "skip")
-        asked = ("--ticket", "PRIV-142", "--comment", "First two weeks", "--prepared-by", "Dana")
-        plan = ("--create", "--ignore-dates", "--out", "plan.parquet", *asked)
+        request = ("--ticket", "PRIV-142", "--comment", "First two weeks", "--prepared-by", "Dana")
+        plan = ("--create", "--ignore-dates", "--out", "plan.parquet", *request)
         _type(sim, folder, "plan", *common, *plan, report="plan", status=3)
         sim.profiles[key(9)]["ccpaOptOut"] = True
         sim.forbidden.add(key(10))

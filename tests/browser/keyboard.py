@@ -12,12 +12,12 @@ from serving import NAMES, PASSWORD, Served
 from bulk_sync.web.identity import Role
 
 WAIT_MS = 60_000
-"""How long a process may take; each state of the page is waited for."""
+"""The longest time of a process; the tests wait for each state of the page."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A person, and whether the browser runs the script."""
+    """A person; the browser runs the script or not."""
 
     page: Page
     has_script: bool = True
@@ -28,13 +28,13 @@ class Reader:
         self.page.wait_for_url(f"**/{path}")
 
     def press(self, name: str) -> None:
-        """Press a button, and wait for the screen that follows."""
+        """Press a button, and wait for the next screen."""
         self._reach(self.button(name))
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
 
     def type(self, label: str, text: str) -> None:
-        """Type into a field, or choose from a list by the beginning of a text."""
+        """Type into a field, or choose an option by the beginning of its text."""
         self._reach(self.page.get_by_label(label, exact=True))
         self.page.keyboard.type(text)
 
@@ -68,7 +68,7 @@ class Reader:
         self.page.wait_for_timeout(50)
 
     def wait_for(self, target: Locator) -> None:
-        """Wait until something is there; without the script, by loading the page again."""
+        """Wait until an element is there; without the script, reload the page meanwhile."""
         if self.has_script:
             expect(target).to_be_visible(timeout=WAIT_MS)
             return
@@ -80,8 +80,8 @@ class Reader:
         pytest.fail(f"{target} does not appear")
 
     def wait_for_run(self) -> str:
-        """Go to the run of a plan that was just approved, wait for its end; return its address."""
-        while "/plans/" in self.page.url:  # on a slow machine it has not begun yet
+        """Go to the run of a new approval, wait for its end, and return its address."""
+        while "/plans/" in self.page.url:  # on a slow machine the run has not begun yet
             self.wait_for(self.page.get_by_role("link", name="show the run"))
             self.go("show the run", "runs/*")
         self.wait_for(self.page.get_by_role("link", name="Report (Excel)"))
@@ -95,7 +95,7 @@ class Reader:
         self.page.keyboard.press("Enter")
 
     def _reach(self, target: Locator) -> None:
-        """Press Tab until the focus is there."""
+        """Press Tab until the element has the focus."""
         element = target.element_handle(timeout=WAIT_MS)
         for _ in range(300):
             if element.evaluate("each => each == document.activeElement"):

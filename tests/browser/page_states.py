@@ -1,6 +1,6 @@
-"""Every state of every screen, made once by the commands that make them, before a browser starts.
+"""Every state of every screen, made once by the real commands, before a browser starts.
 
-Many states of a plan differ in nothing but what people decided: they are copies of one plan.
+Many states of a plan differ only in people's decisions: they are copies of one plan.
 """
 
 import os
@@ -80,7 +80,7 @@ def listed(sim: Simulator, path: Path, first: int, opt_ins: int, opt_outs: int) 
 
 
 def decide(served: Served, plan_id: str, *, is_approval: bool) -> None:
-    """Keep that a plan was asked for, and what another person decided about it."""
+    """Record the request for approval, and another person's decision."""
     paperwork = served.page.paperwork
     paperwork.ask(plan_id, ANA, "Please look")
     paper = paperwork.plan(plan_id)
@@ -130,7 +130,7 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
     }
     made = {name: planned(served, path, *words) for name, (path, words) in plans.items()}
     for plan_id in made.values():
-        plan_state.read(served.page, plan_id)  # keeps its SHA-256
+        plan_state.read(served.page, plan_id)  # has the same SHA-256
 
     def copy(of: str = "plan made", options: Mapping[str, str] = {}, **changed: object) -> str:
         paper = paperwork.plan(made[of])
@@ -190,14 +190,14 @@ def _upload(served: Served, lines: Sequence[str], corrects: str | None = None) -
 
 
 class _Stopped(subprocess.Popen[bytes]):
-    """A process that stops before it does anything."""
+    """A process stopped before its first step."""
 
     def __init__(self, words: Sequence[str], **given: Any) -> None:
         super().__init__(["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh", *words], **given)
 
 
 def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[str, str]:
-    """Begin what a browser finds at work, however long it looks."""
+    """Begin the processes of the screens at work; they last until the end of the tests."""
     page, runs = served.page, dict[str, str]()
     for name, number in (("broken off", signal.SIGKILL), ("at work", signal.SIGSTOP)):
         job = _stopped_at_a_write(sim, served, made[name].rpartition("/")[2], number)

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/browser/screenshots.py [REPORT ...]
 
-Without a name, of those that ``filed_reports.py`` makes. They are in ``.cache/screenshots``. Paper
-needs ``pdftoppm`` (poppler-utils), workbooks need ``soffice`` (libreoffice-calc).
+Without a name, of the reports of ``filed_reports.py``. The pictures are in ``.cache/screenshots``.
+Paper needs ``pdftoppm`` (poppler-utils), workbooks need ``soffice`` (libreoffice-calc).
 """
 
 import shutil
@@ -18,7 +18,7 @@ import filed_reports
 from playwright.sync_api import Browser
 
 _ENDS = ("html", "xlsx")
-# What was out of sight is laid out only then.
+# The browser lays out the rest of the page only then.
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _HIGHEST = 8_000
 PICTURES = Path(__file__).parents[2] / ".cache" / "screenshots"
@@ -57,7 +57,7 @@ def _take(browser: Browser, report: Path) -> None:
             color_scheme="dark" if look == "dark" else "light",
         )
         page.goto(report.resolve().as_uri())
-        # Chromium takes no picture that is higher.
+        # Chromium takes no higher picture.
         height = min(_HIGHEST, page.evaluate("document.documentElement.scrollHeight"))
         page.set_viewport_size({"width": width, "height": height})
         page.evaluate(_TWO_FRAMES)

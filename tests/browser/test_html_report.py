@@ -1,4 +1,4 @@
-"""HTML reports in a real browser, for people with any eyes, screen or printer."""
+"""HTML reports in a real browser: contrast, zoom, narrow screens, keyboard and print."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from bulk_sync.rows import columns
 
 @pytest.fixture(scope="module", autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The reports, made before the browser starts."""
+    """Write the reports before the browser starts."""
     folder = tmp_path_factory.mktemp("filed")
     filed_reports.write_all(folder)
     return folder
 
 
-def test_a_page_that_some_people_cannot_read_has_violations(shown: Shown) -> None:
+def test_axe_finds_the_violations_of_an_unreadable_page(shown: Shown) -> None:
     shown.page.set_content("<p style='color: #bbb'>Pale words on white</p>")
     assert {"color-contrast", "document-title", "html-has-lang"} == {
         violation.partition(":")[0] for violation in shown.violations()
@@ -26,9 +26,7 @@ def test_a_page_that_some_people_cannot_read_has_violations(shown: Shown) -> Non
 
 
 @pytest.mark.parametrize("report", filed_reports.REPORTS)
-def test_everybody_can_read_it_and_it_asks_the_network_for_nothing(
-    shown: Shown, folder: Path, report: str
-) -> None:
+def test_it_has_no_violations_and_sends_no_request(shown: Shown, folder: Path, report: str) -> None:
     address = (folder / f"{report}.html").as_uri()
     shown.page.goto(address)
     for look in LOOKS:
@@ -61,7 +59,7 @@ def test_on_a_narrow_screen_only_labelled_regions_scroll_sideways(
 
 
 @pytest.mark.parametrize("report", ["verdict", "plan", "result", "stopped", "audit"])
-def test_the_keyboard_alone_opens_what_is_folded(shown: Shown, folder: Path, report: str) -> None:
+def test_the_keyboard_alone_opens_folded_sections(shown: Shown, folder: Path, report: str) -> None:
     shown.page.goto((folder / f"{report}.html").as_uri())
     folded = shown.page.locator("summary").count()
     assert folded

@@ -1,4 +1,4 @@
-"""Several people in front of one plan, each with a browser; and opt-ins that must be looked at."""
+"""Several people in front of one plan, each with a browser; and confirmations of opt-ins."""
 
 from collections.abc import Iterator, Mapping
 
@@ -35,7 +35,7 @@ def served(sim: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def plans(
     sim: Simulator, served: Served, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, str]:
-    """Plans whose approval was asked for: their paths, by name."""
+    """Make plans with a request for approval; return their paths by name."""
     folder, found = tmp_path_factory.mktemp("lists"), {}
     ana = served.signed_in(Role.UPLOADER)
     for at, name in enumerate(("at once", "sent back")):
@@ -44,7 +44,7 @@ def plans(
     raised = f"--allow inverted --max-opt-ins {_MANY}"
     found["many"] = planned(served, many, raised=raised)
     for plan_id in found.values():
-        plan_state.read(served.page, plan_id)  # keeps its SHA-256
+        plan_state.read(served.page, plan_id)  # has the same SHA-256
         press(ana, served, f"/plans/{plan_id}/ask")
     return {name: f"{served.url}/plans/{plan_id}" for name, plan_id in found.items()}
 
@@ -66,11 +66,11 @@ def ida(browser: Browser, served: Served) -> Iterator[Reader]:
         yield found
 
 
-def says(reader: Reader, text: str) -> None:
+def wait_for_text(reader: Reader, text: str) -> None:
     expect(reader.page.locator("main")).to_contain_text(text)
 
 
-def test_of_two_people_who_approve_at_once_the_second_is_led_to_the_run(
+def test_the_second_of_two_simultaneous_approvers_is_led_to_the_run(
     sim: Simulator, ben: Reader, ida: Reader, plans: Mapping[str, str]
 ) -> None:
     for each in (ben, ida):
@@ -78,14 +78,14 @@ def test_of_two_people_who_approve_at_once_the_second_is_led_to_the_run(
     ben.press("Approve and apply")
     ben.wait_for_run()
     ida.press("Approve and apply")
-    says(ida, "The plan has been applied.")
+    wait_for_text(ida, "The plan has been applied.")
     ida.go("Show how it stands now", "plans/*")
     ida.go("show the run", "runs/*")
-    says(ida, "2 of 3 rows were changed")
+    wait_for_text(ida, "2 of 3 rows were changed")
     assert [sim.patched.count((key(number), True)) for number in range(2)] == [1, 1]
 
 
-def test_a_plan_that_somebody_sends_back_is_not_approved_by_who_had_it_open(
+def test_a_plan_sent_back_is_not_approved_from_an_older_screen(
     sim: Simulator, ben: Reader, ida: Reader, plans: Mapping[str, str]
 ) -> None:
     for each in (ben, ida):
@@ -95,20 +95,20 @@ def test_a_plan_that_somebody_sends_back_is_not_approved_by_who_had_it_open(
     ben.type("Comment", "Who is row 2?")
     ben.press("Send back")
     ida.press("Approve and apply")
-    says(ida, "Ben Miller sent this plan back: “Who is row 2?”")
+    wait_for_text(ida, "Ben Miller sent this plan back: “Who is row 2?”")
     assert not sim.states[key(1000)]
 
 
-def test_a_jump_to_the_end_shows_no_opt_in_that_was_skipped(
+def test_a_jump_to_the_end_does_not_confirm_the_skipped_opt_ins(
     sim: Simulator, ben: Reader, plans: Mapping[str, str]
 ) -> None:
     ben.page.goto(plans["many"])
     ben.page.keyboard.press("End")
-    says(ben, "Not on your screen yet: opt-ins 1 to 50 and on 2 more pages.")
+    wait_for_text(ben, "Not on your screen yet: opt-ins 1 to 50 and on 2 more pages.")
     expect(ben.button("Approve and apply")).to_be_disabled()
     ben.page.keyboard.press("Home")
     ben.look_at_opt_ins()
-    says(ben, "Every opt-in has been on your screen.")
+    wait_for_text(ben, "Every opt-in has been on your screen.")
     ben.page.reload()
     expect(ben.button("Approve and apply")).to_be_enabled()
     assert sim.states[key(9000)]  # nothing is lifted before it is approved

@@ -1,4 +1,4 @@
-"""Every state of every screen in a real browser: for any eyes, screens of any width, and paper."""
+"""Every state of every screen in a real browser: contrast, zoom, width, keyboard and print."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ from bulk_sync.web.identity import Role
 
 NARROW, WIDE = 320, 1280
 _SHOW_ALL = "for (const each of document.querySelectorAll('main [hidden]')) each.hidden = false"
-"""What is there only without the script, or when something went wrong."""
+"""Elements shown only without the script, or after an error."""
 
 
 class State(NamedTuple):
-    """A state of a screen: its name or path, who sees it, and what must be there."""
+    """A state of a screen: its name or path, its reader, and an expected text."""
 
     name: str
     role: Role | None
@@ -96,7 +96,7 @@ def sign_in(shown: Shown, served: Served, role: Role) -> None:
 
 
 def check(shown: Shown) -> None:
-    """Fail if something cannot be read in the light, in the dark, or on a narrow screen."""
+    """Fail if anything is unreadable in the light theme, in the dark one, or on a narrow screen."""
     shown.page.evaluate(_SHOW_ALL)
     shown.check()
     shown.page.set_viewport_size({"width": NARROW, "height": 800})
@@ -105,7 +105,7 @@ def check(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state.name}, {state.role}")
-def test_everybody_can_read_it_and_nothing_comes_from_elsewhere(
+def test_it_has_no_violations_and_no_request_leaves_the_page(
     shown: Shown,
     world: tuple[Served, Mapping[str, str]],
     monkeypatch: pytest.MonkeyPatch,

@@ -1,6 +1,6 @@
 """The whole story in a real browser, by keyboard alone: with the script, and without it.
 
-The processes of the page are those of its users with the script; without it they run here.
+With the script, the processes of the page are real; without it, their work runs in this process.
 
 upload -> map -> correct -> compare -> ask -> another person approves -> run -> report -> history ->
 undo
@@ -41,7 +41,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
 
 
-def requests(sim: Simulator, path: Path) -> Path:
+def write_requests(sim: Simulator, path: Path) -> Path:
     """Write a workbook of two opt-ins and five opt-outs, with headings of its own."""
     book = openpyxl.Workbook()
     sheet = book.active
@@ -57,7 +57,7 @@ def requests(sim: Simulator, path: Path) -> Path:
     return path
 
 
-def uploaded_and_compared(ana: Reader, path: Path, job: str) -> str:
+def upload_and_compare(ana: Reader, path: Path, job: str) -> str:
     """Upload, choose columns, correct, upload again and compare; return the path of the plan."""
     status = ana.page.get_by_role("status")
     ana.go("New upload", "uploads/new")
@@ -95,15 +95,15 @@ def uploaded_and_compared(ana: Reader, path: Path, job: str) -> str:
     return ana.page.url
 
 
-def asked(ana: Reader) -> None:
+def ask_for_approval(ana: Reader) -> None:
     ana.wait_for(ana.button("Ask for approval"))
     ana.type("Comment", "From the privacy desk")
     ana.press("Ask for approval")
     ana.page.get_by_text("Approval was asked for.").wait_for()
 
 
-def approved(ben: Reader) -> str:
-    """Approve the plan that waits, and return the address of its run."""
+def approve(ben: Reader) -> str:
+    """Approve the waiting plan, and return the address of its run."""
     ben.go("bulk-sync", "")
     ben.go("A plan to approve", "plans/*")
     ben.look_at_opt_ins()
@@ -112,7 +112,7 @@ def approved(ben: Reader) -> str:
 
 
 def story_of(reader: Reader, address: str) -> list[dict[str, str]]:
-    """Search for a person, and return the table of what happened, the oldest first."""
+    """Search for a person, and return the table of events, the oldest first."""
     reader.go("One person", "people")
     reader.type("Key or e-mail", address)
     reader.press("Search")
@@ -128,16 +128,16 @@ def test_from_the_spreadsheet_to_the_undo_by_keyboard_alone(
     browser: Browser, sim: Simulator, served: Served, tmp_path: Path, has_script: bool
 ) -> None:
     sim.profiles.clear()
-    path = requests(sim, tmp_path / ("script.xlsx" if has_script else "plain.xlsx"))
+    path = write_requests(sim, tmp_path / ("script.xlsx" if has_script else "plain.xlsx"))
     before, address = dict(sim.states), f"{path.stem}1@example.com"
     with (
         nullcontext() if has_script else without_processes(),
         reader(browser, served, Role.UPLOADER, has_script=has_script) as ana,
         reader(browser, served, Role.APPROVER, has_script=has_script) as ben,
     ):
-        uploaded_and_compared(ana, path, path.stem)
-        asked(ana)
-        run = approved(ben)
+        upload_and_compare(ana, path, path.stem)
+        ask_for_approval(ana)
+        run = approve(ben)
         assert list(sim.states.values()) == [False] * 2 + [True] * 5
         report = ben.download("Report (CSV)")
         assert report.suggested_filename.endswith(".results.csv")
@@ -155,8 +155,8 @@ def test_from_the_spreadsheet_to_the_undo_by_keyboard_alone(
         )
         ana.page.goto(run)
         ana.press("Undo this run")
-        asked(ana)
-        approved(ben)
+        ask_for_approval(ana)
+        approve(ben)
         assert sim.states == before
         ana.page.goto(run)
         ana.page.get_by_text("Its changes were put back by").wait_for()

@@ -1,4 +1,4 @@
-"""Files that are dropped onto the page, and files that it does not keep, in a real browser."""
+"""Files dropped onto the page, and rejected files, in a real browser."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture(scope="module", autouse=True)
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The page, whose processes work on a simulator, made before the browser starts."""
+    """Serve a page on a simulator; start it before the browser."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch, running(Options()) as sim:
         patch.setenv("HOME", str(folder))
@@ -41,7 +41,7 @@ def begin(page: Page, served: Served) -> None:
     page.get_by_role("link", name="New upload").click()
 
 
-def test_a_file_that_is_not_kept_is_named_at_its_field_and_the_input_stays(
+def test_a_rejected_file_has_a_message_at_its_field_and_the_input_stays(
     shown: Shown, served: Served, tmp_path: Path
 ) -> None:
     page, macros, big = shown.page, tmp_path / "macros.xlsm", tmp_path / "big.csv"
@@ -61,7 +61,7 @@ def test_a_file_that_is_not_kept_is_named_at_its_field_and_the_input_stays(
     shown.check()
 
 
-def test_a_file_that_is_dropped_onto_the_field_is_uploaded(
+def test_a_file_dropped_onto_the_field_is_uploaded(
     shown: Shown, served: Served, tmp_path: Path
 ) -> None:
     page, path = shown.page, tmp_path / "dropped.csv"

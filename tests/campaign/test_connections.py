@@ -1,4 +1,4 @@
-"""How many connections the system lets be open."""
+"""How many connections the system allows."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ ROOM = {
     (200, 400, 1000): 272,
     (60, 60, 64): 1,
 }
-"""Enough, more is had, as far as the system lets, hardly any: by both limits and what is wanted."""
+"""Connections by soft limit, hard limit and number wanted."""
 
 
 def test_connections_stay_within_the_open_files_of_the_system() -> None:
     words = (sys.executable, "-c", _TELL, orjson.dumps([*ROOM]))
-    told = [line.split() for line in subprocess.check_output(words, text=True).splitlines()]
-    assert [int(room) for room, _ in told] == list(ROOM.values())
-    for (_, hard, _), (_, limit) in zip(ROOM, told, strict=True):
+    numbers = [line.split() for line in subprocess.check_output(words, text=True).splitlines()]
+    assert [int(room) for room, _ in numbers] == list(ROOM.values())
+    for (_, hard, _), (_, limit) in zip(ROOM, numbers, strict=True):
         assert int(limit) <= hard

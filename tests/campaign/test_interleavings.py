@@ -1,4 +1,4 @@
-"""Whatever goes wrong with answers on several connections, no profile gets another's state."""
+"""No profile gets another's state, whatever goes wrong with answers on several connections."""
 
 import asyncio
 from collections import deque
@@ -24,13 +24,13 @@ WRONGS = st.lists(st.sampled_from([None, *Wrong]), max_size=12)
 
 
 class Interleavings(RuleBasedStateMachine):
-    """A client reads and writes some profiles at once; each answer has its own thing wrong."""
+    """A client reads and writes some profiles at once; each answer has a fault of its own."""
 
     @initialize(states=st.lists(st.booleans(), min_size=len(KEYS), max_size=len(KEYS)))
     def begin(self, states: list[bool]) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(retries, "_FIRST_BACKOFF_S", 0.0001)
-        self.patch.setattr(mismatches, "_MOST", 1_000_000)  # so that the run goes on and on
+        self.patch.setattr(mismatches, "_MOST", 1_000_000)  # so that the run does not stop
         self.is_changed = False
         self.left: deque[Wrong | None] = deque()
         self.server = Mixing(dict(zip(KEYS, states, strict=True)), self.choose)
@@ -71,9 +71,9 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS))
     def greet(self, key: str) -> None:
-        """Let the next new connection say something about a profile before it is asked."""
-        said = {"PKey": key, "ccpaOptOut": not self.server.states[key]}
-        self.server.greets.append(written(200, {**said, "PKey": "@nobody"}))
+        """Send an answer about a profile on the next new connection, before its request."""
+        profile = {"PKey": key, "ccpaOptOut": not self.server.states[key]}
+        self.server.greets.append(written(200, {**profile, "PKey": "@nobody"}))
 
     def all_at_once(self, works: list[Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:

@@ -1,4 +1,4 @@
-"""Percentiles out of counters, held against the times themselves."""
+"""Percentiles of counters, compared with percentiles of the times themselves."""
 
 import math
 
@@ -11,7 +11,7 @@ SECONDS = st.floats(min_value=1e-5, max_value=1e4)
 SHARES = st.sampled_from([0.05, 0.5, 0.9, 0.95, 0.99, 1.0]) | st.floats(0.01, 1.0)
 
 
-def noted(times: list[float]) -> Latency:
+def latency_of(times: list[float]) -> Latency:
     latency = Latency()
     for seconds in times:
         latency.add(seconds)
@@ -19,13 +19,13 @@ def noted(times: list[float]) -> Latency:
 
 
 def true_quantile(times: list[float], share: float) -> float:
-    """Return the least time not exceeded by so large a share."""
+    """Return the least time with a share of all times at or below it."""
     return sorted(times)[math.ceil(share * len(times)) - 1]
 
 
 @given(times=st.lists(SECONDS, min_size=1, max_size=200), share=SHARES)
 def test_a_quantile_is_off_by_less_than_three_percent(times: list[float], share: float) -> None:
-    found, true = noted(times).quantile(share), true_quantile(times, share)
+    found, true = latency_of(times).quantile(share), true_quantile(times, share)
     assert found is not None
     assert abs(found / true - 1) < 0.03
 
@@ -35,4 +35,4 @@ def test_without_times_there_is_no_quantile() -> None:
 
 
 def test_times_of_nothing_are_counted_too() -> None:
-    assert (noted([0.0, -0.001, 1.0]).quantile(0.5) or 1.0) < 1e-5
+    assert (latency_of([0.0, -0.001, 1.0]).quantile(0.5) or 1.0) < 1e-5

@@ -1,4 +1,4 @@
-"""Lists and counts of profiles in every shape that the documentation shows."""
+"""Lists and counts of profiles in every documented shape."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,7 +67,7 @@ def test_the_number_of_profiles_is_inline_or_behind_a_link(
     assert (page.total, page.count_path) == (total, path)
 
 
-def test_a_list_that_cannot_go_on_is_noticed() -> None:
+def test_a_list_without_a_usable_next_link_is_an_error() -> None:
     rows = [{"PKey": "@a"}]
     assert list_pages.read({"content": rows, "serverSidePagination": False}).cut_short
     assert list_pages.read({"content": rows, "next": {"href": "/elsewhere"}}).cut_short
@@ -94,8 +94,8 @@ PAGES: st.SearchStrategy[object] = st.builds(
 )
 
 
-def judged(parse: Callable[[Response], object], body: bytes) -> list_pages.Page | str:
-    """Read a page, for some fields of profiles, or return its error."""
+def parse_or_error(parse: Callable[[Response], object], body: bytes) -> list_pages.Page | str:
+    """Parse a page for some fields of profiles, and return it or the text of its error."""
     try:
         page = list_pages.read(parse(Response(200, body)))
     except RetryLater as later:
@@ -112,7 +112,7 @@ def test_a_page_read_for_some_fields_holds_the_same(
 ) -> None:
     written = orjson.dumps(page)
     body = written[: len(written) - cut_off] + added
-    assert judged(list_pages.parser_of(FIELDS), body) == judged(document, body)
+    assert parse_or_error(list_pages.parser_of(FIELDS), body) == parse_or_error(document, body)
 
 
 @pytest.mark.parametrize(
@@ -129,18 +129,18 @@ def test_a_page_read_for_some_fields_holds_the_same(
     ],
 )
 def test_an_odd_page_is_read_in_the_same_way(body: bytes) -> None:
-    assert judged(list_pages.parser_of(FIELDS), body) == judged(document, body)
+    assert parse_or_error(list_pages.parser_of(FIELDS), body) == parse_or_error(document, body)
 
 
 @pytest.mark.parametrize("skipped", [b'"x": "\xff"', b'"\xff": 1', b'"x": 1e999'])
-def test_what_is_not_looked_at_spoils_no_page(skipped: bytes) -> None:
+def test_errors_in_unused_fields_do_not_spoil_a_page(skipped: bytes) -> None:
     body = b'{"content": [{"PKey": "@a", ' + skipped + b"}]}"
-    page = judged(list_pages.parser_of(FIELDS), body)
+    page = parse_or_error(list_pages.parser_of(FIELDS), body)
     assert isinstance(page, list_pages.Page)
     assert page.profiles == [{"PKey": "@a"}]
 
 
-def test_what_is_not_looked_at_is_not_taken() -> None:
+def test_unused_fields_are_not_in_the_page() -> None:
     parsed = list_pages.parser_of(FIELDS)(
         Response(200, b'{"content": [{"PKey": "@a", "email": "x"}]}')
     )

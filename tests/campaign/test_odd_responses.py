@@ -1,4 +1,4 @@
-"""Answers that are too large, have long headers, or hold text that strict JSON does not allow."""
+"""Answers with too large bodies, with long headers, or with text that is not strict JSON."""
 
 import asyncio
 import gzip
@@ -62,7 +62,7 @@ def test_a_page_may_be_as_large_as_its_profiles_need() -> None:
     assert len(page.profiles) == 1_000
 
 
-def test_a_page_that_is_too_large_is_read_in_smaller_ones(
+def test_a_page_that_is_too_large_is_read_again_as_smaller_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "_MOST_BYTES", 1_000)
@@ -113,7 +113,7 @@ def test_long_headers_are_no_obstacle(
     ],
     ids=str,
 )
-def test_a_string_that_is_not_json_spoils_nothing_else(name: bytes, read: str) -> None:
+def test_a_string_that_is_not_json_does_not_spoil_the_other_fields(name: bytes, read: str) -> None:
     body = b'{\n\t"PKey": "@a",\r\n\t"firstName": "' + name + b'", "ccpaOptOut": true}'
     assert document(Response(200, body)) == {"PKey": "@a", "firstName": read, "ccpaOptOut": True}
 
@@ -121,7 +121,7 @@ def test_a_string_that_is_not_json_spoils_nothing_else(name: bytes, read: str) -
 @pytest.mark.parametrize(
     "body", [b'{"PKey": "@a", "email": "jo@x.com"', b"jo@x.com", b'["jo@x.com"', b"{'a': 1}", b""]
 )
-def test_what_is_no_json_is_not_quoted(body: bytes) -> None:
+def test_a_body_that_is_not_json_is_not_quoted(body: bytes) -> None:
     with pytest.raises(RetryLater) as refused:
         document(Response(200, body))
     assert "jo@x.com" not in refused.value.detail

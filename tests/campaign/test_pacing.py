@@ -1,4 +1,4 @@
-"""What the pacer reaches and keeps to, in virtual time: nothing here depends on the machine."""
+"""The rates and loads that the pacer reaches, in virtual time."""
 
 import asyncio
 import math
@@ -37,14 +37,14 @@ def most_in_a_second(sent: list[float]) -> int:
 
 @pytest.mark.parametrize("latency_s", [0.001, 0.05, 1.0])
 @pytest.mark.parametrize("rate", [0.5, 7.5, 50, 200, 1000])
-def test_a_given_rate_is_used_and_never_passed(rate: float, latency_s: float) -> None:
+def test_a_given_rate_is_used_and_never_exceeded(rate: float, latency_s: float) -> None:
     count = int(min(CALLS / 4, rate * 60))
     went = virtually(calls(FarEnd(latency_s, jitter=0.3), Pace(rate=rate), count))
     assert most_in_a_second(went.sent) <= max(1, round(rate))
     assert (count - 1) / (went.sent[-1] - went.sent[0]) >= 0.97 * rate
 
 
-def test_what_was_not_sent_during_a_pause_is_not_made_up_for() -> None:
+def test_requests_missed_during_a_pause_are_not_sent_faster_afterwards() -> None:
     async def passes() -> list[float]:
         pacer = Pacer(Pace(rate=100), Stop(), asyncio.get_running_loop().time)
         sent: list[float] = []
@@ -82,10 +82,10 @@ def test_a_hidden_limit_is_found_and_used(
     ("at_once", "share"), [(True, 0.75), (False, 0.86)], ids=["gateway", "server"]
 )
 @pytest.mark.parametrize("seed", [2, 7])
-def test_a_hidden_limit_is_found_by_answers_that_are_not_in_step(
+def test_a_hidden_limit_is_found_though_answers_arrive_at_irregular_times(
     jitter: float, at_once: bool, share: float, seed: int
 ) -> None:
-    """A gateway that refuses at once shows less: nothing is sent beside what it refuses."""
+    """A gateway that refuses at once shows less: no request follows the refused one."""
     far_end = Bucket(1000, 0.05, 0.1, at_once=at_once, jitter=jitter, seed=seed)
     went = virtually(calls(far_end, Pace(), CALLS))
     assert went.granted_a_second >= share * 1000
@@ -93,14 +93,16 @@ def test_a_hidden_limit_is_found_by_answers_that_are_not_in_step(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_limit_by_the_clock_is_found_though_requests_overtake_each_other(seed: int) -> None:
+def test_a_limit_for_each_second_of_the_clock_is_found_though_requests_overtake_each_other(
+    seed: int,
+) -> None:
     went = virtually(calls(Window(1000, 0.05, jitter=0.2, seed=seed, way=0.5), Pace(), CALLS // 2))
     assert went.granted_a_second >= 0.55 * 1000
     assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
 
 
 @pytest.mark.parametrize("rate", [50, 200, 1000])
-def test_a_limit_by_the_clock_is_found(rate: int) -> None:
+def test_a_limit_for_each_second_of_the_clock_is_found(rate: int) -> None:
     went = virtually(calls(Window(rate, 0.05), Pace(), min(CALLS, 60 * rate)))
     assert went.granted_a_second >= 0.8 * rate
     assert went.statuses[429] <= 0.01 * sum(went.statuses.values())
@@ -135,7 +137,7 @@ def test_a_server_that_slows_under_load_gets_its_best_load(
 
 
 @pytest.mark.parametrize("share", [0.002, 0.01, 0.05, 0.2])
-def test_refusals_that_have_nothing_to_do_with_the_rate_do_not_starve_the_run(share: float) -> None:
+def test_refusals_unrelated_to_the_rate_do_not_stop_the_run(share: float) -> None:
     class Moody(FarEnd):
         def refuses(self, _now: float) -> bool:
             return self._random.random() < share
@@ -264,7 +266,7 @@ def test_the_wait_of_one_of_several_503s_holds_every_request() -> None:
     assert virtually(after_503s()) == pytest.approx(30.05)
 
 
-def test_requests_that_back_off_leave_their_room_to_others_unless_many_do() -> None:
+def test_requests_that_back_off_leave_their_place_to_others_unless_many_do() -> None:
     async def workers() -> list[int]:
         pacer = Pacer(Pace(concurrency=2), Stop(), asyncio.get_running_loop().time)
         begun = [pacer.workers]
@@ -304,7 +306,7 @@ def test_a_wait_that_campaign_asks_for_holds_every_request() -> None:
     assert min(later) >= held_at + 30.0
 
 
-def test_waits_for_a_turn_end_when_the_run_stops() -> None:
+def test_requests_waiting_for_their_turn_end_when_the_run_stops() -> None:
     async def stopped() -> list[StopRun | float | BaseException]:
         stop = Stop()
         pacer = Pacer(Pace(concurrency=1), stop, asyncio.get_running_loop().time)

@@ -1,4 +1,4 @@
-"""The shapes that the documentation shows, and what a key may do to a path."""
+"""Profiles in every documented shape, and keys in the path of a URL."""
 
 from urllib.parse import quote, unquote
 
@@ -28,10 +28,10 @@ def test_a_key_is_one_segment_whatever_it_holds(key: str) -> None:
 
 @given(
     key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-    | st.text("@aZ09_.~-/%+= \n", min_size=1)  # what real keys hold, and what is near to it
+    | st.text("@aZ09_.~-/%+= \n", min_size=1)  # characters of real keys, and similar ones
 )
 @examples(80)
-def test_a_segment_is_what_quote_makes_of_it_but_for_dots_alone(key: str) -> None:
+def test_a_segment_is_encoded_as_by_quote_but_for_dots_alone(key: str) -> None:
     assume(key.strip("."))
     assert profiles.segment(key) == quote(key, safe="")
 

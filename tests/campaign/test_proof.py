@@ -1,4 +1,4 @@
-"""What shows whom an answer is about, and what shows that it is about somebody else."""
+"""Which answers prove that they are about the requested profile, and which disprove it."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_the_option_is_named_for_a_key_that_is_not_a_pkey() -> None:
         proof.check_profile({"PKey": "@b"}, "C-17")
 
 
-def test_dots_are_not_answered_for_by_another_resource() -> None:
+def test_an_answer_of_another_resource_does_not_count_for_a_key_of_dots() -> None:
     proof.check_profile({"PKey": ".."}, "..")
     with pytest.raises(RowFailed) as refused:
         proof.check_profile({"PKey": "@other"}, "..")
@@ -88,7 +88,7 @@ def test_a_change_is_confirmed_by_an_answer_with_its_key(answer: dict[str, objec
     ],
     ids=str,
 )
-def test_an_answer_that_says_something_else_is_no_confirmation(
+def test_an_answer_about_something_else_is_no_confirmation(
     answer: dict[str, object], reason: Reason
 ) -> None:
     with pytest.raises(RetryLater) as refused:
@@ -142,9 +142,7 @@ LONG = "@k1-" + "x" * 40
     ],
 )
 @pytest.mark.parametrize("form", ["{}", '{{"code": 404, "message": "{}"}}'], ids=["text", "JSON"])
-def test_an_error_s_text_says_whom_it_is_about(
-    text: str, key: str, named: Mention, form: str
-) -> None:
+def test_an_error_s_text_names_its_profile(text: str, key: str, named: Mention, form: str) -> None:
     answer = Response(404, form.format(text).encode())
     assert proof.mention(answer, (key,)) is named
 
@@ -165,5 +163,5 @@ def test_a_link_may_repeat_the_parameters_of_the_request(
     assert proof.repeats(link, path) is repeats
 
 
-def test_a_list_of_everybody_is_proved_by_no_link() -> None:
+def test_no_link_proves_a_list_without_a_filter() -> None:
     assert not proof.repeats("profile?_lineCount=1", "profile?_lineCount=1")

@@ -1,4 +1,4 @@
-"""Our own credentials are in nothing that is quoted."""
+"""Our own credentials do not appear in quoted texts."""
 
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -25,7 +25,7 @@ def redaction(secrets: Iterable[str] = ()) -> Redaction:
 
 
 @given(st.permutations(["token-one", "token-one-and-more", "one-time", "a/b c d/e"]))
-def test_of_a_secret_that_begins_with_another_nothing_is_left(secrets: list[str]) -> None:
+def test_a_secret_that_begins_with_another_is_removed_whole(secrets: list[str]) -> None:
     text = redaction(secrets).text_of(
         ValueError("token-one-and-more, a%2Fb%20c%20d%2Fe, token-of-the-start")
     )
@@ -41,13 +41,13 @@ def test_of_a_secret_that_begins_with_another_nothing_is_left(secrets: list[str]
     ],
     ids=["passing", "a row", "a stop"],
 )
-def test_no_error_has_one(error: BulkSyncError) -> None:
+def test_no_error_contains_a_secret(error: BulkSyncError) -> None:
     redaction().error(error)
     assert "token" not in f"{error} {error.args} {getattr(error, 'detail', '')}"
     assert "***" in str(error)
 
 
-def test_an_answer_loses_the_long_ones_and_is_still_understood() -> None:
+def test_long_secrets_are_removed_from_an_answer_and_it_stays_valid() -> None:
     answer = Response(
         403, b'{"error_code":"403010","it":"token-of-the-start"}', location="?1=token-of-the-start"
     )

@@ -1,4 +1,4 @@
-"""What each answer of section 3 of the API facts means for a run."""
+"""The meaning of each answer in section 3 of the API facts."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -77,7 +77,7 @@ def test_an_answer_is_judged_by_its_text_before_its_status(
     ],
     ids=["json", "a page", "nothing", "302", "307"],
 )
-def test_what_a_gateway_says_while_it_restarts_is_its_word_only_if_it_stays(
+def test_an_answer_of_a_restarting_gateway_counts_only_if_it_stays(
     status: int, body: bytes, last_word: type[RowFailed]
 ) -> None:
     later = problem(Response(status, body))
@@ -95,7 +95,7 @@ def test_what_a_gateway_says_while_it_restarts_is_its_word_only_if_it_stays(
         b"RST-360011 An error has occurred",
     ],
 )
-def test_a_403_of_campaign_itself_is_its_last_word(body: bytes) -> None:
+def test_a_403_of_campaign_itself_is_not_retried(body: bytes) -> None:
     refused = problem(Response(403, body))
     assert isinstance(refused, Forbidden)
     assert not refused.passing
@@ -127,7 +127,7 @@ def test_a_response_that_is_not_json_is_retried(body: bytes) -> None:
         (b"[1]", "[1]"),
     ],
 )
-def test_what_campaign_says_becomes_one_clean_line(body: bytes, line: str) -> None:
+def test_a_text_of_campaign_becomes_one_clean_line(body: bytes, line: str) -> None:
     assert summary(Response(502, body)) == line
 
 
@@ -150,7 +150,7 @@ def test_a_wait_until_a_time_is_measured_by_the_server_s_clock() -> None:
     assert wait_s(Response(503, b"", until, format_datetime(there, usegmt=True))) == 30.0
 
 
-def test_a_time_that_has_passed_is_no_wait() -> None:
+def test_a_time_in_the_past_is_no_wait() -> None:
     past = format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True)
     assert wait_s(Response(503, b"", past)) == 0.0
 

@@ -1,4 +1,4 @@
-"""How long a request waits before it is sent again."""
+"""The backoff before each retry."""
 
 import asyncio
 from itertools import pairwise
@@ -20,7 +20,7 @@ CONNECTION = Connection(
 
 
 async def waits(later: RetryLater, times: int) -> list[float]:
-    """Fail so many times, and return the seconds before each further try."""
+    """Fail several times, and return the seconds before each retry."""
     pace, stop, clock = Pace(retries=times), Stop(), asyncio.get_running_loop().time
     tries: list[float] = []
 
@@ -52,6 +52,6 @@ def test_waits_double_up_to_half_a_minute(
         assert least <= wait <= most
 
 
-def test_a_wait_that_the_server_asks_for_is_kept_to() -> None:
+def test_a_wait_that_the_server_asks_for_is_observed() -> None:
     busy = RetryLater(Reason.HTTP_503, "busy", wait_s=0.5)
     assert virtually(waits(busy, 4)) == pytest.approx([0.5] * 4)

@@ -1,4 +1,4 @@
-"""How long a run that is to end waits for what, and what it says of the rest."""
+"""How long a stopping run waits for requests in flight, and what becomes of the others."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from bulk_sync.stopping import Stop
 
 GRACE_S = 0.3
 HUNG_S = 600.0
-"""Longer than any test takes: a wait for the whole timeout would fail."""
+"""Longer than any test: a wait for the whole timeout would fail."""
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def connection(sim: Simulator) -> Connection:
     return Connection(sim.url, "acme", Credentials("demo-key", token), api="profileAndServices")
 
 
-async def stopped_while(client: Client, stop: Stop, cause: StopRun) -> bool | RowFailed:
-    """Ask for a state, stop the run before the answer, and tell what came of it."""
+async def state_during_stop(client: Client, stop: Stop, cause: StopRun) -> bool | RowFailed:
+    """Request a state, stop the run before the answer, and return the state or the error."""
     reading = asyncio.create_task(client.state(key(0)))
     await asyncio.sleep(GRACE_S / 3)
     stop.ask(cause)
@@ -44,11 +44,11 @@ async def stopped_while(client: Client, stop: Stop, cause: StopRun) -> bool | Ro
 
 
 @pytest.mark.parametrize("cause", [Interrupted("Ctrl-C."), Terminated("SIGTERM.")])
-def test_a_read_in_flight_is_cut_at_a_signal_and_still_to_be_done(cause: StopRun) -> None:
+def test_a_read_in_flight_is_cancelled_at_a_signal_and_stays_open(cause: StopRun) -> None:
     async def read(sim: Simulator) -> bool | RowFailed:
         stop, pace = Stop(), Pace(retries=0, timeout_s=HUNG_S)
         async with connected(connection(sim), pace, stop) as client:
-            return await stopped_while(client, stop, cause)
+            return await state_during_stop(client, stop, cause)
 
     with running(Options()) as sim:
         populate(sim, 1)
@@ -61,18 +61,18 @@ def test_a_read_in_flight_is_cut_at_a_signal_and_still_to_be_done(cause: StopRun
     assert "No answer by the end of the run" in failed.detail
 
 
-def test_what_a_spent_budget_has_paid_for_is_waited_for() -> None:
+def test_calls_paid_from_a_spent_budget_are_finished() -> None:
     async def read(sim: Simulator) -> bool | RowFailed:
         stop = Stop()
         async with connected(connection(sim), Pace(), stop) as client:
-            return await stopped_while(client, stop, StoppedEarly("The budget is spent."))
+            return await state_during_stop(client, stop, StoppedEarly("The budget is spent."))
 
     with running(Options(latency_s=4 * GRACE_S)) as sim:
         populate(sim, 1)
         assert asyncio.run(read(sim)) is False
 
 
-def test_a_read_that_begins_after_a_signal_is_cut_as_well() -> None:
+def test_a_read_that_begins_after_a_signal_is_cancelled_too() -> None:
     async def read(sim: Simulator) -> None:
         stop = Stop()
         async with connected(connection(sim), Pace(timeout_s=HUNG_S), stop) as client:
@@ -89,7 +89,7 @@ def test_a_read_that_begins_after_a_signal_is_cut_as_well() -> None:
     assert failed.value.outcome is Outcome.PENDING
 
 
-def test_a_write_is_waited_for_after_a_signal() -> None:
+def test_a_write_in_flight_is_finished_after_a_signal() -> None:
     async def write(sim: Simulator) -> int:
         stop = Stop()
         async with connected(connection(sim), Pace(), stop) as client:
@@ -166,7 +166,7 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monk
             "https://campaign.example", "acme", Credentials("key", Secret("demo-token")), api="x"
         )
         async with connected(there, Pace(timeout_s=HUNG_S), stop) as client:
-            await stopped_while(client, stop, Terminated("SIGTERM."))
+            await state_during_stop(client, stop, Terminated("SIGTERM."))
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
     began = time.monotonic()

@@ -12,8 +12,8 @@ from bulk_sync.campaign.timeouts import Timeouts
 TIMEOUT_S = 5.0
 
 
-async def one(deadlines: Timeouts, answer: Awaitable[object]) -> str:
-    """Do as the transport does: turn a cancellation that was a deadline into a ``TimeoutError``."""
+async def wait_for_answer(deadlines: Timeouts, answer: Awaitable[object]) -> str:
+    """Wait for an answer as the transport does, with a ``TimeoutError`` after the deadline."""
     task = deadlines.begin()
     try:
         await answer
@@ -38,10 +38,10 @@ def cancelling() -> int:
 
 
 async def timed(deadlines: Timeouts, takes_s: float) -> tuple[str, float, int]:
-    """Return the end, the seconds, and the cancellations left."""
+    """Return how a request ended, its seconds, and the cancellations left."""
     began = now_s()
     try:
-        ended = await one(deadlines, asyncio.sleep(takes_s))
+        ended = await wait_for_answer(deadlines, asyncio.sleep(takes_s))
     except TimeoutError:
         ended = "late"
     return ended, now_s() - began, cancelling()
@@ -64,7 +64,7 @@ def test_late_requests_end_at_their_timeout_and_others_do_not() -> None:
     assert {left for _, _, left in ended} == {0}
 
 
-def test_a_shorter_time_holds_for_requests_under_way_and_for_those_that_follow() -> None:
+def test_a_shorter_timeout_holds_for_requests_in_flight_and_for_later_ones() -> None:
     async def ended() -> list[tuple[str, float, int]]:
         deadlines = Timeouts(TIMEOUT_S)
         asyncio.get_running_loop().call_later(1.0, deadlines.shorten, 2.0)
@@ -82,7 +82,7 @@ def test_a_shorter_time_holds_for_requests_under_way_and_for_those_that_follow()
     assert set(left) == {0}
 
 
-def test_no_time_is_lengthened() -> None:
+def test_no_timeout_is_lengthened() -> None:
     async def ended() -> tuple[str, float, int]:
         deadlines = Timeouts(TIMEOUT_S)
         deadlines.shorten(2 * TIMEOUT_S)
@@ -110,20 +110,20 @@ def test_an_answer_that_comes_with_the_deadline_is_late_and_leaves_nothing_behin
         answer = loop.create_future()
         loop.call_later(TIMEOUT_S, answer.set_result, None)
         with pytest.raises(TimeoutError):
-            await one(deadlines, answer)
+            await wait_for_answer(deadlines, answer)
         return cancelling()
 
     assert virtually(answered_when_due()) == 0
 
 
-def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
+def test_a_deadline_after_the_answer_is_withdrawn() -> None:
     async def answered_all_the_same() -> tuple[int, str]:
         deadlines = Timeouts(TIMEOUT_S)
         task = deadlines.begin()
-        with suppress(asyncio.CancelledError):  # as a library may that has the answer by then
+        with suppress(asyncio.CancelledError):  # a library that has its answer may do this
             await asyncio.sleep(60.0)
         deadlines.end(task)
-        return cancelling(), await one(deadlines, asyncio.sleep(4.0))
+        return cancelling(), await wait_for_answer(deadlines, asyncio.sleep(4.0))
 
     assert virtually(answered_all_the_same()) == (0, "in time")
 
@@ -131,7 +131,7 @@ def test_a_deadline_that_came_too_late_to_count_is_taken_back() -> None:
 @pytest.mark.parametrize("after_s", [1.0, TIMEOUT_S], ids=["before it is due", "when it is due"])
 def test_a_task_cancelled_by_another_is_not_late(after_s: float) -> None:
     async def cancelled() -> None:
-        task = asyncio.create_task(one(Timeouts(TIMEOUT_S), asyncio.sleep(60.0)))
+        task = asyncio.create_task(wait_for_answer(Timeouts(TIMEOUT_S), asyncio.sleep(60.0)))
         asyncio.get_running_loop().call_later(after_s, task.cancel)
         with pytest.raises(asyncio.CancelledError):
             await task

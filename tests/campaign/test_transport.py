@@ -1,4 +1,4 @@
-"""What the simulator does not do: other hosts, proxies, TLS, and servers that lie."""
+"""Conditions beyond the simulator: other hosts, proxies, TLS, and servers that lie."""
 
 import asyncio
 import ssl
@@ -24,7 +24,7 @@ PROFILE = b'{"PKey":"@a","ccpaOptOut":true}'
 
 
 class Server(ThreadingHTTPServer):
-    """Gives every request the same response, and remembers requests."""
+    """A server with the same response for every request; it remembers requests."""
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -133,7 +133,7 @@ def test_a_token_is_removed_wherever_it_is_repeated(
     assert "t0ken-of-8" not in failed.value.detail
 
 
-def test_a_redirect_to_odd_letters_can_be_reported() -> None:
+def test_a_redirect_to_unusual_characters_can_be_reported() -> None:
     with (
         serving(302, b"", Location="/d\xe9connexion") as server,
         pytest.raises(RowFailed) as failed,
@@ -321,7 +321,7 @@ def test_a_token_that_occurs_in_data_leaves_them_alone(token: str) -> None:
         assert asyncio.run(inside()) == (True, 1)
 
 
-def test_what_ims_gave_is_never_quoted() -> None:
+def test_a_token_from_ims_is_never_quoted() -> None:
     with serving() as server:
         form = b"access_token=eyJmade-up&expires_in=3600"
         server.answer = (200, form, {})

@@ -1,4 +1,4 @@
-"""Servers that cannot be reached, gateways that restart, and names that do not exist."""
+"""Unreachable servers, restarting gateways, and names that do not exist."""
 
 import asyncio
 import socket
@@ -25,14 +25,14 @@ from bulk_sync.stopping import Stop
 
 PROFILE: Final = b'{"PKey":"@a","ccpaOptOut":true}'
 INTERNAL_ERROR: Final = bytes.fromhex("15030300020250")
-"""A fatal alert of TLS 1.2, as a load balancer sends it that has no server left."""
+"""A fatal alert of TLS 1.2, as from a load balancer without a server."""
 
 NOT_TLS: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 RESET: Final = b""
 
 
 def answer(status: int, body: bytes = b"", *headers: str) -> bytes:
-    """Write an HTTP answer, after which the connection stays open."""
+    """Return an HTTP answer after which the connection stays open."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -44,11 +44,11 @@ class Far:
     Attributes:
         answers: the first answers; ``RESET`` resets the connection.
         asked: the number of requests so far.
-        port: where it listens.
+        port: the port on loopback.
     """
 
     answers: Sequence[bytes]
-    asked: int = 0
+    requests: int = 0
     port: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -57,10 +57,10 @@ class Far:
         while await reader.readline():
             while (await reader.readline()).strip():
                 pass
-            self.asked += 1
+            self.requests += 1
             sent = answer(200, PROFILE)
-            if self.asked <= len(self.answers):
-                sent = self.answers[self.asked - 1]
+            if self.requests <= len(self.answers):
+                sent = self.answers[self.requests - 1]
             if sent == RESET:
                 writer.transport.abort()
                 return
@@ -92,14 +92,14 @@ async def state(connection: Connection, pace: Pace, stop: Stop | None = None) ->
 
 
 def state_of(answers: Sequence[bytes], pace: Pace) -> tuple[tuple[bool, int] | Exception, int]:
-    """Return the state and the tries, or what was raised, and how many requests were sent."""
+    """Return the state and the tries, or the error, and the number of requests sent."""
 
     async def inside() -> tuple[tuple[bool, int] | Exception, int]:
         async with Far(answers).listening() as far:
             try:
-                return await state(place(far.port), pace), far.asked
+                return await state(place(far.port), pace), far.requests
             except (RowFailed, StopRun) as error:
-                return error, far.asked
+                return error, far.requests
 
     return asyncio.run(inside())
 
@@ -130,19 +130,19 @@ def test_a_gateway_that_restarts_costs_tries_and_no_row(sent: bytes) -> None:
     ],
     ids=["302", "403"],
 )
-def test_what_stays_is_reported_as_it_is(sent: bytes, reason: Reason) -> None:
-    failed, asked = state_of([sent] * 9, Pace(retries=1))
+def test_an_error_that_stays_is_reported_as_it_is(sent: bytes, reason: Reason) -> None:
+    failed, requests = state_of([sent] * 9, Pace(retries=1))
     assert isinstance(failed, RowFailed)
-    assert (failed.reason, failed.attempts, asked) == (reason, 2, 2)
+    assert (failed.reason, failed.attempts, requests) == (reason, 2, 2)
 
 
 def test_a_403_of_campaign_itself_is_not_tried_again() -> None:
-    failed, asked = state_of([answer(403, b"You do not have the rights")] * 9, Pace())
+    failed, requests = state_of([answer(403, b"You do not have the rights")] * 9, Pace())
     assert isinstance(failed, RowFailed)
-    assert asked == 1
+    assert requests == 1
 
 
-def test_a_server_that_comes_back_within_the_patience_costs_no_row_whatever_the_retries() -> None:
+def test_a_server_back_within_the_patience_costs_no_row_whatever_the_retries() -> None:
     async def inside() -> tuple[bool, int]:
         with socket.socket() as bound:
             bound.bind(("127.0.0.1", 0))
@@ -158,17 +158,17 @@ def test_a_server_that_comes_back_within_the_patience_costs_no_row_whatever_the_
 
 
 def test_a_server_that_resets_every_connection_is_tried_for_as_long_as_the_patience_lasts() -> None:
-    stopped, asked = state_of([RESET] * 99, Pace(retries=0, patience_s=0.5))
+    stopped, requests = state_of([RESET] * 99, Pace(retries=0, patience_s=0.5))
     assert isinstance(stopped, StoppedEarly)
     assert "the patience is 0.5 s (--patience)" in str(stopped)
-    assert asked >= 3
+    assert requests >= 3
 
 
 def test_a_request_whose_connection_alone_is_reset_fails_after_the_usual_tries() -> None:
     answers = [RESET, answer(404, b"Not Found")] * 9  # the second one to a request of its own
-    failed, asked = state_of(answers, Pace(retries=0))
+    failed, requests = state_of(answers, Pace(retries=0))
     assert isinstance(failed, RowFailed)
-    assert (failed.reason, failed.passing, asked) == (Reason.CONNECTION, True, 2)
+    assert (failed.reason, failed.passing, requests) == (Reason.CONNECTION, True, 2)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -272,7 +272,7 @@ def test_a_name_that_was_resolved_before_is_waited_for() -> None:
 async def behind_tls(
     tmp_path: Path, first: Sequence[bytes]
 ) -> AsyncIterator[tuple[Far, Connection, list[int]]]:
-    """Serve behind TLS; the first connections are answered with these bytes instead."""
+    """Serve behind TLS; the first connections get these bytes as their answer."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -311,7 +311,7 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
 
 
 @pytest.mark.parametrize("first", [INTERNAL_ERROR, NOT_TLS, b""], ids=["alert", "503", "nothing"])
-def test_a_handshake_that_fails_in_passing_is_tried_again(tmp_path: Path, first: bytes) -> None:
+def test_a_passing_failure_of_the_handshake_is_retried(tmp_path: Path, first: bytes) -> None:
     async def inside() -> tuple[tuple[bool, int], int]:
         async with behind_tls(tmp_path, [first]) as (_, connection, connections):
             return await state(connection, Pace(retries=0)), connections[0]
@@ -338,7 +338,7 @@ def test_a_certificate_that_does_not_verify_is_not_waited_for(tmp_path: Path, wr
         asyncio.run(inside())
 
 
-def test_rows_that_are_answered_go_on_while_connections_of_others_are_reset() -> None:
+def test_rows_with_answers_go_on_while_connections_of_others_are_reset() -> None:
     async def inside() -> list[object]:
         async with (
             Far([RESET, *[answer(200, PROFILE)] * 8]).listening() as far,

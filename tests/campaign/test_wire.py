@@ -1,4 +1,4 @@
-"""What comes on a connection that was not asked for, and which connection a request takes."""
+"""Unexpected bytes on a connection, and the choice of the connection for a request."""
 
 import asyncio
 import gzip
@@ -71,7 +71,7 @@ def test_a_response_that_comes_twice_in_one_piece_counts_once() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Wrong.LONGER, Wrong.CUT, Wrong.LOST])
-def test_a_response_of_another_length_than_announced_is_retried(wrong: Wrong) -> None:
+def test_a_response_of_a_wrong_length_is_retried(wrong: Wrong) -> None:
     server = Mixing(dict(TRUTH), one_by_one([None, wrong, None]))
     assert ask(server, states) == TRUTH
     connections = [each.connection for each in server.asked]
@@ -196,7 +196,7 @@ def test_a_late_copy_of_a_profile_is_not_its_state() -> None:
     assert [each.method for each in server.asked] == ["GET", "PATCH", "GET", "GET"]
 
 
-def test_changes_refused_in_the_same_words_are_sent_again_once_at_most() -> None:
+def test_changes_refused_with_the_same_message_are_retried_once_at_most() -> None:
     server = Mixing(dict(TRUTH), refused=frozenset(KEYS))
 
     async def work(client: Client) -> list[RowFailed]:
