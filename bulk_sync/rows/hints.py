@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from bulk_sync import amounts
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, emails
-from bulk_sync.rows.check.header import allows
-from bulk_sync.rows.check.state_words import StateWords, plain_word
+from bulk_sync.rows.check.header import allows, forbids
+from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.check.state_words import plain_word
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.listing import one_value
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
@@ -115,7 +116,7 @@ def sentences(cells: Cells, rows: Slices) -> list[str]:
 
 def _for_states(cells: Cells) -> list[str]:
     """Return sentences about words, and empty cells, that are no states in several rows."""
-    column, given = cells.layout.columns.state, cells.layout.rules.words
+    column, rules = cells.layout.columns.state, cells.layout.rules
     if column is None:
         return []
     hints = _unticked(cells, column)
@@ -125,8 +126,8 @@ def _for_states(cells: Cells) -> list[str]:
             "leave these rows out with --blank-state skip."
         )
     unknown = cells.words.most_frequent()
-    effects = {word: _effect(word, given) for word in unknown}
-    if len(unknown) > 1 and all(effects.values()) and not given.further:
+    effects = {word: _effect(word, rules) for word in unknown}
+    if len(unknown) > 1 and all(effects.values()) and not rules.words.further:
         return [*hints, _in_one(unknown, effects, column)]
     for word, count in unknown.items():
         listed = shlex.quote(one_value([word]))
@@ -135,7 +136,7 @@ def _for_states(cells: Cells) -> list[str]:
             "forbids the sale, add "
             f"--true-values {listed}; if it allows the sale, add --false-values {listed}."
         )
-    if unknown and len(unknown) + len(given.further) > 1:
+    if unknown and len(unknown) + len(rules.words.further) > 1:
         hints.append("Write several words into one list, with commas between them.")
     return hints
 
@@ -164,11 +165,10 @@ def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) 
     return f"Column {column!r} has words of its own: {shown} rows. If {supposed}, add {options}."
 
 
-def _effect(word: str, words: StateWords) -> str:
+def _effect(word: str, rules: Rules) -> str:
     """Return what a word says itself, ``forbids`` or ``allows``; "" if it does not."""
-    near = words.near(word)
-    if near is not None:
-        return words.effect(near)
+    if forbids(word, rules):
+        return "forbids"
     return "allows" if allows(word) else ""
 
 

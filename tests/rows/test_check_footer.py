@@ -81,7 +81,6 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
     ("last", "reason"),
     [
         (("", "", "Yes"), "empty_key"),  # its state can be read: a request that lost its key
-        (("", "", "yess"), "empty_key"),
         (("Jane Doe", "", "no"), "empty_key"),
         (("", "8", ""), "bad_key"),  # not the number of rows
         (("", "7", "Yes"), "bad_key"),

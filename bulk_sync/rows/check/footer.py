@@ -134,7 +134,7 @@ def _count(line: _Line) -> int:
 def _kind(line: _Line, words: StateWords) -> _Kind:
     """Return what a row looks like if it stands below the data."""
     state = line.state or ""
-    has_state = words.state(state) is not None or words.near(state) is not None
+    has_state = words.state(state) is not None
     may_be_sum = not has_state or state.isdecimal()  # the sum may be 1 or 0
     if _TOTAL_ALONE.fullmatch(line.key) and may_be_sum:
         return _Kind.TOTAL

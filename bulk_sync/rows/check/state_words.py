@@ -7,12 +7,10 @@ or allows it, whatever yes means.
 """
 
 import csv
-import difflib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
@@ -77,19 +75,6 @@ _STATES: Final[dict[str, bool]] = {
 }
 """All accepted words: English ones, and those of the languages of spreadsheet programs."""
 
-_LONGEST_NEAR: Final = 12
-_TYPED_OFTEN: Final = ("yes", "true", "false")
-_LONGEST_TYPO: Final = 8
-_OPTED_OUT: Final = frozenset({"optout", "optedout", "optingout", "donotsell", "dns"})
-
-
-def _letters(word: str) -> str:
-    """Return the letters of a word, doubled ones once."""
-    return "".join(char for char, _ in groupby(filter(str.isalpha, word)))
-
-
-_NEAR: Final = {letters: word for word in _STATES if (letters := _letters(word))}
-
 
 class StateMeans(StrEnum):
     """What yes means in a column of states."""
@@ -146,19 +131,6 @@ class StateWords:
             return self.further[word]
         is_yes = _STATES.get(word)
         return None if is_yes is None else is_yes is self.yes_forbids
-
-    def near(self, cell: str) -> str | None:
-        """Return the word to write for a cell that only looks like one; None if it does not."""
-        has_digit = any(map(str.isdigit, cell))
-        if len(cell) > _LONGEST_NEAR or has_digit or self.state(cell) is not None:
-            return None
-        letters = _letters(plain_word(cell))
-        opt_out = dict.fromkeys(map(_letters, _OPTED_OUT), "yes" if self.yes_forbids else "no")
-        own = {found: word for word in self.further if (found := _letters(word))}
-        known = {**_NEAR, **opt_out, **own}
-        if letters in known or len(letters) > _LONGEST_TYPO:
-            return known.get(letters)
-        return next(iter(difflib.get_close_matches(letters, _TYPED_OFTEN, 1, 0.75)), None)
 
     def effect(self, word: str) -> str:
         """Return what a known word does with the sale: ``forbids`` or ``allows``."""

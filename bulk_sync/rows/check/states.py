@@ -44,9 +44,6 @@ def _judge(spelling: str, column: str, rules: Rules) -> tuple[Outcome, Reason, s
     if spelling == UNCALCULATED:
         return Outcome.REJECTED, Reason.BAD_STATE, f"Column {column!r} has {NO_VALUE}."
     if spelling.strip():
-        near = words.near(spelling)
-        if near is not None:
-            write = f"If it {words.effect(near)} the sale, write {near}."
         sentence = f"Column {column!r} has {quoted(spelling)}, which is neither yes nor no. {write}"
         return Outcome.REJECTED, Reason.BAD_STATE, sentence
     empty = f"Column {column!r} is empty in this row"
