@@ -29,15 +29,6 @@ def test_a_job_is_the_file_s_name_without_digits_and_what_they_leave_beside_a_bl
     assert job_names.of_stem(stem) == job
 
 
-def test_an_older_name_counts_unless_the_very_name_is_there() -> None:
-    assert job_names.is_same("demandes -", "demandes")
-    assert not job_names.is_same("demandes", "demandes -")
-    assert not job_names.is_same("optouts-", "optouts")
-    assert job_names.among(["a", "demandes -"], "demandes") == "demandes -"
-    assert job_names.among(["demandes -", "demandes"], "demandes") == "demandes"
-    assert job_names.among(["a"], "demandes") is None
-
-
 @pytest.mark.parametrize(
     ("source", "job"),
     [

@@ -125,7 +125,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
 
 def _table_for(typed: Mapping[str, Any], job: str, jobs: Mapping[str, object]) -> str | None:
     """Return the name of the table of a job; for a workbook of ours else the one of its name."""
-    name, source = job_names.among(jobs, job), typed.get("input")
+    name, source = job if job in jobs else None, typed.get("input")
     if _named_job(typed) or not source:
         return name
     from bulk_sync.rows import read
@@ -133,13 +133,15 @@ def _table_for(typed: Mapping[str, Any], job: str, jobs: Mapping[str, object]) -
 
     if read.of_workbook(str(source)) is None or read.is_todo(str(source)):
         return name
-    by_name = job_names.among(jobs, job_names.of_stem(Input(str(source)).stem))
-    if None not in {name, by_name} and name != by_name:
+    by_name = job_names.of_stem(Input(str(source)).stem)
+    if by_name not in jobs:
+        return name
+    if name not in {None, by_name}:
         raise UsageProblem(
             f"{source} has rows of the job {name!r}, and the name of the job {by_name!r}. Give the "
             f"workbook another name, or say which job it is: --job {name}, or --job {by_name}."
         )
-    return name or by_name
+    return by_name
 
 
 def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
     """
     ctx = click.get_current_context()
     found = Configuration.current(ctx)
-    found.job = job_names.among(found.jobs, job) or ""
+    found.job = job if job in found.jobs else ""
     values = found.values
     absent = [each for each in options if ctx.get_parameter_source(each.key) not in GIVEN]
     for each in absent:

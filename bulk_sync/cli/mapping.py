@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from bulk_sync import job_names
 from bulk_sync.cli.arguments import Values, plain, table_name
 from bulk_sync.cli.config import FILE, GIVEN, JOBS, Configuration
 from bulk_sync.cli.option import Option, variable
@@ -106,7 +105,7 @@ def _write(path: Path, job: str, chosen: Mapping[str, Any]) -> None:
     before = path.stat() if path.exists() else None
     document = tomlkit.parse(path.read_bytes().decode("utf-8-sig") if before else "")
     jobs = document.setdefault(JOBS, tomlkit.table(is_super_table=True))
-    table = jobs.setdefault(job_names.among(jobs, job) or job, tomlkit.table())
+    table = jobs.setdefault(job, tomlkit.table())
     for name, value in chosen.items():
         spelled = name.replace("-", "_")
         table[spelled if spelled in table else name] = value

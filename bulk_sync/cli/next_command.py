@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync import job_names
 from bulk_sync.cli.config import Configuration, job_of
 from bulk_sync.cli.deployment_options import CONNECTION, STATE
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
@@ -110,7 +109,7 @@ class Typed:
     def after_validate(self, command: str, source: str, job: str) -> str:
         """Return the command to go on with an input of a job, or with its marked copy."""
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
-        has_table = is_saved or job_names.among(self._jobs, job) is not None
+        has_table = is_saved or job in self._jobs
         if source == self._params.get("input") or not has_table:
             return suggested(command, source, self._words_for(source, _OF_VALIDATE))
         typed = [
@@ -173,7 +172,7 @@ class Typed:
 
     def _naming(self, job: str, file: str) -> list[str]:
         """Return the option to name the job of a file, unless its table is found without it."""
-        is_found = job_names.among(self._jobs, job) is None or job == job_of({"input": file})
+        is_found = job not in self._jobs or job == job_of({"input": file})
         return [] if is_found else [JOB.flag, job]
 
     def _words(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:

@@ -8,7 +8,6 @@ from itertools import chain
 from textwrap import wrap
 from typing import Any, Final
 
-from bulk_sync import job_names
 from bulk_sync.amounts import count
 from bulk_sync.cli.output import laid_out, one_line
 from bulk_sync.errors import Exit
@@ -57,7 +56,7 @@ def wanted(
     found = [
         run
         for run in runs
-        if (job is None or job_names.is_same(run.begun.job, job))
+        if (job is None or run.begun.job == job)
         and run.begun_ms >= since_ms
         and not (failed and run.ended is not None and run.ended.exit == Exit.DONE)
     ]

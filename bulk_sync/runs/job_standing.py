@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Final
 
-from bulk_sync import job_names, ledger
+from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Kind
 from bulk_sync.monitoring.run_end import Standing
@@ -29,8 +29,7 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
             runs = [
                 run
                 for run in (book.runs() if book is not None else ())
-                if job_names.is_same(run.begun.job, job)
-                and (place is None or same_place(run.begun, place))
+                if run.begun.job == job and (place is None or same_place(run.begun, place))
             ]
             today = str(datetime.now(UTC).date())
             calls = (

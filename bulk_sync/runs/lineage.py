@@ -27,7 +27,6 @@ no ancestor, and was not refused. ``precedence.py`` decides what a later run mea
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bulk_sync import job_names
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Run
 from bulk_sync.runs.past_runs import NothingLeft
@@ -141,7 +140,7 @@ def of_job(runs: Iterable[Run], name: str, place: Place) -> list[Run]:
         run
         for run in runs
         if run.begun.kind in {Kind.RUN, Kind.APPLY}
-        and job_names.is_same(run.begun.job, name)
+        and run.begun.job == name
         and same_place(run.begun, place)
     ]
 

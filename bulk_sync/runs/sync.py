@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from bulk_sync import job_names, ledger, report
+from bulk_sync import ledger, report
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
@@ -196,7 +196,7 @@ def _make_way(book: Ledger, state: State, own: Begun, *, fresh: bool) -> None:
             if is_same and may_pass(state, run):
                 passed.append((run, run.ended.message if run.ended else ""))
         elif not is_same:
-            if job_names.is_same(begun.job, own.job):
+            if begun.job == own.job:
                 log.warning(
                     "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
                     run.run_id,
