@@ -8,7 +8,6 @@ service took is sent again after the next run.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -83,12 +82,6 @@ def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudg
 def path_of(folder: Path, job: str) -> Path:
     """Return the file in the state folder with the state of a job that people were last told."""
     return folder / _FOLDER / sha256(job.encode()).hexdigest()[:_DIGITS]
-
-
-def all_paths(folder: Path) -> list[Path]:
-    """Return these files of all jobs."""
-    found = sorted((folder / _FOLDER).glob("*"))
-    return [path for path in found if re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}", path.name)]
 
 
 def state_of(end: RunEnd) -> JobState | None:

@@ -66,12 +66,10 @@ def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
         except AnotherRun:
             tidied.at_work.append(place.organization)
     with known(state) as book:
-        runs, requested = book.runs(), book.all_requested()
+        runs = book.runs()
     by_id = {run.run_id: run for run in runs}
     found = leftovers.of_runs(folder, {}, lambda run_id: run_id not in by_id, rules)
-    tidied.take(
-        [*found, *leftovers.of_no_run(folder, runs, requested, rules)], is_preview=is_preview
-    )
+    tidied.take([*found, *leftovers.of_no_run(folder, runs, rules)], is_preview=is_preview)
     tidied.unknown = leftovers.unknown(folder, by_id)
     return tidied
 

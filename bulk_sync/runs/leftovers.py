@@ -9,8 +9,6 @@ checkpoint of a run        as soon as the run is finished; 30     while it can b
 kept rows of a run         after their last day                   while it can be resumed
 saved plan                 800 days after it was made             while it can be applied, or its
                                                                   apply can be resumed
-state last sent to people  once its job has had no run for 800
-                           days
 temporary file, or half    after a day: its process was killed    in the checkpoint of a run
 a checkpoint
 parts of a large input,    as soon as the process is dead         while its process is alive
@@ -27,7 +25,7 @@ file with a name, or a content, that this program does not write.
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +35,6 @@ from typing import Final
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Run
-from bulk_sync.monitoring import notification, run_end
 from bulk_sync.outcomes import Outcome
 from bulk_sync.remote.mirror import Mirrored, all_mirrored
 from bulk_sync.runs import kept_rows, lineage, plan_file
@@ -173,15 +170,10 @@ def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
     ]
 
 
-def of_no_run(
-    folder: Path, runs: Sequence[Run], requested: Iterable[Run], rules: Rules
-) -> list[Leftover]:
-    """Return what else may go from the state folder.
-
-    ``requested`` has the runs of the ledger, and those that could not start.
-    """
-    found = [*_notified(folder, requested, rules)]
-    for path in scratch.abandoned(folder, lambda path: rules.age(path) > _ABANDONED_DAYS):
+def of_no_run(folder: Path, runs: Sequence[Run], rules: Rules) -> list[Leftover]:
+    """Return what else may go from the state folder."""
+    found = []
+    for path in scratch.abandoned(folder):
         size = sum(map(_size, path.rglob("*")))
         found.append(Leftover(path, "input at work in a process that was killed", size))
     for path in _files(folder):
@@ -228,17 +220,6 @@ def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: Rules) -> 
     if not applied.is_finished or is_held(applied):
         return ""
     return f"plan that was applied, {_days(age_s / _DAY_S)} old"
-
-
-def _notified(folder: Path, runs: Iterable[Run], rules: Rules) -> Iterator[Leftover]:
-    """Yield the states last sent to people about jobs without a recent run."""
-    days, now_s = rules.most(_DAYS), rules.now.timestamp()
-    alive = {run.begun.job for run in runs if now_s - run.begun_ms / 1000 <= days * _DAY_S}
-    names = {*alive, *map(run_end.audit_of, alive)}
-    in_use = {notification.path_of(folder, name) for name in names}
-    for path in notification.all_paths(folder):
-        if path not in in_use and (age := rules.age(path)) > days:
-            yield _file(path, f"state of a job without a run for {_days(age)}")
 
 
 def _files(folder: Path) -> Iterator[Path]:

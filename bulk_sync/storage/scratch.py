@@ -6,7 +6,7 @@ A process holds a lock on its folder. What a killed one left has none, and is re
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -54,21 +54,18 @@ def folder(state_dir: Path, kind: str) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def abandoned(state_dir: Path, is_old: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yield the folders of dead processes.
-
-    ``is_old`` returns whether a folder is too old for one that is about to be locked.
-    """
+def abandoned(state_dir: Path) -> Iterator[Path]:
+    """Yield the folders of dead processes."""
     for kind in (CHECKS, DOWNLOADS):
-        yield from _dead(state_dir / kind, is_old)
+        yield from _dead(state_dir / kind)
 
 
-def _dead(above: Path, is_old: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
-    """Yield the folders of a kind without a lock, but fresh ones only if they are old."""
+def _dead(above: Path) -> Iterator[Path]:
+    """Yield the folders of a kind without a lock, but none that is about to be locked."""
     with suppress(OSError):
         for path in sorted(above.iterdir()):
-            is_ripe = not path.name.startswith(_FRESH) or is_old(path)
-            if is_ripe and path.is_dir() and not path.is_symlink() and not _is_locked(path):
+            is_fresh = path.name.startswith(_FRESH)
+            if not is_fresh and path.is_dir() and not path.is_symlink() and not _is_locked(path):
                 yield path
 
 

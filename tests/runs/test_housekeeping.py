@@ -10,7 +10,6 @@ import orjson
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, write_states
 
-from bulk_sync.monitoring import notification
 from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Options, Simulator, running
 from bulk_sync.storage import lock, scratch
@@ -236,19 +235,6 @@ def test_a_plan_goes_once_it_was_applied_to_its_end(
     assert "plans/a.parquet" in reasons(tidied(run, "--keep", 0))
 
 
-def test_the_state_of_a_job_goes_with_the_job(
-    folder: Path, sim: Simulator, tmp_path: Path, run: Run
-) -> None:
-    finished(run, sim, tmp_path)
-    paths = {name: notification.path_of(folder, name) for name in ("done", "audit of done", "gone")}
-    for path in paths.values():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("failed")
-        aged(path, 900)
-    (path.parent / "README").write_text("mine")
-    assert set(reasons(tidied(run))) == {str(paths["gone"].relative_to(folder))}
-
-
 @pytest.mark.parametrize(("days", "goes"), [(0.9, False), (1.1, True)])
 @pytest.mark.parametrize("where", ["", "rows", "notified", "runs/20261123T020000Z-7f3a9c"])
 def test_what_a_killed_process_was_writing_goes_after_a_day(
@@ -284,18 +270,17 @@ def test_what_a_killed_process_kept_of_an_input_goes_and_a_living_one_is_left_al
     populate(sim, 1)
     finished(run, sim, tmp_path)
     state = tmp_path / "state"
-    for name in ("checks/killed", "downloads/killed", "checks/.new-old", "checks/.new-now"):
+    for name in ("checks/killed", "downloads/killed", "checks/.new-now"):
         (state / name).mkdir(parents=True, exist_ok=True)
         (state / name / "keys-000000.parquet").write_bytes(b"1234")
-    aged(state / "checks" / ".new-old", 1.1)
-    dead = ["checks/.new-old", "checks/killed", "downloads/killed"]
+    dead = ["checks/killed", "downloads/killed"]
     with scratch.folder(state, "other") as other:
         alive = other.rename(state / "checks" / "alive")
         assert sorted(reasons(tidied(run, "-n"))) == dead
         told = tidied(run)
         alive.rename(other)
     assert sorted(reasons(told)) == dead
-    assert [each["bytes"] for each in told["removed"]] == [4, 4, 4]
+    assert [each["bytes"] for each in told["removed"]] == [4, 4]
     assert [path.name for path in (state / "checks").iterdir()] == [".new-now"]
     assert reasons(tidied(run)) == {}
 
