@@ -56,6 +56,7 @@ class Calls:
     Attributes:
         by_method: calls so far.
         answers: their responses, or the reason for none, by method and status.
+        has_budget: whether ``allow`` must be called before each call.
         least: the smallest budget with which something is kept, as far as is known.
     """
 
@@ -63,6 +64,7 @@ class Calls:
         self.by_method: Counter[str] = Counter()
         self.answers: Counter[tuple[str, str]] = Counter()
         self.least = 0
+        self.has_budget = budget is not None
         self._most = most
         self._budget = budget
         self._grant = Grant(0, "", 0.0)

@@ -166,15 +166,21 @@ class Pacer:
             "slowed_by": dict(self._slowed_by),
         }
 
+    def try_acquire(self) -> float | None:
+        """Return the time if a request may start now, else None; ``release`` must follow."""
+        now = self._clock()
+        if self._waiting or self._wait_s(now) > 0:
+            return None
+        self._start(now)
+        return now
+
     async def acquire(self) -> float:
         """Wait until a request may start, and return the time; ``release`` must follow.
 
         Raises:
             StopRun: the run stops, and the request would have to wait.
         """
-        now = self._clock()
-        if not self._waiting and self._wait_s(now) <= 0:
-            self._start(now)
+        if (now := self.try_acquire()) is not None:
             return now
         if self._stop.cause is not None:
             raise self._stop.cause

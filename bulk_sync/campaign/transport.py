@@ -235,9 +235,11 @@ class Transport:
         pacer, calls, proxy = self.pacer, side.calls, side.proxy
         is_read = request.method == "GET" or side is self._ims
         timeouts = self._timeouts_of_reads if is_read else self._timeouts
-        await calls.allow()
+        if calls.has_budget:
+            await calls.allow()
         try:
-            sent_at = await pacer.acquire()
+            if (sent_at := pacer.try_acquire()) is None:
+                sent_at = await pacer.acquire()
         except BaseException:
             calls.put_back()
             raise
