@@ -191,7 +191,7 @@ def _explained(problem: InputProblem, invocation: Invocation) -> str:
         lines += ["", *problem.overview]
     for remedy in problem.remedies:
         typed = again(invocation.words, remedy.words)
-        lines += ["", f"{remedy.when or 'To go on, type'}:", f"  {typed}"]
+        lines += ["", typed.after(remedy.when or "To go on, type")]
     return "\n".join(lines)
 
 

@@ -57,5 +57,5 @@ def command(**values: Any) -> Exit:
         finished = runs.apply(job, path, screen, approval, arguments.typed(values))
     except runs.PlanExpired as expired:
         again = Typed(click.get_current_context()).plan_again(expired.planned.begun, path)
-        raise Refused(f"{expired}:\n  {again}") from expired
+        raise Refused(again.after(str(expired))) from expired
     return screen.finish(finished)

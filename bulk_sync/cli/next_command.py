@@ -3,14 +3,15 @@
     typed options --Typed--> by name --suggested--> bulk-sync COMMAND ARGUMENT ...
 
 Options from variables, the configuration and defaults are not repeated: they hold for the next
-command too.
+command too. Nor are those that may hold a secret: the sentence before the command names them.
 """
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 from click.core import ParameterSource
@@ -24,7 +25,6 @@ from bulk_sync.cli.option import (
     Group,
     Option,
     Recorded,
-    without_password,
 )
 from bulk_sync.cli.options import (
     ALLOW,
@@ -40,6 +40,7 @@ from bulk_sync.cli.options import (
     TODO,
 )
 from bulk_sync.cli.value_types import NAME
+from bulk_sync.remote import url
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
@@ -67,6 +68,34 @@ _OF_THE_REST: Final = [each for each in _OF_A_PLAN if each not in {SHEET, HEADER
 """What was let pass once is not let pass again."""
 
 
+@dataclass(frozen=True, slots=True)
+class NextCommand:
+    """A command to type, as one ``line``; ``left_out`` is what it lacks, since it may be secret."""
+
+    line: str
+    left_out: Sequence[str] = ()
+
+    @classmethod
+    def build(cls, words: Iterable[str], left_out: Sequence[str] = ()) -> Self:
+        """Build it of words, without options whose value is ``MASK``."""
+        shown, left_out = ["bulk-sync"], [*left_out]
+        for word in words:
+            if word == MASK:
+                left_out.append(shown.pop())
+            else:
+                shown.append(word)
+        return cls(shlex.join(shown), [*dict.fromkeys(left_out)])
+
+    def after(self, sentence: str) -> str:
+        """Return the command below a sentence, which says what must be given again."""
+        names = " and ".join(self.left_out)
+        again = f" (add {names} again; what may be secret is not shown)" if names else ""
+        return f"{sentence}{again}:\n  {self.line}"
+
+    def __str__(self) -> str:
+        return self.line
+
+
 class Typed:
     """The options of one command line, as they can be typed again.
 
@@ -88,25 +117,25 @@ class Typed:
             and context.get_parameter_source(param.key) is ParameterSource.COMMANDLINE
         ]
 
-    def resume(self, run_id: str, instead: Collection[str] = ()) -> str:
+    def resume(self, run_id: str, instead: Collection[str] = ()) -> NextCommand:
         """Return the command to go on with a run."""
         return suggested("resume", run_id, self._words([*_PLACE, *_SPENT], instead))
 
-    def retry(self, run_id: str) -> str:
+    def retry(self, run_id: str) -> NextCommand:
         """Return the command to try the failed rows of a run again."""
         return suggested("retry", run_id, self._words(_PLACE))
 
-    def plan_of(self, file: str, job: str) -> str:
+    def plan_of(self, file: str, job: str) -> NextCommand:
         """Return the command to plan a file made by ``map`` from an input of a job."""
         words = [*self._naming(job, file), *self._words([*CONNECTION, *_PLACE])]
         return suggested("plan", file, words)
 
-    def carried_out(self) -> str:
+    def carried_out(self) -> NextCommand:
         """Return the command of a preview without ``-n``."""
         words = self._words([each for each in self._options if each.flag != DRY_RUN.flag])
-        return shlex.join(["bulk-sync", str(self._command), *words])
+        return NextCommand.build([str(self._command), *words])
 
-    def after_validate(self, command: str, source: str, job: str) -> str:
+    def after_validate(self, command: str, source: str, job: str) -> NextCommand:
         """Return the command to go on with an input of a job, or with its marked copy."""
         is_saved = bool(self._params.get(SAVE_MAPPING.key))
         has_table = is_saved or job in self._jobs
@@ -121,7 +150,7 @@ class Typed:
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
-    ) -> str:
+    ) -> NextCommand:
         """Return the command to carry out a plan file, in the place where it was made."""
         words = [
             *("--expect-sha256", sha256),
@@ -131,7 +160,7 @@ class Typed:
         ]
         return suggested("apply", plan, words)
 
-    def plan_again(self, begun: "Begun", out: Path) -> str:
+    def plan_again(self, begun: "Begun", out: Path) -> NextCommand:
         """Return the command to make a plan anew, with the options that it was made with."""
         words = [PLAN_OUT.flag, str(out), *self._again(begun.settings, _OF_A_PLAN)]
         words += self._words(_PLACE)
@@ -141,7 +170,7 @@ class Typed:
 
     def run_after_preview(
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
-    ) -> str:
+    ) -> NextCommand:
         """Return the command to carry out a preview, or to plan it where plans are approved."""
         is_approved = bool(settings.get(APPROVALS.key))
         if self._command == "resume":
@@ -157,7 +186,7 @@ class Typed:
             )
         return suggested("run", source, words)
 
-    def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> str:
+    def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> NextCommand:
         """Return the command for the rows of a job's todo file, a plan where plans are approved."""
         if self._command == "run":
             words = self._words_for(todo, _OF_THE_INPUT)
@@ -223,32 +252,38 @@ class Typed:
         return value not in ([], option.absent)
 
 
-def again(words: Sequence[str], remedy: Sequence[str]) -> str:
+def again(words: Sequence[str], remedy: Sequence[str]) -> NextCommand:
     """Return a typed command line with other values for some options.
 
     The words are without the program's name; ``remedy`` has options, each with its value.
     """
-    kept, flags = [], set(remedy[::2])
-    secret = {option.flag for option in DECLARED if option.is_secret}
-    values = iter(words)
-    for word in values:
-        if word in flags:
-            next(values, None)
-        elif word.partition("=")[0] in secret:
-            kept += [word.partition("=")[0], MASK]
-            if "=" not in word:
-                next(values, None)
-        elif word.partition("=")[0] not in flags:
-            kept.append(without_password(word))
-    end = kept.index("--") if "--" in kept else len(kept)
+    end = words.index("--") if "--" in words else len(words)
+    kept, instead, typed = list[str](), set(remedy[::2]), iter(words[:end])
+    valued = {option.flag: option for option in DECLARED if not option.is_flag}
+    arguments = [url.source(word) for word in words[end + 1 :]]
+    for word in typed:
+        flag, equals, value = word.partition("=")
+        if flag not in valued:
+            kept.append(url.source(word))
+            continue
+        value = value if equals else next(typed, "")
+        if flag not in instead:
+            kept += valued[flag].words(value)
     pairs = zip(remedy[::2], remedy[1::2], strict=True)
     added = [[f"{flag}={word}"] if word.startswith("-") else [flag, word] for flag, word in pairs]
-    return shlex.join(["bulk-sync", *kept[:end], *chain(*added), *kept[end:]])
+    lacks = [each for word in [*kept, *arguments] for each in _missing(word)]
+    return NextCommand.build([*kept, *chain(*added), *words[end : end + 1], *arguments], lacks)
 
 
-def suggested(command: str, argument: str, options: Iterable[str]) -> str:
+def suggested(command: str, argument: str, options: Iterable[str]) -> NextCommand:
     """Return a command as a person types it."""
-    words = ["bulk-sync", command, argument, *options]
+    words = [command, argument, *options]
     if argument.startswith("-") and argument != "-":  # else it would be taken for an option
-        words = ["bulk-sync", command, *options, "--", argument]
-    return shlex.join(words)
+        words = [command, *options, "--", argument]
+    return NextCommand.build(words, _missing(argument))
+
+
+def _missing(argument: str) -> list[str]:
+    """Return what is left out of an argument: secret parts of a URL."""
+    is_whole = not isinstance(argument, url.Source) or argument.whole == argument
+    return [] if is_whole else ["the rest of the URL"]

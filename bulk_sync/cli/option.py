@@ -117,13 +117,16 @@ class Option(click.Option):
         return extra
 
     def words(self, value: object) -> list[str]:
-        """Return the option with a value as both are typed; passwords and secrets are masked."""
+        """Return the option with a value as both are typed; what may be secret is ``MASK``."""
         if self.is_flag:
             return [self.flag] if value else []
         values = value if self.multiple and isinstance(value, list | tuple) else [value]
-        if self.is_secret:
-            values = [MASK] * len(values)
-        return [word for each in values for word in _pair(self.flag, each)]
+        shown = [MASK if self._hides(each) else each for each in values]
+        return [word for each in shown for word in _pair(self.flag, each)]
+
+    def _hides(self, value: object) -> bool:
+        is_path = isinstance(value, Path)
+        return self.is_secret or not (is_path or without_password(str(value)) == str(value))
 
 
 def recorded(*how: Recorded) -> list[str]:
@@ -156,7 +159,5 @@ def refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> An
 
 
 def _pair(flag: str, value: object) -> list[str]:
-    text = str(value) if isinstance(value, Path) else without_password(str(value))
-    if isinstance(value, float) and value.is_integer():
-        text = str(int(value))
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]

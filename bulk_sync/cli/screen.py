@@ -16,7 +16,7 @@ from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import job_of
-from bulk_sync.cli.next_command import Typed
+from bulk_sync.cli.next_command import NextCommand, Typed
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.cli.summary import (
     mapped_json,
@@ -193,9 +193,10 @@ class Screen:
     def _report_end(self, finished: Finished) -> None:
         """Give scripts the summary, and those who monitor runs its facts."""
         resume = self._resume(finished)
+        line = None if resume is None else resume.line
         summary = {
             **self._monitor.facts(),
-            **summary_json(finished, self._source, resume, dry_run=self._preview),
+            **summary_json(finished, self._source, line, dry_run=self._preview),
             "recorded": finished.head is not None or self._monitor.is_recorded,
             **self._of_plan,
         }
@@ -209,7 +210,7 @@ class Screen:
         self._print(*mapped_lines(mapped, self._source))
         if mapped.profiles:
             plan = self._typed.plan_of(shown(mapped.out), str(job_of({"input": self._source})))
-            self._print(f"\nTo go on with the rows that were placed:\n  {plan}")
+            self._print(plan.after("\nTo go on with the rows that were placed"))
         if mapped.cause is not None:
             say_error(str(mapped.cause))
         if self._json:
@@ -231,22 +232,22 @@ class Screen:
                 wanted += ", another person types this, with their own name"
                 if self._out is None:
                     wanted = "It needs an approval. Save it as a plan for that"
-            yield f"\nNothing was written. {wanted}:\n  {self._carry_out(finished)}"
-        elif finished.is_resumable:
-            yield f"\nTo go on:\n  {resume}"
-        elif isinstance(finished.cause, Refused) and finished.head is not None:
-            yield f"\nTo let it pass, without reading anything again:\n  {resume}"
-        elif finished.held is not None:
-            yield f"\nHeld back: {finished.held}\nTo write them too:\n  {resume}"
+            yield self._carry_out(finished).after(f"\nNothing was written. {wanted}")
+        elif resume is not None and finished.is_resumable:
+            yield resume.after("\nTo go on")
+        elif resume is not None and isinstance(finished.cause, Refused):
+            yield resume.after("\nTo let it pass, without reading anything again")
+        elif resume is not None:
+            yield resume.after(f"\nHeld back: {finished.held}\nTo write them too")
         elif finished.head is not None and finished.totals.outcomes.get(Outcome.FAILED):
             retry = self._typed.retry(finished.run_id)
-            yield f"\nTo try the rows that failed again:\n  {retry}"
+            yield retry.after("\nTo try the rows that failed again")
         if finished.files.todo is not None and finished.cause is None and not self._preview:
             todo, job = shown(finished.files.todo), str(self._monitor.job)
             run = self._typed.run_of_rest(todo, job, finished.settings)
-            yield f"To correct rows, edit the todo file and give it back:\n  {run}"
+            yield run.after("To correct rows, edit the todo file and give it back")
 
-    def _resume(self, finished: Finished) -> str | None:
+    def _resume(self, finished: Finished) -> NextCommand | None:
         """Return the command to go on with an unfinished run, if there is one."""
         cause = finished.cause or finished.held
         may_pass = isinstance(cause, Refused) and finished.head is not None
@@ -255,7 +256,7 @@ class Screen:
         option = cause.option if isinstance(cause, Refused | BudgetTooSmall) else ""
         return self._typed.resume(finished.run_id, option.split())
 
-    def _carry_out(self, finished: Finished) -> str:
+    def _carry_out(self, finished: Finished) -> NextCommand:
         """Return the command to carry out a preview."""
         option = self._option.split()
         if self._out is not None and finished.files.plan_sha256 is not None:

@@ -59,7 +59,8 @@ def command(**values: Any) -> Exit:
     for line in _lines(tidied, state.folder, is_preview=is_preview):
         say(line)
     if is_preview and tidied.gone:
-        say(f"\nTo remove it:\n  {Typed(click.get_current_context()).carried_out()}")
+        command = Typed(click.get_current_context()).carried_out()
+        say(command.after("\nTo remove it"))
     return status
 
 

@@ -134,7 +134,7 @@ def _next_step(found: "Validated", source: str, job: str) -> str:
     from bulk_sync.cli.summary import shown
 
     typed = Typed(click.get_current_context())
-    plan = f"To see what would change:\n  {typed.after_validate('plan', source, job)}"
+    plan = typed.after_validate("plan", source, job).after("To see what would change")
     if found.verdict.is_usable:
         return f"No row is rejected. {plan}"
     if found.verdict.may_stay:
@@ -142,6 +142,6 @@ def _next_step(found: "Validated", source: str, job: str) -> str:
     if found.marked:
         book = shown(found.marked[0])
         again = typed.after_validate("validate", book, job)
-        return f"Correct the red cells in {book}, save it, and check it again:\n  {again}"
+        return again.after(f"Correct the red cells in {book}, save it, and check it again")
     options_too = ", or add such an option," if found.verdict.hints else ","
     return f"Correct these rows in {source}{options_too} and validate it again."

@@ -184,10 +184,37 @@ def test_a_ledger_s_password_is_not_in_the_next_command(
 ) -> None:
     write_states(tmp_path / "in.csv", ROWS)
     ledger = f"sqlite:///{tmp_path}/ledger.sqlite3?password=s3cret-word"
-    ran = run(filled, "plan", "in.csv", "--ledger", ledger)
+    ran = run(filled, "plan", "in.csv", "--ledger", ledger, "--max-changes", 9)
     assert "s3cret-word" not in ran.out + ran.err
+    assert "To write it (add --ledger again; what may be secret is not shown):" in ran.out
+    assert last_command(ran.out) == ["run", "in.csv", "--max-changes", "9"]
+
+
+def test_a_ledger_that_the_configuration_names_need_not_be_given_again(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    write_states(tmp_path / "in.csv", ROWS)
+    ledger = f"sqlite:///{tmp_path}/ledger.sqlite3?password=s3cret-word"
+    (tmp_path / "bulk-sync.toml").write_text(f'ledger = "{ledger}"\n')
+    ran = run(filled, "plan", "in.csv")
+    assert "again" not in ran.out.splitlines()[-2]
+    assert run(filled, *last_command(ran.out)).status == 0
+
+
+@pytest.mark.parametrize("ledger", [("--ledger", "{}"), ("--ledger={}",)], ids=["two", "one"])
+def test_a_remedy_shows_no_password_either(
+    ledger: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    (tmp_path / "in.csv").write_text("E-mail,Consent\na@x.com,yes\n")
+    url = f"sqlite:///{tmp_path}/ledger.sqlite3?password=s3cret"
+    ran = run(filled, "run", *(word.format(url) for word in ledger), "--yes", "in.csv")
+    assert (ran.status, "s3cret" in ran.err) == (2, False)
+    assert "(add --ledger again; what may be secret is not shown):" in ran.err
+    assert last_command(ran.err) == [
+        *("run", "--yes", "in.csv", "--state-means", "opt-out"),
+    ]
 
 
 def test_an_argument_that_looks_like_an_option_is_set_apart() -> None:
-    assert suggested("run", "-x", ["--yes"]) == "bulk-sync run --yes -- -x"
-    assert suggested("run", "-", ["--yes"]) == "bulk-sync run - --yes"
+    assert suggested("run", "-x", ["--yes"]).line == "bulk-sync run --yes -- -x"
+    assert suggested("run", "-", ["--yes"]).line == "bulk-sync run - --yes"

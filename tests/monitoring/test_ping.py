@@ -168,9 +168,11 @@ def test_suggested_commands_do_not_show_the_url(
 ) -> None:
     with receiving() as receiver:
         ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "-n", "--ping", receiver.url)
-        assert "--ping '***'" in ran.out
-        (tmp_path / "odd.csv").write_text("who,when\nx,y\n")
+        assert "To write it (add --ping again; what may be secret is not shown):" in ran.out
+        assert "***" not in ran.out
+        (tmp_path / "odd.csv").write_text("E-mail,Consent\na@x.com,yes\n")
         for words in (("--ping", receiver.url), (f"--ping={receiver.url}",)):
             ran = run(filled, "run", tmp_path / "odd.csv", *words)
             assert ran.status == 2
             assert "s3cret" not in ran.out + ran.err
+            assert "(add --ping again; what may be secret is not shown):" in ran.err

@@ -300,6 +300,28 @@ def test_a_file_on_the_web_is_recorded_without_its_query(
         assert secret.encode() not in every_byte(tmp_path)
 
 
+@pytest.mark.parametrize("words", [("run", "-n"), ("validate",)], ids=" ".join)
+def test_the_next_command_has_a_url_without_its_query_and_says_so(
+    words: tuple[str, ...], filled: Simulator, run: Run, web: Web
+) -> None:
+    ran = run(filled, *words, f"{web.url}/in.csv?{QUERY}")
+    said, command = ran.out.splitlines()[-2:]
+    assert said.endswith("(add the rest of the URL again; what may be secret is not shown):")
+    assert command.endswith(f" {web.url}/in.csv")
+    again = run(filled, *words, f"{web.url}/in.csv")
+    assert "rest of the URL" not in again.out
+
+
+def test_a_remedy_has_a_url_without_its_query_and_says_so(
+    filled: Simulator, run: Run, web: Web
+) -> None:
+    web.content = web.content.replace(b"ccpaOptOut", b"Consent")
+    ran = run(filled, "run", f"{web.url}/in.csv?{QUERY}")
+    said, command = ran.err.splitlines()[-2:]
+    assert said.endswith("(add the rest of the URL again; what may be secret is not shown):")
+    assert command == f"  bulk-sync run {web.url}/in.csv --state-means opt-out"
+
+
 @pytest.mark.parametrize("words", [("--bogus",), ("another.csv",), ("--key-column", "no")])
 def test_a_refused_command_line_does_not_show_the_query(
     words: tuple[str, ...], filled: Simulator, run: Run, web: Web, tmp_path: Path
