@@ -112,7 +112,7 @@ def test_a_workbook_as_people_have_it_needs_no_option(tmp_path: Path, run: Run) 
     for row in (
         ["Customer", "E-mail", "Opt out?", "Date received", "Verified on"],
         ["Ann", "ann@example.com", "Yes", "11/03/2026", date(2026, 11, 4)],
-        ["Ben", "ben@example.com", "No.", "11/23/2026", date(2026, 11, 24)],
+        ["Ben", "ben@example.com", "no", "11/23/2026", date(2026, 11, 24)],
         ["Cid", "cid@example.com", "YES ", "11/05/2026", None],
         [],
         ["Total requests: 3"],
