@@ -14,6 +14,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -31,7 +32,7 @@ from bulk_sync.ledger.records import (
     act_of,
     loads,
 )
-from bulk_sync.ledger.schema import IS_NO_WRITE, LineKind, calls, lines
+from bulk_sync.ledger.schema import IS_NO_WRITE, IS_USED, USED_BEGINS, LineKind, calls, lines
 from bulk_sync.ledger.transactions import BATCH_ROWS, Transactions
 from bulk_sync.outcomes import Outcome
 
@@ -155,14 +156,16 @@ class Queries(Transactions):
         ``keys`` are PKeys, also of profiles that were created, or keys of the rows of a file;
         ``addresses`` are e-mail addresses of rows, in small letters: capitals do not count.
         """
-        is_used = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
-        return self._writes(
-            or_(
-                lines.c.profile_key.in_(keys),
-                lines.c.position.in_(_created(keys)),
-                and_(lines.c.kind == str(LineKind.INTENT), is_used),
-            )
+        begins = [func.substr(func.lower(key), 1, 100) for key in keys]
+        begins += [func.substr(address, 1, 100) for address in addresses]
+        is_one = or_(lines.c.facts.in_(keys), func.lower(lines.c.facts).in_(addresses))
+        # Each from an index of its own: joined by OR they would read the whole ledger.
+        found = union_all(
+            select(lines.c.position).where(lines.c.profile_key.in_(keys)),
+            _created(keys).order_by(None),
+            select(lines.c.position).where(IS_USED, USED_BEGINS.in_(begins), is_one),
         )
+        return self._writes(lines.c.position.in_(found))
 
     def writes_to(self, pkeys: Sequence[str]) -> Iterator[Write]:
         """Yield every attempted write to some profiles; those of one profile in order.

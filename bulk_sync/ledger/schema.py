@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Index,
     Integer,
     MetaData,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -46,6 +48,11 @@ class LineKind(StrEnum):
 IS_NO_WRITE: Final = text("kind NOT IN ('intent', 'outcome')")
 """A few lines among millions of writes. Queries repeat it to the letter to use the index."""
 
+IS_USED: Final = text("kind = 'intent' AND facts IS NOT NULL")
+"""Writes that a row asked for by another key than the PKey, also repeated to the letter."""
+
+USED_BEGINS: Final[ColumnElement[str]] = literal_column("substr(lower(facts), 1, 100)")
+"""Of such a key: a longer text has no room in an index of PostgreSQL."""
 
 lines: Final = Table(
     "lines",
@@ -77,6 +84,7 @@ lines: Final = Table(
         sqlite_where=IS_NO_WRITE,
         postgresql_where=IS_NO_WRITE,
     ),
+    Index("lines_by_used", USED_BEGINS, sqlite_where=IS_USED, postgresql_where=IS_USED),
 )
 
 

@@ -1,4 +1,9 @@
-"""Made-up runs and writes."""
+"""Made-up runs and writes, and how a database finds them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Ended, Intent, Kind, Ledger, Settled
@@ -56,3 +61,18 @@ def fill(book: Ledger, writes: int = 4, run_id: str = RUN) -> list[int]:
 
 def updated(intent: int, at_ms: int = 1_795_572_000_000) -> Settled:
     return Settled(intent, Outcome.UPDATED, None, "", 1, at_ms)
+
+
+def way_to(book: Ledger, ask: Callable[[], object]) -> str:
+    """Ask a ledger, and return how the database finds the answer to the last query."""
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        book._connection,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, values, *_: asked.append((statement, values)),
+    )
+    ask()
+    statement, values = asked[-1]
+    with book.transaction() as connection:
+        explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+        return str(connection.exec_driver_sql(f"{explain} {statement}", values).all())

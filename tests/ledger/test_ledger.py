@@ -1,11 +1,12 @@
 """What goes into a ledger comes out again, on every database."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
-from ledger_lines import OTHER, RUN, begun, fill, intents, updated
+from ledger_lines import OTHER, RUN, begun, fill, intents, updated, way_to
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -87,6 +88,36 @@ def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None
         assert [write.run_id for write in told] == [RUN, OTHER]
         assert book.history("@key-9") == []
         assert book.keys_of([OTHER]) == dict.fromkeys(["@key-0", "@key-1", "@key-2"], OTHER)
+
+
+LONG = "x" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "rows"),
+    [
+        ("Jo@Example.com", "jo@example.com", [0, 1]),
+        ("JO@example.com", "", []),
+        ("C-1", "", [2]),
+        (f"{LONG}A", "", [3]),
+        ("@key-2", "", [2]),
+    ],
+    ids=["address", "another spelling", "other key", "long keys that begin the same", "PKey"],
+)
+def test_a_history_by_the_key_of_a_row_is_found_without_reading_all_writes(
+    state: State, key: str, address: str, rows: list[int]
+) -> None:
+    used = ["Jo@Example.com", "jo@example.com", "C-1", f"{LONG}A", f"{LONG}B"]
+    used += [f"person-{number}@example.com" for number in range(5_000)]
+    given = zip(intents(len(used)), used, strict=True)
+    with ledger.open_ledger(state) as book:
+        book.intend(RUN, [intent._replace(used=each) for intent, each in given])
+        found = book.history(key, addresses=[address] if address else [])
+        way = way_to(book, lambda: book.history(key, addresses=[address]))
+    assert [write.intent.row - 2 for write in found] == rows
+    assert "lines_by_key" in way
+    assert "lines_by_used" in way
+    assert not re.search(r"SCAN lines|Seq Scan", way), way
 
 
 def test_what_is_intended_is_there_for_another_connection_at_once(state: State) -> None:
