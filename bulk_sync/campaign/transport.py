@@ -8,6 +8,7 @@ Credentials go to the configured endpoint and to IMS alone. Redirects are not fo
 """
 
 import asyncio
+import codecs
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
@@ -271,7 +272,7 @@ class Transport:
         side.was_reached = True
         wire = received.wire
         wire.complete(received, body)
-        return _response(received, body, sent_at), wire
+        return _response(received, body.removeprefix(codecs.BOM_UTF8), sent_at), wire
 
     def _timed_out(self) -> RetryLater:
         in_time = f"within {self.timeout_s:g} s"

@@ -22,18 +22,24 @@ T = TypeVar("T")
 GOOD = b'{"PKey": "@a", "ccpaOptOut": true, "firstName": "'
 
 
-def ask(body: bytes, headers: dict[str, str], work: Callable[[Client], Awaitable[T]]) -> T:
+def ask(
+    body: bytes,
+    headers: dict[str, str],
+    work: Callable[[Client], Awaitable[T]],
+    *,
+    status: int = 200,
+    fetches_token: bool = False,
+) -> T:
     async def inside(host: str) -> T:
-        connection = Connection(
-            f"http://{host}",
-            "acme",
-            Credentials("key", access_token=Secret("token")),
-            api="profileAndServices",
-        )
+        ready, secret = Secret("token"), Secret("s3cret")
+        credentials = Credentials("key", access_token=ready)
+        if fetches_token:
+            credentials = Credentials("key", client_secret=secret, ims_endpoint=f"http://{host}")
+        connection = Connection(f"http://{host}", "acme", credentials, api="profileAndServices")
         async with connected(connection, Pace(retries=0), Stop()) as client:
             return await work(client)
 
-    with serving(200, body, None, **headers) as server:
+    with serving(status, body, None, **headers) as server:
         return asyncio.run(inside(server.host))
 
 
@@ -116,6 +122,19 @@ def test_long_headers_are_no_obstacle(
 def test_a_string_that_is_not_json_does_not_spoil_the_other_fields(name: bytes, read: str) -> None:
     body = b'{\n\t"PKey": "@a",\r\n\t"firstName": "' + name + b'", "ccpaOptOut": true}'
     assert document(Response(200, body)) == {"PKey": "@a", "firstName": read, "ccpaOptOut": True}
+
+
+@pytest.mark.parametrize("is_ims_too", [False, True])
+def test_a_byte_order_mark_before_a_response_does_not_count(*, is_ims_too: bool) -> None:
+    token = b'"access_token": "t", ' if is_ims_too else b""
+    body = b'\xef\xbb\xbf{%b"PKey": "@a", "ccpaOptOut": true}' % token
+    assert ask(body, {}, state, fetches_token=is_ims_too) == (True, 1)
+
+
+def test_a_byte_order_mark_before_an_error_does_not_count() -> None:
+    body = b'\xef\xbb\xbf{"error_code": "RST-360012", "message": "No."}'
+    with pytest.raises(RowFailed, match="400: RST-360012 No"):
+        ask(body, {}, state, status=400)
 
 
 @pytest.mark.parametrize(
