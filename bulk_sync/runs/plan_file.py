@@ -236,7 +236,10 @@ def job_of(path: Path) -> str | None:
 def made_at(path: Path) -> datetime | None:
     """Return when a plan was made, by its own word; None if the file is no plan."""
     facts = _facts_of(path)
-    return None if facts is None else _made(facts)
+    try:
+        return None if facts is None else _made(facts)
+    except _DAMAGED:
+        return None
 
 
 def _facts_of(path: Path) -> dict[str, Any] | None:

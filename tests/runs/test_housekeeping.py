@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, write_states
 
@@ -210,6 +212,17 @@ def planned(run: Run, sim: Simulator, path: Path) -> Path:
     words = ("--out", path, "--report", path.with_suffix(".json"))
     assert run(sim, "plan", write_states(path.with_suffix(".csv"), 2), *words).status == 0
     return path
+
+
+@pytest.mark.parametrize("facts", ["{}", '{"made_at": "soon"}', '{"made_at": 1}'])
+def test_a_plan_whose_facts_were_edited_stays(
+    facts: str, folder: Path, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    finished(run, sim, tmp_path)
+    path = folder / "p.parquet"
+    pq.write_table(pa.table({}, metadata={"bulk-sync.plan": facts}), path)
+    assert tidied(run)["removed"] == []
+    assert path.exists()
 
 
 def test_a_plan_goes_once_it_cannot_be_applied_any_more(
