@@ -38,19 +38,16 @@ class Words:
 
     def __init__(self, most: int = 100_000) -> None:
         self._most = most
-        self._counts: Counter[str | int] = Counter()
+        self._counts: Counter[str] = Counter()
         self._written: dict[str, str] = {}
 
     def add(self, cells: pd.Series) -> None:
         """Count further cells."""
         for found in pc.value_counts(pa.chunked_array(cells)):
-            cell = found["values"].as_py()
+            cell = found["values"].as_py().strip()[: _LONGEST_WORD + 1]
             word = plain_word(cell)
-            if len(word) <= _LONGEST_WORD:
-                self._counts[word] += found["counts"].as_py()
-                self._written.setdefault(word, cell.strip())
-            else:  # not named, so its hash is enough
-                self._counts[hash(word)] += found["counts"].as_py()
+            self._counts[word] += found["counts"].as_py()
+            self._written.setdefault(word, cell)
         if len(self._counts) > 2 * self._most:
             self._counts = Counter(dict(self._counts.most_common(self._most)))
             kept = self._counts.keys()
@@ -61,7 +58,7 @@ class Words:
         return {
             self._written[word]: number
             for word, number in self._counts.most_common(_NAMED_WORDS)
-            if number > 1 and isinstance(word, str) and self._written[word] != UNCALCULATED
+            if number > 1 and len(word) <= _LONGEST_WORD and self._written[word] != UNCALCULATED
         }
 
 
