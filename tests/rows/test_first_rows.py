@@ -109,7 +109,6 @@ def test_rows_above_a_header_that_look_like_data_are_not_lost() -> None:
     [
         ("Summary", [("bulk-sync: result of a run",)], True),
         ("Summary", [(), ("bulk-sync: result of a run",)], False),
-        ("About", [("Run", "20261123T020000Z-7f3a9c")], True),
         ("Requests", [("Run", "x")], False),
     ],
 )

@@ -21,9 +21,6 @@ HEADER_ROWS: Final = 20
 _OURS: Final = "bulk-sync"
 """How the first cell of a sheet begins that bulk-sync writes beside data."""
 
-_ABOUT: Final = ("About", {"Run", "Plan", "Input"})
-"""The second sheet of older reports, and the texts of its first cell."""
-
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
@@ -42,10 +39,7 @@ class FirstRows:
     @property
     def is_ours(self) -> bool:
         """Return whether bulk-sync wrote the sheet beside data."""
-        name, texts = _ABOUT
         number, cells = next(iter(self.rows.items()))
-        if self.sheet == name and next(filter(None, cells)) in texts:
-            return True
         return number == 1 and cells[0].lower().startswith(_OURS)
 
     def count_cells(self) -> int:
