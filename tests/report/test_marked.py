@@ -405,7 +405,7 @@ def test_a_marked_workbook_is_read_as_the_first_one_was(tmp_path: Path, run: Run
     assert read_csv(tmp_path / "marked.csv") == read_csv(tmp_path / "in.csv")
 
 
-def test_what_openpyxl_cannot_keep_is_named(tmp_path: Path, run: Run) -> None:
+def test_a_workbook_with_what_openpyxl_cannot_keep_is_marked_too(tmp_path: Path, run: Run) -> None:
     with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
         sheet = book.add_worksheet("Requests")
         sheet.write_row("A1", ["PKey", "Opt out?"])
@@ -415,20 +415,10 @@ def test_what_openpyxl_cannot_keep_is_named(tmp_path: Path, run: Run) -> None:
         sheet.insert_chart("D1", chart)
         sheet.insert_button("D20", {"caption": "press"})
         sheet.add_sparkline("C2", {"range": "Requests!A2:B2"})
-    with zipfile.ZipFile(tmp_path / "in.xlsx", "a") as archive:
-        archive.writestr("xl/printerSettings/printerSettings1.bin", b"\0")
-        archive.writestr("docMetadata/LabelInfo.xml", "<labelList/>")
-        archive.writestr("xl/metadata.xml", "<metadata/>")
-    ran = check(run, tmp_path / "in.xlsx")
-    lost = (
-        "This copy may lack, or show in another way, what yours has of these: a sensitivity "
-        "label; buttons or check boxes; charts, pictures or shapes; formulas that fill several "
-        "cells; sparklines; the settings of a printer."
-    )
-    assert lost in ran.err
+    check(run, tmp_path / "in.xlsx")
     assert marks(tmp_path / "marked.xlsx") == {"B2": BAD}
     about = openpyxl.load_workbook(tmp_path / "marked.xlsx").worksheets[0]
-    assert lost in [row[0].value for row in about]
+    assert "may be missing in this copy" in str([row[0].value for row in about])
 
 
 def test_a_note_on_a_merged_cell_stands_where_it_is_seen(tmp_path: Path, run: Run) -> None:

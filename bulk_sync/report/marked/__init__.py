@@ -53,12 +53,12 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     content, sheet, positions = path.read_bytes(), str(layout.sheet), layout.places[0].positions
     if sha256(content).hexdigest() != facts.source.sha256:
         raise Unmarkable("it has changed since it was read")
-    lost = ""
+    alone = list[str]()
     if not _is_xlsx(content):
         sheet = sheet.translate(_NOT_IN_NAMES)[:_NAME_CHARACTERS]
         content = _copy(rows, layout, sheet)
         positions = {name: at for at, name in enumerate(table.own_columns(rows.columns))}
-        lost = (
+        alone.append(
             "This workbook has the list of yours alone, each row with its number: marks "
             "need an .xlsx. Formats, formulas and other sheets are left behind."
         )
@@ -67,14 +67,13 @@ def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     title, *head = problems.head(rows, layout, facts, found)
     request = {
         "sheet": sheet,
-        "head": [title, *filter(None, [lost]), *head],
+        "head": [title, *alone, *head],
         "lines": list(problems.lines(found, sheet)),
         "problems": [{**problem._asdict(), "note": problem.note} for problem in found],
         "property": workbook_seal.JOB_OF_REST if is_rest else workbook_seal.JOB,
         "job": facts.source.job,
         "locked": f"The sheet {sheet!r} is protected, as in yours: to correct it, take the "
         "protection off in your spreadsheet program (in Excel: Review, Unprotect Sheet).",
-        "lost": "This copy may lack, or show in another way, what yours has of these:",
     }
     return _marked(json.dumps(request).encode() + b"\n" + content)
 
@@ -113,9 +112,6 @@ def _marked(request: bytes) -> bytes:
             "much memory or time"
         )
     head, _, marked = ran.stdout.partition(b"\n")
-    outcome = json.loads(head)
-    if outcome["problem"]:
-        raise Unmarkable(outcome["problem"])
-    if outcome["lost"]:
-        log.warning("%s", outcome["lost"])
+    if problem := json.loads(head)["problem"]:
+        raise Unmarkable(problem)
     return marked

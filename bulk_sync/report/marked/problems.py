@@ -103,7 +103,8 @@ def head(
         lines.append(
             f"Correct the red cells of the sheet {layout.sheet!r} (click on the number of a row "
             "below to go there), save this workbook, and check it again. The colours and notes may "
-            "stay: they are not read."
+            "stay: they are not read. Charts, pictures, macros and the like of your own workbook "
+            "may be missing in this copy."
         )
     if len(problems) > bad:
         lines.append("Rows with a yellow cell are used as they are; the cell is worth a look.")

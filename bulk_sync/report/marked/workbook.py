@@ -54,28 +54,6 @@ _COLOUR_WORDS: Final = re.compile(r"(rgb|theme|indexed|tint) ([\w.+-]+)")
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LIKE_AN_ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
-_PARTLY_KEPT: Final = {
-    "anchor": "charts, pictures or shapes",
-    "objecttype": "buttons or check boxes",
-    "featurepropertybag": "buttons or check boxes",
-    "richdata": "charts, pictures or shapes",
-    "threadedcomment": "replies to notes",
-    "pivottables/": "pivot tables",
-    "connections": "connections to data",
-    "vbaproject": "macros",
-    "data validation extension": "lists to choose from",
-    "conditional formatting": "colours by rules",
-    "sparkline": "sparklines",
-    "slicer": "slicers",
-    "xl/metadata": "formulas that fill several cells",
-    "printersettings": "the settings of a printer",
-    "docmetadata": "a sensitivity label",
-    "customxml": "data of other programs, such as SharePoint",
-    "_xmlsignatures": "digital signatures",
-}
-_DRAWN: Final = re.compile(r'cellAnchor|absoluteAnchor|ObjectType="(?!Note)', re.IGNORECASE)
-"""By names of parts, drawings, and warnings, what openpyxl does not keep, or not as it was."""
-
 
 def main() -> None:
     """Mark the workbook on standard input."""
@@ -84,10 +62,9 @@ def main() -> None:
     confine(_BYTES, _SECONDS)
     gc.disable()  # hardly anything becomes free before the end, and looking for it takes time
     keep_cells()
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is not kept
         book: Any = load_workbook(BytesIO(content))
-    lost = _lost(content, [str(each.message) for each in said], request["lost"])
     if book.chartsheets:  # openpyxl would give names that belong to a sheet to another one
         problem = "a sheet of it is a chart"
     elif b"xl/queryTables/" in content:  # the table would refer to a part that is not kept
@@ -96,12 +73,12 @@ def main() -> None:
         _mark(book, request["sheet"], request["problems"])
         if book[request["sheet"]].protection.sheet:
             request["head"].append(request["locked"])
-        _add_first_sheet(book, _lines(request, lost))
+        _add_first_sheet(book, _lines(request))
         _set_properties(book.custom_doc_props, {request["property"]: request["job"]})
         book.save(whole)
         workbook_seal.seal(whole)
         problem = _difference(content, whole.getvalue())
-    sys.stdout.buffer.write(json.dumps({"problem": problem, "lost": lost}).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps({"problem": problem}).encode() + b"\n")
     sys.stdout.buffer.write(whole.getvalue())
 
 
@@ -112,16 +89,6 @@ def _set_properties(kept: Any, own: Mapping[str, str]) -> None:
     for name, value in {**own, SEAL: workbook_seal.BLANK}.items():
         if value:
             kept.append(StringProperty(name=name, value=value))
-
-
-def _lost(content: bytes, said: Sequence[str], head: str) -> str:
-    """Return a sentence about what openpyxl does not keep of a workbook; "" if it keeps all."""
-    archive = zipfile.ZipFile(BytesIO(content))
-    parts = archive.namelist()
-    drawings = [archive.read(name).decode(errors="replace") for name in parts if "drawing" in name]
-    hints = "\n".join([*parts, *said, *_DRAWN.findall("\n".join(drawings))]).casefold()
-    found = {words for hint, words in _PARTLY_KEPT.items() if hint in hints}
-    return f"{head} {'; '.join(sorted(found))}." if found else ""
 
 
 def _mark(book: Any, name: str, problems: Sequence[Mapping[str, Any]]) -> None:
@@ -201,9 +168,9 @@ def _fill(colour: str) -> PatternFill:
     return PatternFill("solid", fgColor=Color(**values)) if values else PatternFill()
 
 
-def _lines(request: Mapping[str, Any], lost: str) -> Iterator[tuple[list[Any], list[str], str]]:
+def _lines(request: Mapping[str, Any]) -> Iterator[tuple[list[Any], list[str], str]]:
     """Yield the rows of the first sheet: contents, their looks, and where a link in it leads."""
-    title, *head = filter(None, [*request["head"], lost])
+    title, *head = request["head"]
     yield [title], ["title"], ""
     yield from (([sentence], ["line"], "") for sentence in head)
     yield from request["lines"]
