@@ -152,7 +152,8 @@ def same_place(one: Place, other: Place) -> bool:
 
 def was_turned_away(run: Run) -> bool:
     """Return whether a run ended before it wrote: a limit, a person or its options stopped it."""
-    return run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
+    is_refused = run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
+    return is_refused and not run.changes  # opt-outs may have been written early
 
 
 def _counts(run: Run, *, also_begun: bool) -> bool:

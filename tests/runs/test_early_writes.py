@@ -169,6 +169,26 @@ def test_a_limit_that_is_lowered_since_stops_what_is_left_and_denies_nothing(
         assert len(sim.patched) == ROWS // 2
 
 
+def test_what_was_written_early_stands_against_an_older_run_whatever_stopped_the_rest(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, ROWS)
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+    older = write_states(tmp_path / "older.csv", 1, "false")
+    assert run(sim, "run", older, "--max-calls", 1, "--report", "older.r.csv").status == 6
+    older_id = orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]
+    sim.profiles[key(0)]["ccpaOptOut"] = False
+    path = write_states(tmp_path / "in.csv", ROWS)
+    assert run(sim, "run", path, "--fetch", "lookup", "--max-calls", 41).status == 6
+    assert run(sim, "resume", "--max-calls", 60).status == 6
+    assert (key(0), True) in sim.patched
+    assert run(sim, "resume", "--max-changes", 1).status == 4
+    ran = run(sim, "resume", older_id, "--report", "older.r.csv")
+    assert ran.status == 3, ran.err
+    assert "newer_run" in (tmp_path / "older.r.csv").read_text()
+    assert sim.states[key(0)] is True
+
+
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
 def test_a_run_that_dies_while_it_writes_early_goes_on(how: str, tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
