@@ -592,3 +592,22 @@ def test_addresses_in_other_capitals_share_a_line_and_a_preview_offers_to_let_th
         assert "--email-case ignore" in ran.out.splitlines()[-1]
         assert "--allow unknown-keys" not in ran.out.splitlines()[-1]
         assert "resume" not in run(sim, "run", tmp_path / "in.csv").out.partition("case")[0]
+
+
+def test_a_row_of_two_profiles_counts_once_when_its_run_is_given_up(
+    tmp_path: Path, run: Run
+) -> None:
+    emails = ["twin@x.com", *(f"filler{number}@x.com" for number in range(6))]
+    with people(Options()) as (sim, names):
+        path = asked(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails, "true"))
+        for twin in ("twin 1", "twin 2"):
+            (pkey,) = (pkey for pkey, name in names.items() if name == twin)
+            sim.profiles[pkey]["ccpaOptOut"] = False
+        words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 12)
+        ran = run(sim, "run", path, *words)
+        assert (ran.status, ran.outcomes.count("updated")) == (6, 3)
+        assert len(sim.patched) == 4
+        (stopped,) = orjson.loads(run(None, "runs", "--json").out)
+        assert run(sim, "resume", stopped["run_id"], "--give-up").status == 0
+        (told,) = orjson.loads(run(None, "runs", "--json").out)
+        assert told["outcomes"] == stopped["outcomes"] == {"updated": 3, "pending": 4}

@@ -138,12 +138,11 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
 
     Its writes are counted in the ledger: a process that was killed has counted nothing.
     """
-    made = _count_writes(book, run.run_id)
+    made, rows_made = _count_writes(book, run.run_id)
     before = run.ended or Ended(int(Exit.STOPPED_EARLY), "", final=False)
     outcomes = Counter({**before.outcomes} or {str(Outcome.PENDING): run.begun.rows})
     for outcome in CONFIRMED:
-        confirmed = made[outcome, True] + made[outcome, False]
-        more = min(confirmed - outcomes[outcome], outcomes[Outcome.PENDING])
+        more = min(rows_made[outcome] - outcomes[outcome], outcomes[Outcome.PENDING])
         if more > 0:
             outcomes[str(outcome)] += more
             outcomes[str(Outcome.PENDING)] -= more
@@ -265,10 +264,19 @@ def _what_stays(
     return " ".join(sentences)
 
 
-def _count_writes(book: Ledger, run_id: str) -> Counter[tuple[Outcome, bool]]:
-    """Count the confirmed writes of a run by outcome and state."""
-    return Counter(
-        (write.settled.outcome, write.intent.desired)
-        for write in book.writes(run_id)
-        if write.settled is not None and write.settled.outcome in CONFIRMED
-    )
+def _count_writes(
+    book: Ledger, run_id: str
+) -> tuple[Counter[tuple[Outcome, bool]], Counter[Outcome]]:
+    """Count the confirmed writes of a run by outcome and state, and their rows by outcome.
+
+    A row of several profiles counts if all its writes are confirmed.
+    """
+    made = Counter[tuple[Outcome, bool]]()
+    of_rows: dict[tuple[str | None, int], dict[str, Outcome]] = {}
+    for write in book.writes(run_id):
+        intent, settled = write.intent, write.settled
+        outcome = Outcome.PENDING if settled is None else settled.outcome
+        made[outcome, intent.desired] += 1
+        of_rows.setdefault((intent.file, intent.row), {})[intent.key] = outcome
+    rows = (set(each.values()) for each in of_rows.values())
+    return made, Counter(min(each) for each in rows if each <= {*CONFIRMED})
