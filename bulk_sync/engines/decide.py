@@ -1,7 +1,8 @@
 """Decides what is done with one planned row: send the write, look first, or leave the row.
 
 A row without care is sent at once. A row is looked at first if its care wants that, or if it is
-forbidden, dated, or in doubt: an earlier request may have arrived. After the look (a dot: either):
+forbidden, dated, or in doubt: an earlier request may have arrived. An undo that lifts an opt-out is
+dated by the write that it puts back. After the look (a dot: either):
 
     =======================  ========  =========  =========  =====  ====================
     a profile to change      in doubt  uncertain  forbidden  newer  decision
@@ -58,6 +59,7 @@ class Care:
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
+        put_back_ms: when the opt-out that an undo lifts was confirmed; a later choice counts.
         body: the JSON of a profile to create; None: change the one there is.
     """
 
@@ -71,12 +73,18 @@ class Care:
     uncertain: bool = False
     request: Request | None = None
     own: Own | None = None
+    put_back_ms: int | None = None
     body: bytes | None = None
 
     @property
     def may_have_arrived(self) -> bool:
         """Whether the row is in doubt: Campaign may have acted on a request for it."""
         return self.sent or self.in_doubt
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether a later choice in Campaign counts."""
+        return self.request is not None or self.put_back_ms is not None
 
     @property
     def has_intent(self) -> bool:
@@ -151,7 +159,7 @@ def decide(care: Care | None, seen: Seen | None, *, desired: bool) -> Decision:
     if care.created:
         return Done(Outcome.CREATED, holds=desired, pkey=care.created)
     if seen is None:
-        is_dated = care.request is not None and care.body is None
+        is_dated = care.is_dated and care.body is None
         looks = care.reads_first or is_dated or care.forbidden is not None or care.may_have_arrived
         return LookFirst() if looks else Send.NOW
     if care.body is None:
@@ -187,12 +195,20 @@ def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
             "planned, so nothing was sent."
         )
         return Done(Outcome.DRIFTED, Reason.MOVED, detail, state)
-    if care.request is not None:
-        choice = request_order.choice(profile.changed_ms, care.own, care.request, desired=desired)
-        if request_order.is_newer(choice, care.request, desired=desired):
-            detail = request_order.sentence(choice)
-            return Done(Outcome.DRIFTED, Reason.NEWER_CHOICE, detail, state)
+    if detail := _later_choice(care, profile.changed_ms, desired=desired):
+        return Done(Outcome.DRIFTED, Reason.NEWER_CHOICE, detail, state)
     return Send.NOW
+
+
+def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
+    """Return the sentence about a later choice in Campaign; "" if there is none."""
+    if care.request is not None:
+        choice = request_order.choice(changed_ms, care.own, care.request, desired=desired)
+        if request_order.is_newer(choice, care.request, desired=desired):
+            return request_order.sentence(choice)
+    if care.put_back_ms is not None and request_order.is_since(changed_ms, care.put_back_ms):
+        return request_order.sentence_of_undo(changed_ms)
+    return ""
 
 
 def _absent(care: Care, may_come_s: float) -> Decision:

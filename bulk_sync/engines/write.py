@@ -115,7 +115,7 @@ class Writes:
         """Return how many calls it takes to look at a row first."""
         care = self.cares[at]
         if care.body is None or self.resolver is None:
-            return int(care.reads_first or care.request is not None)
+            return int(care.reads_first or care.is_dated)
         return self.resolver.lookups(self.keys, [at]) if care.reads_first else 0
 
     async def _look(self, client: Client, stop: Stop, at: int, wait_s: float) -> Decision:

@@ -275,11 +275,28 @@ def sentence(found: Choice) -> str:
             f"Run {found.own.run_id} {what} a request {when} for this profile, and this one is not "
             "certain to be later, so the profile was left alone. --ignore-dates goes by the file."
         )
-    minute = str(np.datetime64(found.at_ms, "ms").astype("datetime64[m]")).replace("T", " ")
-    when = f"on {minute} UTC"
+    when = f"on {_minute(found.at_ms)} UTC"
     if found.at_ms < 0:
         when = "at a time that cannot be read, so perhaps"
     return (
         f"Campaign says that this choice was changed {when}, after the request, so it was left "
         "alone. An import can move that stamp without a change; --ignore-dates goes by the file."
     )
+
+
+def is_since(changed_ms: int, written_ms: int) -> bool:
+    """Return whether Campaign's stamp is later than a write of this tool."""
+    return changed_ms > written_ms + TOLERANCE_MS
+
+
+def sentence_of_undo(changed_ms: int) -> str:
+    """Return the sentence for the report about an opt-out that an undo leaves."""
+    return (
+        f"Campaign says that this choice was made again on {_minute(changed_ms)} UTC, after the "
+        "run to be undone, so the opt-out was not lifted. To lift it all the same, run this row "
+        "from a file."
+    )
+
+
+def _minute(at_ms: int) -> str:
+    return str(np.datetime64(at_ms, "ms").astype("datetime64[m]")).replace("T", " ")

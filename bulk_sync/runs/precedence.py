@@ -58,6 +58,19 @@ class Superseded:
     overruled: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """The writes that an undo puts back, by its own rows.
+
+    Attributes:
+        uncertain: those that may not have arrived.
+        ended_ms: when the opt-outs among them were confirmed, or given up.
+    """
+
+    uncertain: frozenset[int] = frozenset()
+    ended_ms: Mapping[int, int] = field(default_factory=dict)
+
+
 def superseded(
     run: RunContext,
     recording: Recording,
@@ -98,16 +111,21 @@ def own_writes(
     return last_writes([recording.keys[at] for at in requests], since_ms)
 
 
-def uncertain(run: RunContext, recording: Recording) -> frozenset[int]:
-    """Return the rows of an undo with writes of the undone run that may not have arrived."""
+def put_back(run: RunContext, recording: Recording) -> PutBack:
+    """Return what is known of the writes that an undo puts back."""
     if run.lineage.undone is None:
-        return frozenset()
-    unknown = {
-        write.intent.key
-        for write in run.ledger.writes(run.lineage.undone)
-        if write.settled is None or write.settled.outcome is Outcome.FAILED
-    }
-    return frozenset(at for at, key in enumerate(recording.keys) if key in unknown)
+        return PutBack()
+    rows, opt_ins = {key: at for at, key in enumerate(recording.keys)}, set(recording.opt_ins)
+    uncertain, ended_ms = set[int](), dict[int, int]()
+    for write in run.ledger.writes(run.lineage.undone):
+        at, settled = rows.get(write.intent.key), write.settled
+        if at is None:
+            continue
+        if settled is None or settled.outcome is Outcome.FAILED:
+            uncertain.add(at)
+        if at in opt_ins:
+            ended_ms[at] = _ended_ms(write)
+    return PutBack(frozenset(uncertain), ended_ms)
 
 
 def last_writes(
@@ -244,16 +262,22 @@ def _is_doubtful(write: Write) -> bool:
 
 
 def _own(write: Write, *, is_doubtful: bool) -> Own:
-    settled, requested = write.settled, write.intent.requested
+    requested = write.intent.requested
     return Own(
         state=write.intent.desired,
         began_ms=write.at_ms,
-        ended_ms=write.at_ms + _IN_FLIGHT_MS if settled is None else settled.at_ms,
+        ended_ms=_ended_ms(write),
         request=None if requested is None else Request.parse(requested),
         no_later_ms=write.at_ms,
         run_id=write.run_id,
         is_doubtful=is_doubtful,
     )
+
+
+def _ended_ms(write: Write) -> int:
+    """Return when a write was confirmed, or given up."""
+    settled = write.settled
+    return write.at_ms + _IN_FLIGHT_MS if settled is None else settled.at_ms
 
 
 def _undated(write: Write, state: bool) -> Own:  # noqa: FBT001 - a state

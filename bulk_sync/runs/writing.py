@@ -62,7 +62,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         requests = {at: requests[at] for at in read_first if at in requests}
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
-    uncertain = precedence.uncertain(run, recording)
+    put_back = precedence.put_back(run, recording)
     protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording, requests)
@@ -75,13 +75,15 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
             in_doubt=at in in_doubt,
             forbidden=forbidden.get(at),
             forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
-            uncertain=at in uncertain,
+            uncertain=at in put_back.uncertain,
             request=request,
             own=None if request is None else written.get((key, not recording.desired[at])),
+            put_back_ms=put_back.ended_ms.get(at),
             body=body,
         )
 
-    careful = {*in_doubt, *forbidden, *uncertain, *requests, *recording.bodies}
+    undoes = put_back.uncertain | put_back.ended_ms.keys()
+    careful = {*in_doubt, *forbidden, *undoes, *requests, *recording.bodies}
     return Writes(
         keys=recording.keys,
         desired=recording.desired,

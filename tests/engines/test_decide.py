@@ -78,6 +78,7 @@ class Case:
     forbidden: bool = False
     uncertain: bool = False
     dated: bool = False
+    puts_back: bool = False
     is_newer: bool = False
     may_come: bool = False
     verify: bool = False
@@ -92,6 +93,7 @@ class Case:
             forbidden=WHY if self.forbidden else None,
             uncertain=self.uncertain,
             request=REQUEST if self.dated else None,
+            put_back_ms=REQUEST.first_ms if self.puts_back else None,
             body=BODY if self.creates else None,
         )
 
@@ -120,7 +122,7 @@ class Case:
             )
             table = TO_CREATE
         else:
-            newer = self.dated and self.is_newer
+            newer = (self.dated or self.puts_back) and self.is_newer
             known = (self.states[0], arrived, self.uncertain, self.forbidden, newer)
             table = TO_CHANGE
         for *columns, outcome, reason in table:
@@ -129,7 +131,8 @@ class Case:
         raise AssertionError(known)
 
     def looks(self) -> bool:
-        first = self.looks_first if self.creates else self.guarded or self.dated
+        first = self.guarded or self.dated or self.puts_back
+        first = self.looks_first if self.creates else first
         return first or self.forbidden or self.in_doubt or self.sent
 
 
@@ -137,7 +140,7 @@ class Case:
 def cases(draw: st.DrawFn) -> Case:
     creates, flag = draw(st.booleans()), st.booleans()
     states = st.lists(flag, max_size=3) if creates else st.lists(flag, min_size=1, max_size=1)
-    flags = [draw(flag) for _ in range(10)]
+    flags = [draw(flag) for _ in range(11)]
     return Case(creates, draw(flag), tuple(draw(states)), *flags)
 
 

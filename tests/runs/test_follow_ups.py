@@ -1,5 +1,6 @@
 """After a run: retry, undo, audit, and what ``runs`` and ``history`` tell of it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -9,7 +10,7 @@ from conftest import Run, key, populate, read_csv, write_states
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
 from bulk_sync.settings import State
-from bulk_sync.simulator import Fault, Simulator
+from bulk_sync.simulator import Fault, Simulator, sample_profiles
 
 ROWS = 8
 
@@ -157,6 +158,21 @@ def test_undo_leaves_alone_what_a_later_run_changed_and_changed_back(
     assert sim.states[key(0)] is True
     (left,) = [row for row in read_csv(tmp_path / "u.csv") if row["sync_key"] == key(0)]
     assert (left["sync_outcome"], left["sync_reason"]) == ("drifted", "newer_run")
+
+
+def test_undo_lifts_no_opt_out_that_was_chosen_again_since(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    stamp = "ccpaOptOutLastModified"
+    (mine, theirs) = (datetime.now(UTC) + timedelta(seconds=each) for each in (30, 300))
+    sim.profiles[key(0)][stamp] = sample_profiles.timestamp(theirs)
+    sim.profiles[key(1)][stamp] = sample_profiles.timestamp(mine)
+    ran = run(sim, "undo", done, "--report", "u.csv")
+    assert ran.status == 3
+    assert (sim.states[key(0)], sim.states[key(1)]) == (True, False)
+    (left,) = [row for row in read_csv(tmp_path / "u.csv") if row["sync_key"] == key(0)]
+    assert (left["sync_outcome"], left["sync_reason"]) == ("drifted", "newer_choice")
+    assert "after the run to be undone" in left["sync_detail"]
 
 
 def test_undo_puts_back_what_a_later_run_has_left_alone(
