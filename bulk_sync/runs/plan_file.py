@@ -49,10 +49,6 @@ _DAMAGED: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueErro
 """Errors of libraries for a file that is no plan, or a damaged one."""
 
 
-class NoPlan(InputProblem):
-    """There is no file of this name."""
-
-
 @dataclass(frozen=True, slots=True)
 class PlanFile:
     """A plan as it was read.
@@ -173,7 +169,7 @@ def read(path: Path, memory: int | None = None) -> PlanFile:
         with path.open("rb") as file:
             return _read(path, file, sliced_bytes(memory))
     except FileNotFoundError as error:
-        raise NoPlan(
+        raise InputProblem(
             f"{path}: there is no such file. `bulk-sync plan INPUT --out {path}` makes it."
         ) from error
     except OSError as error:

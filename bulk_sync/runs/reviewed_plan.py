@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulk_sync import ledger
-from bulk_sync.errors import InputProblem, Refused, UsageProblem
+from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
@@ -42,7 +41,7 @@ def apply(
         NothingLeft: it was carried out, and that stands.
         StopRun: it could not begin; nothing was sent.
     """
-    planned = _read(path, job)
+    planned = plan_file.read(path, job.reading.memory)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
@@ -70,22 +69,6 @@ def apply(
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(run, job, screen, interrupts)
-
-
-def _read(path: Path, job: Job) -> PlanFile:
-    """Read a plan; raise InputProblem, with the run to finish first if it is not complete yet."""
-    try:
-        return plan_file.read(path, job.reading.memory)
-    except plan_file.NoPlan as missing:
-        with ledger.open_existing(job.state) as book:
-            for run in reversed([] if book is None else book.runs()):
-                is_its = run.begun.settings.get(plan_file.OUT) == str(path.absolute())
-                if is_its and run.begun.kind is Kind.PLAN and not run.is_finished:
-                    raise InputProblem(
-                        f"{path} is not there yet: its plan, run {run.run_id}, is not finished. "
-                        f"Finish it first: bulk-sync resume {run.run_id}"
-                    ) from missing
-        raise
 
 
 def _begun(job: Job, path: Path, planned: PlanFile) -> Begun:
