@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from functools import partial, reduce
 from operator import add
 from pathlib import Path
@@ -118,7 +117,7 @@ def _rows(book: Ledger, state: State, run: Run) -> Slices:
         return _so_far(book, state, run)
     if run.begun.kind is Kind.PLAN:
         return _planned(run)
-    raise UsageProblem(f"{_why_not_kept(run)} {_where_reports_are(run)}")
+    raise UsageProblem(_not_kept(run))
 
 
 def _kept(kept: KeptRows, run: Run) -> Slices:
@@ -174,20 +173,13 @@ def _planned(run: Run) -> Slices:
     )
 
 
-def _why_not_kept(run: Run) -> str:
-    """Return why the rows of a finished run are not here, and since when."""
+def _not_kept(run: Run) -> str:
+    """Return that the rows of a finished run are not here, and what is known all the same."""
     until = "" if run.ended is None else run.ended.rows_kept_until
-    if not until:
-        return f"The rows of run {run.run_id} were not kept when it ended (--keep-rows)."
-    if date.fromisoformat(until) < datetime.now(UTC).date():
-        return (
-            f"The rows of run {run.run_id} were kept until {until}, and are deleted. Give later "
-            "runs a larger --keep-rows DAYS."
-        )
+    kept = f"until {until}, as {run.begun.operator}" if until else "for no day"
     return (
-        f"The rows of run {run.run_id} are kept until {until}, but not here: it ran as "
-        f"{run.begun.operator}. Make the report there, with the --state-dir of that run. If they "
-        "were there, `bulk-sync tidy --keep` has removed them."
+        f"The rows of run {run.run_id} are not here, or not any more: they were kept {kept} "
+        f"(--keep-rows). {_where_reports_are(run)}"
     )
 
 

@@ -138,9 +138,9 @@ def test_without_its_rows_a_message_tells_why_and_what_is_left(
     ran = run(None, "report", run_id, "--report", "again.csv")
     assert ran.status == 2
     expected = {
-        "never": "were not kept when it ended (--keep-rows). Its report went to",
-        "deleted": "were kept until 2026-01-31, and are deleted. Give later runs",
-        "elsewhere": "but not here: it ran as",
+        "never": "they were kept for no day (--keep-rows). Its report went to",
+        "deleted": "or not any more: they were kept until 2026-01-31",
+        "elsewhere": "are not here",
         "damaged": "cannot be read from",
         "plan": "its file is not at",
     }
