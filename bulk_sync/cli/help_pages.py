@@ -1,6 +1,5 @@
 """``bulk-sync help``: the pages of the manual."""
 
-import difflib
 import os
 import re
 import signal
@@ -128,9 +127,7 @@ def _command_help(name: str) -> str:
         found = parent.command.get_command(parent, name)
         if found is not None:
             return found.get_help(click.Context(found, parent, info_name=name))
-    ratio = {each: difflib.SequenceMatcher(None, name.lower(), each).ratio() for each in TOPICS}
-    nearest = sorted(TOPICS, key=lambda each: -ratio[each])
-    raise UsageProblem(f"The manual has no page {name!r}. Its topics: {', '.join(nearest)}.")
+    raise UsageProblem(f"The manual has no page {name!r}. Its topics: {', '.join(TOPICS)}.")
 
 
 def _show(text: str) -> None:
