@@ -22,11 +22,11 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine, event, insert
 from visitors import Visitor
 
-from bulk_sync.settings import State
+from bulk_sync.settings import State, folded
 from bulk_sync.web import jobs
 from bulk_sync.web.app import make
 from bulk_sync.web.database import Database, open_database, users
-from bulk_sync.web.identity import Role, folded
+from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job, Jobs
 from bulk_sync.web.page import PAGE, Page
 from bulk_sync.web.settings import PageSettings

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 from bulk_sync.errors import Refused
 from bulk_sync.ledger import Run, local
 from bulk_sync.runs.plan_file import PlanFile
-from bulk_sync.settings import Approval
+from bulk_sync.settings import Approval, folded
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def of_plan(approval: Approval, planned: PlanFile, typed: Collection[str]) -> Ap
     """Return an approval with each name once; of two numbers the larger holds, unless typed."""
     names = dict[str, str]()
     for name in approval.names:
-        names.setdefault(_folded(name), name)
+        names.setdefault(folded(name), name)
     kept = planned.begun.settings.get("approvals") or 0
     needed = approval.needed if "approvals" in typed else max(approval.needed, kept)
     return replace(approval, names=tuple(names.values()), needed=needed)
@@ -42,7 +41,7 @@ def of_plan(approval: Approval, planned: PlanFile, typed: Collection[str]) -> Ap
 
 def that_count(names: Collection[str], preparer: str) -> list[str]:
     """Return the names of those who approve, without the preparer's own."""
-    return [name for name in names if _folded(name) != _folded(preparer)]
+    return [name for name in names if folded(name) != folded(preparer)]
 
 
 def check(planned: PlanFile, path: Path, approval: Approval) -> None:
@@ -88,8 +87,8 @@ def check_age(planned: PlanFile, path: Path, valid_s: float) -> None:
 
 def warn_of_late_names(earlier: Run, approval: Approval) -> None:
     """Warn of names that a run which goes on is not recorded with."""
-    before = set(map(_folded, earlier.begun.settings.get("approved_by") or ()))
-    late = [name for name in approval.names if _folded(name) not in before]
+    before = set(map(folded, earlier.begun.settings.get("approved_by") or ()))
+    late = [name for name in approval.names if folded(name) not in before]
     if late:
         log.warning(
             "Run %s goes on as it was approved when it began. The approval of %s comes too late "
@@ -103,8 +102,3 @@ def _span(seconds: float) -> str:
     """Return a duration as it is typed."""
     unit = next((unit for unit, size in _UNITS_S.items() if seconds and seconds % size == 0), "s")
     return f"{seconds / _UNITS_S.get(unit, 1):g}{unit}"
-
-
-def _folded(name: str) -> str:
-    """Return a name in one spelling for all: capitals and outer blanks do not count."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

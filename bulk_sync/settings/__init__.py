@@ -36,7 +36,7 @@ from bulk_sync.settings.key_kinds import (
     reached,
 )
 from bulk_sync.settings.pace import Fetch, Pace, Reading, Writing
-from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity
+from bulk_sync.settings.safety import Approval, Bound, Failures, Limits, Oddity, folded
 from bulk_sync.settings.state_dir import RUN_ID_PATTERN, State, new_run_id
 
 __all__ = [
@@ -44,5 +44,5 @@ __all__ = [
     "SINGULAR", "Approval", "Bound", "Connection", "Creating", "Credentials", "DateOrder",
     "Dialect", "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity",
     "OnAmbiguous", "Pace", "Place", "Reading", "Secret", "State", "Writing", "check_host",
-    "is_loopback", "is_sendable", "new_run_id", "reached",
+    "folded", "is_loopback", "is_sendable", "new_run_id", "reached",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """When a run looks like a mistake, and stops."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -59,6 +60,11 @@ class Approval:
     names: tuple[str, ...]
     needed: int
     valid_s: float
+
+
+def folded(name: str) -> str:
+    """Return a name in one spelling for all: capitals and outer blanks do not count."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, now_ms, sessions, users
-from bulk_sync.web.identity import Person, Role, folded
+from bulk_sync.web.identity import Person, Role
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

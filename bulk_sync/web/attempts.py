@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
+from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, attempts, now_ms
-from bulk_sync.web.identity import folded
 
 OF_A_NAME: Final = 10
 OF_AN_ADDRESS: Final = 30

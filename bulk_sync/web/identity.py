@@ -8,11 +8,12 @@ APPROVE                        x        x     approve, send back
 RAISE                                   x     raise limits with a reason
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from bulk_sync.settings import folded
 
 
 class Role(StrEnum):
@@ -62,11 +63,6 @@ class Person:
     def is_same(self, name: str) -> bool:
         """Return whether a name is this person's, capitals and blanks aside."""
         return folded(self.name) == folded(name)
-
-
-def folded(name: str) -> str:
-    """Return a name in one spelling for all: capitals and outer blanks do not count."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def roles_of(words: Iterable[str]) -> frozenset[Role]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, select, update
 
+from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
-from bulk_sync.web.identity import Person, folded
+from bulk_sync.web.identity import Person
 from bulk_sync.web.records import Paper, Upload, Verdict
 
 

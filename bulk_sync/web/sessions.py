@@ -6,9 +6,10 @@ from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 
+from bulk_sync.settings import folded
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.database import Database, now_ms, sessions
-from bulk_sync.web.identity import Person, Role, folded
+from bulk_sync.web.identity import Person, Role
 
 IDLE_S: Final = 2 * 3600
 """A session that is not used for so long has ended."""

@@ -26,9 +26,9 @@ from measuring import Line, Used, line, served
 from side_door import get_json, states, write_desired
 from sqlalchemy import insert
 
-from bulk_sync.settings import State
+from bulk_sync.settings import State, folded
 from bulk_sync.web.database import open_database, users
-from bulk_sync.web.identity import Role, folded
+from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Jobs
 from bulk_sync.web.settings import PageSettings
 
