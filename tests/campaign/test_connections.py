@@ -5,7 +5,7 @@ import sys
 
 import orjson
 
-_TELL = """
+_SCRIPT = """
 import json, os, resource, sys
 from bulk_sync.campaign.connections import allow_open_files
 for soft, hard, connections in json.loads(sys.argv[1]):
@@ -22,6 +22,6 @@ ALLOWED = {(200, 2000, 64): 200, (200, 2000, 1000): 1128, (200, 400, 1000): 400,
 
 
 def test_a_run_requests_as_many_open_files_as_it_needs_and_may_have() -> None:
-    words = (sys.executable, "-c", _TELL, orjson.dumps([*ALLOWED]))
+    words = (sys.executable, "-c", _SCRIPT, orjson.dumps([*ALLOWED]))
     found = map(int, subprocess.check_output(words, text=True).split())
     assert dict(zip(ALLOWED, found, strict=True)) == ALLOWED

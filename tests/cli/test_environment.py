@@ -1,4 +1,4 @@
-"""Machines on which something is missing: locks, a home, a name, the working directory, room."""
+"""Machines without something: locks, a home, a user name, the working directory, disk space."""
 
 import errno
 import fcntl
@@ -28,7 +28,7 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
 
 
 def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Let the system refuse to lock files, as some network shares do."""
+    """Make the system refuse to lock files, as some network shares do."""
 
     def refused(_descriptor: int, _operation: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -53,7 +53,7 @@ def test_a_folder_without_locks_is_refused_before_anything_is_sent(
     assert filled.requests == []
 
 
-def test_a_shared_ledger_s_lock_takes_the_place_of_one_that_is_refused(
+def test_the_lock_of_a_shared_ledger_replaces_a_refused_one(
     filled: Simulator,
     run: Run,
     new_database: Callable[[], str],
@@ -68,7 +68,7 @@ def test_a_shared_ledger_s_lock_takes_the_place_of_one_that_is_refused(
 
 @pytest.fixture
 def removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in a folder that is gone."""
+    """Change into a folder, and remove it."""
     folder = tmp_path / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -99,7 +99,7 @@ def test_help_needs_no_working_directory(line: str, run: Run) -> None:
     assert "bulk-sync" in ran.out
 
 
-def test_a_working_directory_that_is_removed_meanwhile_stops_nothing(
+def test_a_working_directory_removed_meanwhile_does_not_stop_the_run(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "going"
@@ -125,7 +125,7 @@ def test_a_working_directory_that_is_removed_meanwhile_stops_nothing(
 
 @pytest.fixture
 def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be a user whom the system knows by a number alone, as in many containers."""
+    """Run as a user with a number and no name, as in many containers."""
 
     def unknown(uid: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
@@ -143,7 +143,7 @@ def test_a_user_without_a_name_or_home_is_known_by_the_number(filled: Simulator,
 
 
 @pytest.mark.usefixtures("nameless")
-def test_without_a_home_the_state_folder_is_to_be_named(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_home_the_state_folder_must_be_named(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["runs"])
     assert ended.value.code == 2
@@ -161,7 +161,7 @@ def test_a_secret_file_below_an_unknown_home_is_wrong_usage(
 
 
 @pytest.mark.parametrize("line", ["runs", "resume", "audit", "history @a", "run in.csv"])
-def test_a_state_folder_that_cannot_be_looked_into_is_wrong_usage(
+def test_an_unreadable_state_folder_is_wrong_usage(
     line: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     # A folder of another user is one too, but not for root, as whom tests may run.
@@ -179,7 +179,9 @@ def test_a_state_folder_that_cannot_be_looked_into_is_wrong_usage(
         ("nonsense >&- 2>&-", 2),
     ],
 )
-def test_help_and_usage_without_a_reader_are_no_bug(line: str, status: int, tmp_path: Path) -> None:
+def test_help_and_usage_without_standard_output_are_no_bug(
+    line: str, status: int, tmp_path: Path
+) -> None:
     words = f"{sys.executable} -m bulk_sync {line}"
     ended = subprocess.run(
         ["/bin/sh", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -189,7 +191,7 @@ def test_help_and_usage_without_a_reader_are_no_bug(line: str, status: int, tmp_
         assert "The output could not be written: No space left on device." in ended.stderr
 
 
-def test_help_for_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
+def test_help_for_a_closed_pipe_is_no_bug(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""Every exit status of the contract, as the command line gives it."""
+"""Every exit status of the contract, from the command line."""
 
 import os
 import signal
@@ -102,7 +102,7 @@ def test_2_when_no_profile_has_the_attribute(sim: Simulator, tmp_path: Path, run
     assert set(sim.counters.methods) == {"GET"}
 
 
-def test_3_when_rows_are_left_for_a_person(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_3_when_rows_need_a_person(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 2))
     assert ran.status == 3
@@ -152,7 +152,7 @@ def test_5_when_campaign_refuses_the_credentials(
     assert len(sim.requests) <= 3
 
 
-def test_6_when_campaign_is_not_there(tmp_path: Path, run: Run) -> None:
+def test_6_when_campaign_is_unreachable(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         gone = sim
     ran = run(gone, "run", write_states(tmp_path / "in.csv", 3), "--patience", 1)
@@ -181,7 +181,7 @@ def test_6_when_too_many_rows_fail(sim: Simulator, tmp_path: Path, run: Run) -> 
     assert "pending" in ran.outcomes
 
 
-def test_6_when_the_budget_is_spent_and_again_it_goes_on(
+def test_6_when_the_budget_is_spent_and_the_next_run_goes_on(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
@@ -200,7 +200,7 @@ def test_6_when_the_budget_is_spent_and_again_it_goes_on(
     assert ran.outcomes == ["updated"] * 20
 
 
-def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_11_while_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     spelled_otherwise = sim.url.replace("127.0.0.1", "LOCALHOST")
     other = lock.name(
@@ -217,7 +217,7 @@ def test_11_when_another_run_is_at_work(sim: Simulator, tmp_path: Path, run: Run
 
 @pytest.fixture
 def with_a_terminal() -> Iterator[None]:
-    """Let nobody ignore that it is closed, whatever these tests were started by."""
+    """Set the default handler of SIGHUP: the tests may have been started with nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -312,7 +312,7 @@ def test_143_also_while_an_answer_does_not_come(
 
 
 @pytest.mark.usefixtures("with_a_terminal")
-def test_a_signal_that_a_closed_terminal_sends_twice_is_heeded_once(tmp_path: Path) -> None:
+def test_two_signals_of_one_closed_terminal_count_once(tmp_path: Path) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 300)
         write_states(tmp_path / "in.csv", 300)
@@ -343,7 +343,7 @@ def test_without_a_terminal_nohup_goes_on(tmp_path: Path) -> None:
         assert (going.returncode, len(sim.patched)) == (0, 60)
 
 
-def test_143_also_while_campaign_has_everybody_wait(tmp_path: Path, run: Run) -> None:
+def test_143_also_while_campaign_asks_for_a_wait(tmp_path: Path, run: Run) -> None:
     with running(Options(retry_after_s=600)) as sim:
         populate(sim, 50)
         sim.queue_fault(Fault.UNAVAILABLE_503, "PATCH")
@@ -368,7 +368,7 @@ def test_a_module_is_the_same_command() -> None:
     assert told.stdout.startswith("bulk-sync, version ")
 
 
-def test_every_error_has_the_chosen_form(
+def test_every_error_has_the_chosen_log_format(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Help for every command and option, instant."""
+"""Help for every command and option, without delay."""
 
 import re
 import subprocess
@@ -50,8 +50,8 @@ def test_the_help_groups_options_in_the_order_of_the_groups() -> None:
     ]
 
 
-def test_a_recorded_option_is_one_of_a_command_that_is_resumed() -> None:
-    """Otherwise a run could not be recorded with it, and ``resume`` would forget it."""
+def test_a_recorded_option_belongs_to_a_resumable_command() -> None:
+    """Without it in the command a run could not record it, and ``resume`` would forget it."""
     assert set(recorded()) == {
         option.key
         for command in ("run", "plan", "apply")
@@ -61,7 +61,7 @@ def test_a_recorded_option_is_one_of_a_command_that_is_resumed() -> None:
 
 
 def test_help_needs_no_pandas() -> None:
-    told = imported_by("--help")
+    told = imports_of("--help")
     assert "Exit status" in told.stdout
     assert not re.search(r"\| +pandas$", told.stderr, re.MULTILINE)
 
@@ -69,7 +69,7 @@ def test_help_needs_no_pandas() -> None:
 def test_a_small_file_needs_neither_a_simulator_nor_duckdb(tmp_path: Path) -> None:
     path = tmp_path / "bulk-sync.toml"
     path.write_text('organization = "acme"\naccess-token = "demo-token"\n')
-    told = imported_by("validate", str(SAMPLE), "--config", str(path))
+    told = imports_of("validate", str(SAMPLE), "--config", str(path))
     assert "rows" in told.stdout
     assert not re.search(r"\| +(bulk_sync\.simulator|_?duckdb)$", told.stderr, re.MULTILINE)
 
@@ -81,14 +81,12 @@ def test_a_file_for_all_commands_may_hold_the_options_of_any(tmp_path: Path) -> 
     path = tmp_path / "bulk-sync.toml"
     values = (f"{key} = {'true' if option.is_flag else 1}" for key, option in others.items())
     path.write_text("\n".join(values))
-    # In a process of its own: here every module with options is imported already.
-    assert (
-        "No row is rejected" in imported_by("validate", str(SAMPLE), "--config", str(path)).stdout
-    )
+    # In a process of its own: this one has imported every module with options.
+    assert "No row is rejected" in imports_of("validate", str(SAMPLE), "--config", str(path)).stdout
 
 
-def imported_by(*words: str) -> subprocess.CompletedProcess[str]:
-    """Type a command in a process of its own, which tells on standard error what it imports."""
+def imports_of(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own that lists its imports on standard error."""
     code = f"import sys; sys.argv[1:] = {list(words)}; from bulk_sync.cli import main; main()"
     program = [sys.executable, "-X", "importtime", "-c", code]
     return subprocess.run(program, capture_output=True, text=True, check=True)

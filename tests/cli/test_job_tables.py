@@ -83,7 +83,7 @@ def test_the_variables_of_a_run_beat_the_table_of_its_job(
     assert run(filled, "run", "requests11.csv").status == 0
 
 
-def test_the_top_of_the_file_holds_where_the_table_says_nothing(
+def test_the_top_of_the_file_holds_for_options_missing_in_the_table(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text("max-changes = 4\n[job.requests]\nverify = true\n")
@@ -160,7 +160,7 @@ def test_the_next_file_of_a_job_needs_no_options(
     assert run(filled, "run", "requests12.csv", "--report", "r12.csv").status == 0
 
 
-def test_columns_that_were_found_are_saved_with_what_was_given(
+def test_columns_found_by_name_are_saved_with_the_given_options(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     frame = pd.DataFrame({"E-mail": ["p1@example.com"], "Opt out?": ["Yes"], "Received": "today"})
@@ -208,7 +208,7 @@ def test_comments_order_and_other_jobs_stay(filled: Simulator, tmp_path: Path, r
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_nothing_is_saved_of_a_file_that_could_not_be_used(
+def test_no_mapping_is_saved_of_an_unusable_file(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     requests(tmp_path)
@@ -228,9 +228,7 @@ def test_a_mapping_that_cannot_be_saved_stops_the_run_before_it_begins(
     assert filled.requests == []
 
 
-def test_the_table_counts_for_the_rows_that_are_left(
-    filled: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_the_table_holds_for_the_rows_left(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "bulk-sync.toml").write_text(TABLE)
     path = requests(tmp_path)
     path.write_text(path.read_text() + "@unknown-key-of-some-length,true\n")
@@ -241,14 +239,14 @@ def test_the_table_counts_for_the_rows_that_are_left(
     assert run(filled, *command[1:], "--report", "s.csv").status == 3
 
 
-def test_rows_that_are_left_are_protected_by_the_table_of_their_job(
+def test_the_rows_left_are_protected_by_the_table_of_their_job(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text('[job.requests]\nprotect = ["vip.csv"]\n')
     (tmp_path / "vip.csv").write_text(f"{key(0)}\n")
     write_states(tmp_path / "requests11.csv", 5)
     source = "requests11.csv"
-    for _ in range(3):  # of a todo file there is another one
+    for _ in range(3):  # a todo file has another warning
         ran = run(filled, "run", source)
         assert ran.status == 3
         assert "protected 1" in ran.out
@@ -256,7 +254,7 @@ def test_rows_that_are_left_are_protected_by_the_table_of_their_job(
     assert filled.states == {key(at): at != 0 for at in range(5)}
 
 
-def test_the_rows_that_are_left_are_compared_with_no_whole_file(
+def test_the_rows_left_are_compared_with_no_whole_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
@@ -312,7 +310,7 @@ GUARDED = '[job.requests]\nprotect = ["vip.csv"]\n[job.other]\nverify = true\n'
     ],
     ids=["a renamed file", "named a job of its own", "named the job", "found by its name"],
 )
-def test_a_file_that_misses_the_limits_of_a_job_by_its_name_is_a_warning(
+def test_a_file_name_without_the_limits_of_a_similar_job_is_a_warning(
     words: tuple[str, ...], is_warned: bool, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(GUARDED)
@@ -326,7 +324,7 @@ def test_a_file_that_misses_the_limits_of_a_job_by_its_name_is_a_warning(
 
 @pytest.mark.parametrize("job", [(), ("--job", "monthly")], ids=["by its name", "by --job"])
 @pytest.mark.parametrize("way", ["run", "resume", "apply"])
-def test_what_is_left_keeps_the_table_of_its_job_whatever_command_left_it(
+def test_the_rows_left_by_any_command_keep_the_table_of_their_job(
     way: str, job: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     name = job[1] if job else "requests"
@@ -350,7 +348,7 @@ def test_what_is_left_keeps_the_table_of_its_job_whatever_command_left_it(
     for kept in (*job, "--ticket", "PRIV-9", "--max-opt-ins", "0") if job else ("PRIV-9", "0"):
         assert again.count(str(kept)) == 1
     assert "protected 1" in run(filled, *again).out
-    if way != "resume" and not job:  # what a person types without looking at the suggestion
+    if way != "resume" and not job:  # a person ignores the suggested command
         assert "protected 1" in run(filled, "plan", again[1]).out
 
 

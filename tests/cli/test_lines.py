@@ -1,4 +1,4 @@
-"""What a run says of itself at its end."""
+"""The lines about a run at its end."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_run_that_made_no_calls_has_neither_a_latency_nor_a_rate(
     assert summary["throttled_by"] == {}
 
 
-def test_the_end_of_a_run_is_told_in_plain_words(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_the_end_of_a_run_is_in_plain_words(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3)
     sim.add(pkey=key(3), ccpaOptOut=True)
     path = write_states(tmp_path / "in.csv", 15)

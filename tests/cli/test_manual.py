@@ -1,4 +1,4 @@
-"""The manual and the README: every page is shown, links lead somewhere, commands can be typed."""
+"""The manual and the README: every page is shown, links work, commands can be typed."""
 
 import ast
 import os
@@ -37,14 +37,14 @@ CITATION = re.compile(r"campaign-api\.md, sections? (\d(?:\.\d)?)(?: and (\d(?:\
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
-def shown(*words: str) -> str:
-    """Return what ``bulk-sync help`` prints at a pipe."""
+def help_text(*words: str) -> str:
+    """Return the output of ``bulk-sync help`` at a pipe."""
     result = CliRunner().invoke(group, ["help", *words])
     assert result.exit_code == 0
     return result.stdout
 
 
-def typed(page: Path) -> Iterator[str]:
+def typed_lines(page: Path) -> Iterator[str]:
     text = page.read_text("utf-8")
     for block in BLOCK.findall(text):
         yield from block.replace("\\\n", "").splitlines()
@@ -56,7 +56,7 @@ def commands() -> list[object]:
     return [
         pytest.param(words, id=f"{page.stem}: {' '.join(words)}")
         for page in PAGES
-        for line in typed(page)
+        for line in typed_lines(page)
         for part in re.split(r"[;&|]+", re.sub(r"(?<= )\d?[<>]+[^\s;]+|^\$ ", "", line))
         if (words := shlex.split(part, comments=True))[:1] == ["bulk-sync"]
     ]
@@ -80,7 +80,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_help_lists_every_page_with_its_title() -> None:
     assert {page.stem for page in MANUAL.iterdir()} == set(TOPICS)
-    listed = shown()
+    listed = help_text()
     for topic in TOPICS:
         assert re.search(rf"^  {topic} +\w.{{10,}}$", listed, re.MULTILINE), topic
 
@@ -94,7 +94,7 @@ def test_a_page_begins_with_its_title_and_its_readers(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_page_is_plain_markdown_at_a_pipe(topic: str) -> None:
-    page = shown(topic)
+    page = help_text(topic)
     assert page.startswith(f"# {topic}: ")
     assert "\x1b" not in page
     assert ".md)" not in page
@@ -132,7 +132,7 @@ def test_an_unknown_topic_lists_the_topics() -> None:
 
 
 def test_help_with_the_name_of_a_command_shows_its_options() -> None:
-    assert "--give-up" in shown("resume")
+    assert "--give-up" in help_text("resume")
 
 
 @pytest.mark.parametrize("words", commands())
@@ -140,7 +140,7 @@ def test_a_command_in_the_manual_can_be_typed(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "ben.txt").touch()  # it has to be there
+    (tmp_path / "ben.txt").touch()  # its name has to be on the page
     found: click.Command | None = group
     rest = words[1:]
     while isinstance(found, click.Group) and rest:
@@ -205,27 +205,27 @@ def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     assert meanings == {str(reason): meaning for reason, meaning in REASONS.items()}
 
 
-def unnamed(suffixes: Iterable[str], text: str) -> list[str]:
+def missing_suffixes(suffixes: Iterable[str], text: str) -> list[str]:
     return [each for each in suffixes if not re.search(rf"{re.escape(each)}\b", text)]
 
 
 def test_every_format_of_input_is_named() -> None:
     spreadsheets = (MANUAL / "spreadsheets.md").read_text("utf-8")
-    for text in (spreadsheets, shown("run").partition("\nInput:\n")[0]):
-        assert unnamed(input_formats.SUFFIXES, text) == []
+    for text in (spreadsheets, help_text("run").partition("\nInput:\n")[0]):
+        assert missing_suffixes(input_formats.SUFFIXES, text) == []
     readme = README.read_text("utf-8")
-    assert {*unnamed(input_formats.SUFFIXES, readme)} <= {".txt", *input_formats.PACKED}
+    assert {*missing_suffixes(input_formats.SUFFIXES, readme)} <= {".txt", *input_formats.PACKED}
 
 
 def test_every_format_of_a_report_is_named() -> None:
     listed = " ".join(row[0] for row in cells(MANUAL / "report.md", "The suffix decides:\n"))
     (option,) = (each for each in DECLARED if each.flag == "--report")
     for text in (listed, str(option.help)):
-        assert unnamed([*report_formats.FORMATS, report_formats.PACKED], text) == []
+        assert missing_suffixes([*report_formats.FORMATS, report_formats.PACKED], text) == []
 
 
 def test_every_option_and_command_is_listed() -> None:
-    page = shown("options")
+    page = help_text("options")
     for name in group.list_commands(click.Context(group)):
         assert f"| `{name}" in page
     assert re.findall("^## Options: (.*)$", page, re.MULTILINE) == [str(each) for each in Group]
@@ -243,7 +243,7 @@ def test_every_option_and_command_is_listed() -> None:
 
 
 def messages() -> str:
-    """Return every text in the code, with {} for what is filled in."""
+    """Return every text in the code, with {} for the values in it."""
     texts = []
     for path in (ROOT / "bulk_sync").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -255,7 +255,7 @@ def messages() -> str:
     return "\n".join(texts)
 
 
-def test_every_message_that_is_explained_exists() -> None:
+def test_every_message_in_the_manual_exists() -> None:
     text = messages()
     page = (MANUAL / "troubleshooting.md").read_text("utf-8").partition("\n## Rows")[0]
     quoted = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (.*?) \|", page, re.MULTILINE)))
@@ -276,7 +276,7 @@ def test_every_module_that_the_design_names_exists() -> None:
     assert modules == {room.rstrip("/") for room in rooms}
 
 
-def test_every_name_that_the_design_puts_into_a_module_is_there() -> None:
+def test_every_name_in_the_design_is_in_its_module() -> None:
     page = " ".join((MANUAL / "design.md").read_text("utf-8").split())
     places = re.findall(r"`(\w+)(?:\(\))?` (?:of|in) `([\w/]+\.py)`", page)
     assert len(places) > 10

@@ -1,4 +1,4 @@
-"""The commands that a run suggests next do what they say when they are typed."""
+"""Each suggested next command works as typed."""
 
 import shlex
 from pathlib import Path
@@ -20,7 +20,7 @@ def filled(sim: Simulator) -> Simulator:
 
 
 def last_command(out: str) -> list[str]:
-    """Return the words of the command that an output ends with, after the program's name."""
+    """Return the words of the last command in an output, after the program's name."""
     program, *words = shlex.split(out.splitlines()[-1])
     assert program == "bulk-sync"
     return words
@@ -39,7 +39,7 @@ def last_command(out: str) -> list[str]:
         (("plan",), "~"),
     ],
 )
-def test_a_folder_of_any_name_is_read_again_by_the_command_after_a_preview(
+def test_the_command_after_a_preview_reads_a_folder_of_any_name(
     name: str, preview: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     folder = tmp_path / name
@@ -53,7 +53,7 @@ def test_a_folder_of_any_name_is_read_again_by_the_command_after_a_preview(
     assert len(filled.patched) == ROWS
 
 
-def test_validate_suggests_to_plan_what_can_be_used(
+def test_validate_suggests_a_plan_of_the_usable_rows(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = write_states(tmp_path / "in.csv", ROWS)
@@ -88,7 +88,7 @@ def test_validate_suggests_to_plan_what_can_be_used(
         (("-n", "--config", "c.toml"), ["run", "in.csv", "--config", "c.toml"]),
     ],
 )
-def test_a_preview_s_own_options_go_and_the_others_stay(
+def test_the_options_of_a_preview_are_dropped_and_the_others_stay(
     typed: tuple[str, ...], repeated: list[str], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "c.toml").write_text("retries = 3\n")
@@ -111,7 +111,7 @@ def test_a_plan_is_applied_where_it_was_made(filled: Simulator, tmp_path: Path, 
     assert len(filled.patched) == ROWS
 
 
-def test_what_goes_on_is_looked_for_where_it_is_kept(
+def test_resume_is_suggested_with_the_state_folder_of_the_run(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write_states(tmp_path / "in.csv", ROWS)
@@ -130,7 +130,7 @@ def test_what_goes_on_is_looked_for_where_it_is_kept(
     assert set(filled.states.values()) == {True}
 
 
-def test_rows_to_correct_are_read_as_their_file_was(
+def test_rows_to_correct_are_read_with_the_options_of_their_file(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "plan").write_text("")
@@ -148,7 +148,7 @@ def test_rows_to_correct_are_read_as_their_file_was(
     assert options == [*words, "--out", f"{again[:-4]}.parquet"]
 
 
-def test_mapped_rows_are_planned_where_they_were_found(
+def test_mapped_rows_are_planned_for_the_instance_of_the_mapping(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "map").write_text("")

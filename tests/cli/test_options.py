@@ -1,4 +1,4 @@
-"""Where an option's value comes from: command line, variable, file, default, in this order."""
+"""The source of an option's value: command line, variable, file, default, in this order."""
 
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def test_a_secret_may_lie_in_a_file(
             monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "s3cret")
         elif where.startswith("file"):
             monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", str(secret))
-            if "editor" in where:  # some of which put a byte order mark first
+            if "editor" in where:  # some editors put a byte order mark first
                 secret.write_text("s3cret\r\n", "utf-8-sig")
         else:
             (tmp_path / "bulk-sync.toml").write_text(f'client-secret-file = "{secret}"\n')
@@ -153,7 +153,7 @@ def test_a_preview_ends_with_the_command_that_carries_it_out(
     assert refused.out.rstrip().endswith("--max-changes 5")
 
 
-def test_the_rows_that_are_left_are_named_with_the_options_they_need(
+def test_the_command_for_the_rows_left_has_the_options_they_need(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "keys.csv").write_text("id\n@unknown-key-of-some-length\n")
@@ -163,7 +163,9 @@ def test_the_rows_that_are_left_are_named_with_the_options_they_need(
     assert ran.out.endswith(f"  bulk-sync run {todo.name} --key-column id --state true\n")
 
 
-def test_after_apply_they_are_planned(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_after_apply_the_command_for_the_rows_left_is_a_plan(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
     (tmp_path / "keys.csv").write_text("id\n@unknown-key-of-some-length\n")
     words = ("--key-column", "id", "--state", "true")
     assert run(filled, "plan", "keys.csv", *words, "--out", "p.parquet").status == 3
@@ -174,7 +176,7 @@ def test_after_apply_they_are_planned(filled: Simulator, tmp_path: Path, run: Ru
 
 
 @pytest.mark.parametrize("way", ["todo", "retry"])
-def test_what_an_undo_leaves_is_read_without_the_options_of_its_run(
+def test_the_rows_left_by_an_undo_are_read_without_the_options_of_its_run(
     filled: Simulator, tmp_path: Path, run: Run, way: str
 ) -> None:
     (tmp_path / "in.csv").write_text("mail\np0@example.com\n")
@@ -192,7 +194,7 @@ def test_what_an_undo_leaves_is_read_without_the_options_of_its_run(
     assert filled.states[key(0)] is False
 
 
-def test_what_a_resumed_run_leaves_is_carried_out_where_the_run_was(
+def test_the_rows_left_by_a_resumed_run_are_carried_out_on_its_instance(
     tmp_path: Path, run: Run
 ) -> None:
     with running(Options(attribute="cusOptOut")) as simulator:
@@ -243,7 +245,7 @@ def test_a_json_log_holds_nothing_else(filled: Simulator, tmp_path: Path, run: R
     ],
     ids=["of the rows", "of the options"],
 )
-def test_a_message_about_an_option_names_the_place_of_a_value_that_was_not_typed(
+def test_a_message_about_an_option_names_the_file_or_variable_of_its_value(
     words: tuple[str, ...], message: str, place: str, says: str, tmp_path: Path, run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -270,7 +272,7 @@ def test_a_message_about_an_option_names_the_place_of_a_value_that_was_not_typed
     ],
     ids=["judged by us", "judged by click", "a variable takes its place"],
 )
-def test_so_does_a_message_about_a_value_itself(
+def test_a_message_about_a_wrong_value_names_its_file_or_variable(
     content: str, says: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text(content)

@@ -1,4 +1,4 @@
-"""`validate --outline` and `--todo`: what programs need that let a person choose and correct."""
+"""`validate --outline` and `--todo`: facts for programs in which a person chooses and corrects."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ READ = {
 }
 
 
-def outlined(run: Run, path: Path, *words: object) -> dict[str, Any]:
+def outline_of(run: Run, path: Path, *words: object) -> dict[str, Any]:
     """Return the outline of a file."""
     run(None, "validate", path, "--outline", "outline.json", *words)
     found: dict[str, Any] = json.loads((path.parent / "outline.json").read_text())
@@ -50,12 +50,10 @@ def workbook(path: Path, **sheets: list[list[object]]) -> Path:
     return path
 
 
-def test_an_outline_has_the_columns_with_samples_and_what_was_read_as_what(
-    tmp_path: Path, run: Run
-) -> None:
+def test_an_outline_has_the_columns_with_samples_and_their_roles(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.csv"
     path.write_text(REQUESTS)
-    outline = outlined(run, path)
+    outline = outline_of(run, path)
     assert outline["columns"] == COLUMNS
     assert outline["read"] == READ
     (sheet,) = outline["sheets"]
@@ -63,7 +61,7 @@ def test_an_outline_has_the_columns_with_samples_and_what_was_read_as_what(
     assert sheet["rows"][1] == [2, ["a@example.com", "yes", "2026-11-20"]]
 
 
-def test_the_choices_of_an_outline_are_options_that_read_the_same(tmp_path: Path, run: Run) -> None:
+def test_the_choices_of_an_outline_given_as_options_read_the_same(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.csv"
     path.write_text(REQUESTS)
     words = [
@@ -72,7 +70,7 @@ def test_the_choices_of_an_outline_are_options_that_read_the_same(tmp_path: Path
         if value is not None
         for word in (f"--{name.replace('_', '-')}", value)
     ]
-    assert outlined(run, path, *words) == outlined(run, path)
+    assert outline_of(run, path, *words) == outline_of(run, path)
 
 
 def test_an_outline_has_every_sheet_of_a_workbook(tmp_path: Path, run: Run) -> None:
@@ -82,7 +80,7 @@ def test_an_outline_has_every_sheet_of_a_workbook(tmp_path: Path, run: Run) -> N
         Empty=[],
         Requests=[["November"], [], ["PKey", "Consent"], ["@a", "yes"]],
     )
-    outline = outlined(run, path, "--state-means", "consent")
+    outline = outline_of(run, path, "--state-means", "consent")
     assert [each["name"] for each in outline["sheets"]] == ["Notes", "Empty", "Requests"]
     assert (outline["sheet"], outline["header_row"]) == ("Requests", 3)
     assert outline["read"]["state_means"] == "consent"
@@ -92,7 +90,7 @@ def test_an_outline_has_every_sheet_of_a_workbook(tmp_path: Path, run: Run) -> N
 def test_an_outline_of_parquet_has_its_columns(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"PKey": ["@a"], "ccpaOptOut": ["yes"]}), path)
-    outline = outlined(run, path)
+    outline = outline_of(run, path)
     assert outline["columns"] == [
         {"name": "PKey", "samples": ["@a"]},
         {"name": "ccpaOptOut", "samples": ["yes"]},
@@ -101,12 +99,12 @@ def test_an_outline_of_parquet_has_its_columns(tmp_path: Path, run: Run) -> None
     assert outline["read"]["header_row"] is None
 
 
-def test_an_outline_of_parquet_takes_its_first_rows_alone(tmp_path: Path, run: Run) -> None:
+def test_an_outline_of_parquet_reads_only_its_first_rows(tmp_path: Path, run: Run) -> None:
     path, rows = tmp_path / "in.parquet", 10_000
     notes = [b"n" * 1024] * rows
     table = {"PKey": [f"@{row}" for row in range(rows)], "note": [*notes[1:], b"\xff"]}
     pq.write_table(pa.table(table), path)
-    outline = outlined(run, path)
+    outline = outline_of(run, path)
     assert [each["name"] for each in outline["columns"]] == ["PKey", "note"]
     assert outline["read"] is None
 
@@ -128,7 +126,7 @@ def test_an_outline_is_there_if_the_file_cannot_be_read_as_it_is(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    outline = outlined(run, path)
+    outline = outline_of(run, path)
     assert [each["name"] for each in outline["columns"]] == columns
     assert outline["read"] is None
 
@@ -183,7 +181,7 @@ def test_the_rows_to_correct_are_an_input_with_their_reasons(
     assert [row["sync_reason"] for row in left] == ["bad_state", "bad_key"]
 
 
-def test_without_rows_to_correct_an_older_file_of_them_goes(tmp_path: Path, run: Run) -> None:
+def test_without_rows_to_correct_an_older_file_of_them_is_removed(tmp_path: Path, run: Run) -> None:
     path, todo = tmp_path / "in.csv", tmp_path / "in.todo.csv"
     words = (path, "--report", "all.csv", "--todo", "--outline", "o.json")
     path.write_text(REQUESTS)
@@ -193,13 +191,13 @@ def test_without_rows_to_correct_an_older_file_of_them_goes(tmp_path: Path, run:
     ran = run(None, "validate", *words)
     assert ran.status == 2
     assert f"{todo} is there already, and rows in it may have been corrected" in ran.err
-    todo.write_text("")  # nobody has corrected anything here
+    todo.write_text("")  # no correction here
     ran = run(None, "validate", *words)
     assert not todo.exists()
     assert ran.out.rstrip().endswith(f"bulk-sync plan {path}")
 
 
-def test_the_rows_to_correct_need_a_report_beside_which_they_are(tmp_path: Path, run: Run) -> None:
+def test_the_rows_to_correct_are_written_only_beside_a_report(tmp_path: Path, run: Run) -> None:
     (tmp_path / "in.csv").write_text(REQUESTS)
     ran = run(None, "validate", "in.csv", "--todo")
     assert ran.status == 2

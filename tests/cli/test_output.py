@@ -1,4 +1,4 @@
-"""A run that nobody listens to, or that is told to stop late, still leaves its report."""
+"""A run without readers, or with a late stop, still leaves its report."""
 
 import os
 import signal
@@ -34,8 +34,8 @@ def environment(sim: Simulator, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def typed(environment: dict[str, str], line: str, **streams: str) -> Ended:
-    """Type a line, with files, or a pipe without a reader, as some of its streams."""
+def type_line(environment: dict[str, str], line: str, **streams: str) -> Ended:
+    """Type a line; some of its streams are files, or a pipe without a reader."""
     with ExitStack() as held:
         given: dict[str, Any] = {}
         for name, path in streams.items():
@@ -66,7 +66,7 @@ def shell(environment: dict[str, str], line: str) -> Ended:
 def test_a_run_goes_on_without_readers(
     environment: dict[str, str], tmp_path: Path, words: str, streams: dict[str, str]
 ) -> None:
-    ended = typed(environment, f"bulk-sync run in.csv --report r.csv{words}", **streams)
+    ended = type_line(environment, f"bulk-sync run in.csv --report r.csv{words}", **streams)
     assert ended.returncode == 0, ended.stderr
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
@@ -78,13 +78,13 @@ def test_a_run_goes_on_without_streams(environment: dict[str, str], tmp_path: Pa
 
 
 @pytest.mark.parametrize("line", ["validate in.csv --summary json", "plan in.csv"])
-def test_a_lost_answer_is_a_warning(environment: dict[str, str], line: str) -> None:
-    lost = typed(environment, f"bulk-sync {line}", stdout="/dev/full")
+def test_lost_output_is_a_warning(environment: dict[str, str], line: str) -> None:
+    lost = type_line(environment, f"bulk-sync {line}", stdout="/dev/full")
     assert "The output could not be written: No space left on device." in lost.stderr
 
 
-def test_an_answer_that_a_reader_leaves_is_no_warning(environment: dict[str, str]) -> None:
-    ended = typed(environment, "bulk-sync validate in.csv", stdout=GONE)
+def test_output_after_its_reader_has_closed_is_no_warning(environment: dict[str, str]) -> None:
+    ended = type_line(environment, "bulk-sync validate in.csv", stdout=GONE)
     assert "The output could not be written" not in ended.stderr
 
 

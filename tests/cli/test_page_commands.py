@@ -1,4 +1,4 @@
-"""``serve`` and ``users`` as they are typed."""
+"""``serve`` and ``users`` on the command line."""
 
 import os
 import re
@@ -70,7 +70,7 @@ def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_with_an_account_is_explained(
+def test_an_impossible_change_of_an_account_is_explained(
     tmp_path: Path, run: Run, words: list[str], message: str
 ) -> None:
     (tmp_path / "short").write_text("short")

@@ -1,4 +1,4 @@
-"""`runs`: which runs are listed, what their lines say, and the chart at a terminal."""
+"""`runs`: the listed runs, their lines, and the chart at a terminal."""
 
 import os
 import pty
@@ -18,7 +18,7 @@ from bulk_sync.storage import lock
 DAYS = ("20261101T020000Z-00000a", "20261110T020000Z-00000b", "20261120T020000Z-00000c")
 
 
-def begun(job: str) -> Begun:
+def begun_run(job: str) -> Begun:
     return Begun(
         kind=Kind.RUN,
         job=job,
@@ -37,19 +37,19 @@ def begun(job: str) -> Begun:
 
 @pytest.fixture
 def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state folder after four nights: done, needs a person, killed, and could not start."""
+    """Return a state folder after four nights: done, needs a person, killed, could not start."""
     times = iter((1_793_498_400, 1_793_498_460, 1_794_276_000, 1_794_276_009, 1_795_140_000))
     with open_ledger(State(tmp_path / "state")) as book, monkeypatch.context() as inner:
         inner.setattr(time, "time_ns", lambda: next(times, 1_795_226_400) * 10**9)
-        book.begin(DAYS[0], begun("requests"))
+        book.begin(DAYS[0], begun_run("requests"))
         done = Ended(0, "", final=True, opt_ins=2, opt_outs=118, seconds=4_205.0)
         book.end(DAYS[0], done)
-        book.begin(DAYS[1], begun("suppressed"))
+        book.begin(DAYS[1], begun_run("suppressed"))
         left = {"updated": 29, "failed": 1}
         book.end(DAYS[1], Ended(3, "", final=True, outcomes=left, opt_outs=29, seconds=9.0))
-        book.begin(DAYS[2], begun("requests"))
+        book.begin(DAYS[2], begun_run("requests"))
         why = "in.csv is empty. See that its export finished."
-        start = vars(begun("requests")) | {"rows": 0, "exit": 2, "message": why, "seconds": 0.5}
+        start = vars(begun_run("requests")) | {"rows": 0, "exit": 2, "message": why, "seconds": 0.5}
         book.record_failed_start("20261121T020000Z-00000d", NotBegun(**start))
     return tmp_path / "state"
 
@@ -70,7 +70,9 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 @pytest.mark.usefixtures("nights")
-def test_the_wanted_runs_are_listed(words: tuple[object, ...], listed: str, run: Run) -> None:
+def test_runs_are_listed_by_the_given_filters(
+    words: tuple[object, ...], listed: str, run: Run
+) -> None:
     found = orjson.loads(run(None, "runs", "--json", *words).out)
     assert "".join(each["run_id"][-1] for each in found) == listed
     lines = run(None, "runs", *words).out.splitlines()
@@ -95,7 +97,7 @@ def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) 
     assert not any(sign in out for sign in "█✓✗")
 
 
-def test_a_run_at_work_is_neither_unfinished_nor_to_be_resumed(nights: Path, run: Run) -> None:
+def test_a_run_at_work_is_not_listed_as_unfinished(nights: Path, run: Run) -> None:
     with lock.hold(nights, "acme", lock.holder(f"run {DAYS[2]}")):
         told = [run(None, "runs", *words).out for words in ((), (DAYS[2],), (DAYS[2], "--json"))]
     assert all("at work" in out and "resume" not in out for out in told)
@@ -118,7 +120,7 @@ def test_one_run_says_what_to_do_next(run_id: str, words: str | None, run: Run) 
     assert (words is None and "next:" not in last) or last.endswith(str(words))
 
 
-def test_a_refused_run_says_why_and_how_it_goes_on(
+def test_a_refused_run_has_its_reason_and_the_next_command(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
@@ -133,7 +135,7 @@ def test_a_refused_run_says_why_and_how_it_goes_on(
     assert "next:" not in run(None, "runs", run_id).out
 
 
-def test_a_run_that_was_given_up_is_not_said_to_go_on(
+def test_a_run_that_was_given_up_has_no_next_command(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
@@ -154,7 +156,7 @@ def test_a_run_that_was_given_up_is_not_said_to_go_on(
     assert "<p>Exit status 6: stopped early.</p>" in (tmp_path / "again.html").read_text("utf-8")
 
 
-def test_a_finished_plan_is_not_said_to_be_in_campaign(
+def test_a_finished_plan_is_not_called_done_in_campaign(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
@@ -165,7 +167,7 @@ def test_a_finished_plan_is_not_said_to_be_in_campaign(
     assert "status 0: everything could be planned; nothing was written." in said
 
 
-def test_the_report_of_what_cannot_be_resumed_offers_no_resume(
+def test_the_report_of_a_run_that_cannot_be_resumed_offers_no_resume(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
@@ -177,7 +179,7 @@ def test_the_report_of_what_cannot_be_resumed_offers_no_resume(
     assert "<p>Exit status 143: interrupted.</p>" in report
 
 
-def test_what_is_no_run_is_not_listed_if_it_fails(run: Run, tmp_path: Path) -> None:
+def test_failed_commands_that_are_no_runs_are_not_listed(run: Run, tmp_path: Path) -> None:
     assert run(None, "tidy", "-n").status == 2
     assert not (tmp_path / "state").exists()
 
@@ -202,8 +204,8 @@ def test_a_wrong_choice_is_wrong_usage(words: tuple[str, ...], run: Run) -> None
     assert run(None, "runs", *words).status == 2
 
 
-def at_a_terminal(folder: Path, line: str) -> str:
-    """Type a line at a terminal, and return what it shows."""
+def type_at_terminal(folder: Path, line: str) -> str:
+    """Type a line at a terminal, and return its output."""
     near, far = pty.openpty()
     environment = os.environ | {"BULK_SYNC_STATE_DIR": str(folder), "TERM": "xterm-256color"}
     with Copied(line.split(), stdout=far, stderr=far, env=environment) as process:
@@ -225,7 +227,7 @@ def _part(near: int) -> bytes:
 
 def test_a_terminal_shows_a_chart_with_signs_colours_and_words(nights: Path) -> None:
     lines = ("runs", "runs --json", f"runs {DAYS[0]}", "runs --job nobody")
-    shown, *others = (at_a_terminal(nights, line) for line in lines)
+    shown, *others = (type_at_terminal(nights, line) for line in lines)
     chart = shown[shown.index("Changes of the last 4 runs:") :]
     done, person, killed, failed = chart.splitlines()[1:5]
     assert 4 * person.count("█") in range(done.count("█"), done.count("█") + 4)

@@ -1,4 +1,4 @@
-"""What a log without a terminal says of a run while it goes on."""
+"""The log of a run without a terminal, while it goes on."""
 
 import re
 from pathlib import Path
@@ -13,12 +13,12 @@ from bulk_sync.simulator import Fault, Options, Simulator, running
 
 @pytest.fixture(autouse=True)
 def every_status_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait for half a minute to pass."""
+    """Log each status at once, and not every half minute."""
     monkeypatch.setenv("BULK_SYNC_PROGRESS_EVERY", "0")
 
 
-def progress(err: str) -> list[dict[str, Any]]:
-    """Return the lines of a JSON log about how far a pass is."""
+def progress_lines(err: str) -> list[dict[str, Any]]:
+    """Return the lines of a JSON log about the progress of a pass."""
     return [line for line in map(orjson.loads, err.splitlines()) if "pass" in line]
 
 
@@ -28,7 +28,7 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
         sim.queue_fault(Fault.THROTTLED_429, "PATCH")
         words = ("--fetch", "lookup", "--rate", 200, "--concurrency", 3, "--log-format", "json")
         ran = run(sim, "run", write_states(tmp_path / "in.csv", 12), *words)
-    lines = progress(ran.err)
+    lines = progress_lines(ran.err)
     assert {line["total"] for line in lines} == {12}
     reading = [line for line in lines if line["pass"] == "read"]
     writing = [line for line in lines if line["pass"] == "write"]
@@ -41,7 +41,7 @@ def test_progress_in_a_json_log_is_numbers(tmp_path: Path, run: Run) -> None:
     assert {line["throttled_seconds"] for line in reading} == {0}
     assert writing[-1]["throttled_seconds"] == pytest.approx(1.0, abs=0.1)
     assert all(0 <= line["held_seconds"] <= 1 for line in lines)
-    assert len({line["held_seconds"] for line in writing}) > 3  # it goes on telling of the wait
+    assert len({line["held_seconds"] for line in writing}) > 3  # the log repeats the wait
     assert all("in flight, at most" in line["message"] for line in lines)
     assert writing[-1]["throttled_by"] == {"http_429": pytest.approx(1.0, abs=0.1)}
     answered = [line for line in lines if line["latency_seconds"]]
@@ -58,7 +58,7 @@ def test_the_log_names_the_cause_of_fewer_requests_in_flight(tmp_path: Path, run
         ran = run(sim, "run", write_states(tmp_path / "in.csv", rows), *words, "--retries", 0)
     told = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
     assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in told)
-    causes = [line["slowed_by"] for line in progress(ran.err)]
+    causes = [line["slowed_by"] for line in progress_lines(ran.err)]
     assert causes[0] == {}
     assert causes[-1].keys() == {"http_504"}
 
@@ -68,7 +68,7 @@ def test_without_a_bound_the_log_names_no_rate(tmp_path: Path, run: Run) -> None
         populate(sim, 3)
         words = ("--fetch", "lookup", "--log-format", "json")
         ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), *words)
-    lines = progress(ran.err)
+    lines = progress_lines(ran.err)
     assert {line["rate"] for line in lines} == {None}
     assert not any("at most" in line["message"] for line in lines)
 
@@ -78,7 +78,7 @@ def test_the_log_counts_the_pages_of_a_scan(tmp_path: Path, run: Run) -> None:
         populate(sim, 40)
         words = ("--fetch", "scan", "--page-size", 10, "--log-format", "json")
         ran = run(sim, "run", write_states(tmp_path / "in.csv", 40), *words)
-    lines = [line for line in progress(ran.err) if line["pass"] == "scan"]
+    lines = [line for line in progress_lines(ran.err) if line["pass"] == "scan"]
     assert [(line["done"], line["total"]) for line in lines][-1] == (40, 40)
     assert all(line["in_flight"] == 0 for line in lines)
 

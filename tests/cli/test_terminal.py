@@ -1,4 +1,4 @@
-"""At a terminal: the question before the writes, and the bars; elsewhere neither."""
+"""The question before the writes, and the bars: at a terminal, and not elsewhere."""
 
 import os
 import pty
@@ -28,7 +28,7 @@ def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
     }
 
 
-def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
+def run_at_terminal(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
     """Run with a terminal for standard input and error, and answer the question."""
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
@@ -44,8 +44,8 @@ def typed(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, 
         os.close(far)
         shown, patience_s = b"", 0.5
         while True:
-            # Typed again if nothing comes of it: what comes before the question listens is thrown
-            # away. But not at once: further signals end the program without a report.
+            # Typed again if nothing happens: the terminal drops input before the question reads it.
+            # But not at once: further signals end the program without a report.
             if not select.select([near], [], [], patience_s)[0]:
                 if b"[y/N]" in shown:
                     os.write(near, answer.encode())
@@ -66,8 +66,8 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     return sim
 
 
-def test_yes_lets_the_plan_be_written(filled: Simulator, tmp_path: Path) -> None:
-    status, shown = typed(filled, tmp_path, "y\n")
+def test_after_a_yes_the_plan_is_written(filled: Simulator, tmp_path: Path) -> None:
+    status, shown = run_at_terminal(filled, tmp_path, "y\n")
     assert status == 0
     assert "Apply 3 changes? [y/N]" in shown
     assert "Writing" in shown
@@ -75,8 +75,10 @@ def test_yes_lets_the_plan_be_written(filled: Simulator, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n"])
-def test_anything_else_writes_nothing(filled: Simulator, tmp_path: Path, answer: str) -> None:
-    status, _ = typed(filled, tmp_path, answer)
+def test_after_any_other_answer_nothing_is_written(
+    filled: Simulator, tmp_path: Path, answer: str
+) -> None:
+    status, _ = run_at_terminal(filled, tmp_path, answer)
     assert status == 4
     assert filled.patched == []
 
@@ -87,19 +89,19 @@ def test_anything_else_writes_nothing(filled: Simulator, tmp_path: Path, answer:
 def test_leaving_the_question_writes_the_report_and_nothing_else(
     filled: Simulator, tmp_path: Path, answer: str, expected: int
 ) -> None:
-    status, _ = typed(filled, tmp_path, answer)
+    status, _ = run_at_terminal(filled, tmp_path, answer)
     assert status == expected
     assert filled.patched == []
     (report,) = tmp_path.glob("*.results.csv")
     assert [row["sync_outcome"] for row in read_csv(report)] == ["pending"] * 3
 
 
-def test_with_yes_bars_show_how_hard_campaign_is_asked_and_nobody_else_is(
+def test_with_yes_bars_show_the_load_and_there_is_no_question(
     filled: Simulator, tmp_path: Path
 ) -> None:
     filled.options = replace(filled.options, latency_s=0.2)  # a bar is drawn ten times a second
     words = ("--yes", "--fetch", "lookup", "--concurrency", "1", "--rate", "50")
-    status, shown = typed(filled, tmp_path, "", *words)
+    status, shown = run_at_terminal(filled, tmp_path, "", *words)
     assert (status, "[y/N]" in shown) == (0, False)
     for title in ("Reading states", "Writing"):
         assert re.search(rf"{title}: [^\r]*\b[01] in flight, at most 50/s", shown)
@@ -116,7 +118,7 @@ def test_one_ctrl_d_ends_an_input_that_is_typed(monkeypatch: pytest.MonkeyPatch)
     assert file.read() == b"PKey\n"
 
 
-def test_a_terminal_that_goes_does_not_end_the_run(filled: Simulator, tmp_path: Path) -> None:
+def test_a_closed_terminal_does_not_end_the_run(filled: Simulator, tmp_path: Path) -> None:
     filled.options = replace(filled.options, latency_s=0.2)
     near, far = pty.openpty()
     with Copied(
@@ -151,10 +153,10 @@ def test_a_bar_shows_how_far_a_long_report_got_and_quiet_none(
     path = tmp_path / "in.csv"
     path.write_text(path.read_text() + "@key,true\n" * rows)
     words = ("--yes", "--report", "long.csv")
-    _, shown = typed(filled, tmp_path, "", *words)
+    _, shown = run_at_terminal(filled, tmp_path, "", *words)
     assert "Writing long.csv: " in shown
     filled.profiles[key(0)]["ccpaOptOut"] = False
-    _, shown = typed(filled, tmp_path, "", *words, "-q", "--allow", "same-file")
+    _, shown = run_at_terminal(filled, tmp_path, "", *words, "-q", "--allow", "same-file")
     assert shown == ""
     assert len(filled.patched) == 3 + 1
     ran = run(None, "report", "--report", "again.csv")

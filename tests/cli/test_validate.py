@@ -1,4 +1,4 @@
-"""What `validate` prints and reports."""
+"""The output and the report of `validate`."""
 
 import re
 import resource
@@ -22,9 +22,7 @@ def checked(tmp_path: Path) -> Path:
     return path
 
 
-def test_it_counts_the_usable_rows_that_forbid_and_that_allow_the_sale(
-    checked: Path, run: Run
-) -> None:
+def test_it_counts_the_usable_opt_outs_and_opt_ins(checked: Path, run: Run) -> None:
     ran = run(None, "validate", checked)
     assert ran.status == 3
     (usable,) = (line for line in ran.out.splitlines() if line.startswith("  usable"))
@@ -59,14 +57,14 @@ def test_its_memory_is_a_size(text: str, expected: int) -> None:
     assert given_input(context.params).memory == expected
 
 
-def test_its_memory_is_found_if_nobody_names_it() -> None:
+def test_its_memory_may_be_left_out() -> None:
     assert given_input(command.make_context("validate", ["in.csv"]).params).memory is None
 
 
 @pytest.mark.parametrize(
     "text", ["", "many", "2 GBs", "2XB", "-2GB", "1e9", "2,5GB", "0", "0GB", "2", "99MB", "inf"]
 )
-def test_a_size_that_is_none_or_too_little_is_refused(text: str, checked: Path, run: Run) -> None:
+def test_a_wrong_or_too_small_size_is_refused(text: str, checked: Path, run: Run) -> None:
     ran = run(None, "validate", checked, f"--memory={text}")
     assert ran.status == 2
     assert f"{text!r}: write a size such as 200MB, 1.5GB or 512MiB, at least 100MB." in ran.err
@@ -86,7 +84,9 @@ def test_it_counts_them_for_scripts(checked: Path, run: Run) -> None:
     assert told["outcomes"] == {"usable": 4, "duplicate": 1, "rejected": 1}
 
 
-def test_its_report_says_usable_and_is_an_input(checked: Path, tmp_path: Path, run: Run) -> None:
+def test_its_report_has_the_outcome_usable_and_is_an_input(
+    checked: Path, tmp_path: Path, run: Run
+) -> None:
     run(None, "validate", checked, "--report", "judged.csv")
     rows = read_csv(tmp_path / "judged.csv")
     assert [row["sync_outcome"] for row in rows] == [
@@ -105,7 +105,7 @@ def test_every_format_of_report_knows_usable_rows(
     assert (tmp_path / f"judged{suffix}").stat().st_size
 
 
-def test_a_workbook_as_people_have_it_needs_no_option(tmp_path: Path, run: Run) -> None:
+def test_a_usual_workbook_needs_no_option(tmp_path: Path, run: Run) -> None:
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
@@ -170,9 +170,7 @@ def test_a_mere_date_is_named_with_the_option_that_uses_it(tmp_path: Path, run: 
     assert "request dates: 'Date', read as month/day/year." in ran.out
 
 
-def test_the_option_that_it_names_is_all_that_a_column_of_marks_needs(
-    tmp_path: Path, run: Run
-) -> None:
+def test_the_named_option_is_enough_for_a_column_of_marks(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.csv"
     path.write_text("PKey,Do not sell,note\n@a,x,1\n@b,X,2\n@c,,3\n@d,,4\n")
     ran = run(None, "validate", path)
@@ -186,7 +184,7 @@ def test_the_option_that_it_names_is_all_that_a_column_of_marks_needs(
     assert plan.endswith(" --true-values x --blank-state skip")
 
 
-def test_a_full_disk_says_nothing_about_campaign(tmp_path: Path, run: Run) -> None:
+def test_the_message_about_a_full_disk_does_not_mention_campaign(tmp_path: Path, run: Run) -> None:
     lines = [f"@{number:06},true" for number in range(20_000)]
     (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *lines]))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -238,7 +236,7 @@ def test_protected_people_are_marked_in_a_person_s_own_workbook(tmp_path: Path, 
     assert "no run may change this person" in sheet["A3"].comment.text
 
 
-def test_a_text_in_a_column_of_a_person_s_own_is_not_taken_for_the_original_place(
+def test_a_text_in_a_column_of_the_user_is_not_taken_for_the_original_row(
     tmp_path: Path, run: Run
 ) -> None:
     cells = ("A-7", "0", "41", "")
@@ -274,7 +272,7 @@ def test_rows_that_are_no_requests_may_stay(tmp_path: Path, run: Run) -> None:
     ],
     ids=["cut off", "in the middle", "longer", "two"],
 )
-def test_a_line_that_is_cut_off_is_told_from_an_uneven_one(
+def test_a_truncated_line_has_another_message_than_an_uneven_one(
     text: str, remedy: str, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{text}")

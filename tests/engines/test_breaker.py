@@ -1,4 +1,4 @@
-"""Failures of rows end a run, or do not."""
+"""Failed rows that end a run, and those that do not."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_a_refusal_of_every_profile_ends_the_run_with_the_fifth(
 
 
 @pytest.mark.parametrize("failed", [READ_ONLY, NO_RIGHTS, OOPS], ids=["text", "rights", "address"])
-def test_profiles_that_are_refused_while_others_succeed_are_rows_that_failed(
+def test_refused_profiles_among_successes_are_failed_rows(
     failed: RowFailed,
 ) -> None:
     counted, stop = breaker()
@@ -79,7 +79,7 @@ def test_an_unknown_profile_shows_that_campaign_has_looked(failed: RowFailed) ->
     assert not stop.is_requested
 
 
-def test_rows_given_up_in_a_row_end_the_run_with_the_twenty_fifth() -> None:
+def test_twenty_five_failures_in_succession_end_the_run() -> None:
     counted, stop = breaker()
     for _ in range(24):
         counted.failed(BROKEN, "write", again=False)
@@ -97,7 +97,7 @@ def test_too_many_failures_name_the_count_the_limit_and_the_option() -> None:
     )
 
 
-def test_a_row_that_failed_while_others_succeeded_does_not_count_as_lost() -> None:
+def test_a_failure_among_successes_does_not_count_towards_a_stop() -> None:
     counted, stop = breaker(Failures(most=5_000))
     counted.succeeded("write", again=False)
     for _ in range(100):
@@ -106,7 +106,7 @@ def test_a_row_that_failed_while_others_succeeded_does_not_count_as_lost() -> No
 
 
 @pytest.mark.parametrize("how", [{"again": True}, {"again": False, "suspect": True}])
-def test_rows_that_failed_before_do_not_count_as_lost(how: dict[str, bool]) -> None:
+def test_rows_that_failed_before_do_not_count_towards_a_stop(how: dict[str, bool]) -> None:
     counted, stop = breaker(Failures(most=5_000))
     for _ in range(400):
         counted.succeeded("write", again=False)
@@ -128,7 +128,7 @@ BAD = (*range(60, 80), *range(380, 400))
 
 WORDS = ("--retries", 0, "--report", "r.csv", "--summary", "json", "--concurrency", 4)
 ONE_BY_ONE = ("--concurrency", 1)
-"""So no good row ends between the bad ones, however slow its response."""
+"""With one worker no good row ends between the bad ones, however slow its response."""
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
@@ -147,7 +147,7 @@ def test_profiles_that_always_fail_are_rows_that_failed_and_the_run_is_finished(
     assert "nothing to resume" in run(sim, "resume").out
 
 
-def test_more_of_them_in_a_row_stop_a_run_once_and_not_again_when_it_is_resumed(
+def test_more_failing_profiles_in_succession_stop_a_run_once_and_not_its_resume(
     sim: Simulator, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 400)
@@ -163,7 +163,7 @@ def test_more_of_them_in_a_row_stop_a_run_once_and_not_again_when_it_is_resumed(
     assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
 
 
-def test_the_same_holds_for_states_that_are_looked_up(
+def test_failing_lookups_stop_a_run_once_and_not_its_resume(
     sim: Simulator, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 400)
@@ -179,7 +179,7 @@ def test_the_same_holds_for_states_that_are_looked_up(
     assert ran.summary["outcomes"] == {"failed": 35, "updated": 365}
 
 
-def test_bad_rows_that_end_after_all_good_ones_are_rows_that_failed(
+def test_failures_after_all_successes_are_failed_rows(
     sim: Simulator, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 400)
@@ -193,7 +193,7 @@ def test_bad_rows_that_end_after_all_good_ones_are_rows_that_failed(
     assert ran.summary["outcomes"] == {"failed": 30, "updated": 370}
 
 
-def test_profiles_that_the_account_has_no_rights_for_are_rows_that_failed(
+def test_profiles_without_rights_of_the_account_are_failed_rows(
     sim: Simulator, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 400)

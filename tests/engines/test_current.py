@@ -1,4 +1,4 @@
-"""Reading the current states of keys, whatever they are: all of it is made durable."""
+"""Reading the current states of keys of any kind: every state becomes durable."""
 
 from collections.abc import Sequence
 
@@ -25,8 +25,8 @@ from bulk_sync.simulator import Options, running
 ROWS = 60
 
 
-class Kept:
-    """Keeps the positions that were made durable."""
+class Positions:
+    """A checkpoint with the positions of the durable states."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
@@ -51,7 +51,7 @@ def address(number: int) -> str:
 def test_the_table_has_a_row_per_profile_and_all_of_it_is_durable(
     kind: KeyKind, fetch: Fetch
 ) -> None:
-    kept, is_pkey = Kept(), kind is KeyKind.PKEY
+    kept, is_pkey = Positions(), kind is KeyKind.PKEY
     with running(Options()) as sim:
         for number in range(ROWS):
             sim.add(key(number), email=address(number), ccpaOptOut=number % 2 == 0)

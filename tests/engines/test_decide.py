@@ -1,4 +1,4 @@
-"""What is done with a row to be written, by what is known of it and what Campaign holds."""
+"""The decision on a row to be written, by its care and the state in Campaign."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,11 +59,10 @@ TO_CREATE: Sequence[
 
 @dataclass(frozen=True)
 class Case:
-    """One row, and what Campaign holds.
+    """One row, and the profiles in Campaign.
 
     Attributes:
-        states: of the profiles that are there, by whether they are the desired one; of the row to
-            change there is one.
+        states: one per profile, true for the desired state; a row to be changed has one profile.
         is_newer: Campaign's choice is newer than the request.
         may_come: Campaign may still act on an earlier request.
     """
@@ -110,7 +109,7 @@ class Case:
         return Seen(self.profiles, 3600.0 if self.may_come else 0.0)
 
     def expected(self) -> tuple[str, Reason | None]:
-        """Return the outcome and reason by the first line of the table that fits."""
+        """Return the outcome and reason of the first matching line of the table."""
         arrived = self.in_doubt or self.sent
         if self.creates:
             known: tuple[object, ...] = (
@@ -225,8 +224,8 @@ class FarEnd:
         return "@new", 1
 
 
-def carried_out(case: Case) -> tuple[list[str], str, Reason | None]:
-    """Carry one row out, and return the requests, and what became of the row."""
+def carry_out(case: Case) -> tuple[list[str], str, Reason | None]:
+    """Carry one row out; return the requests, and the row's outcome and reason."""
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
     steps = Steps.blank(1)
     resolver = cast("Resolver", far_end)
@@ -256,7 +255,7 @@ def test_a_row_is_carried_out_as_the_table_decides(case: Case) -> None:
         read_back = []
     if reason is None and outcome != SEND:
         outcome = "arrived"
-    assert carried_out(case) == ([*looks, *sends, *read_back], outcome, reason)
+    assert carry_out(case) == ([*looks, *sends, *read_back], outcome, reason)
 
 
 @pytest.mark.parametrize("in_doubt", [False, True])

@@ -14,7 +14,7 @@ from bulk_sync.stopping import Stop
 
 
 class Recorded:
-    """Keeps groups; from the n-th on it refuses, as a full disk does."""
+    """A list of groups; from the n-th group on it refuses, as a full disk does."""
 
     def __init__(self, full_at: int = 1_000_000) -> None:
         self.groups: list[list[int]] = []
@@ -30,7 +30,9 @@ class Recorded:
         return [at for group in self.groups for at in group]
 
 
-def taken(count: int, record: Record, *, ready: Sequence[int] = (), workers: int = 8) -> list[int]:
+def take_all(
+    count: int, record: Record, *, ready: Sequence[int] = (), workers: int = 8
+) -> list[int]:
     async def work() -> tuple[list[int], list[int]]:
         stop, got = Stop(), []
         with ThreadPoolExecutor(1) as thread:
@@ -54,24 +56,24 @@ def taken(count: int, record: Record, *, ready: Sequence[int] = (), workers: int
 
 def test_every_position_is_handed_out_once() -> None:
     record = Recorded()
-    assert sorted(taken(1000, record)) == list(range(100, 1100))
+    assert sorted(take_all(1000, record)) == list(range(100, 1100))
     assert record.all == list(range(100, 1100))
 
 
 def test_ready_positions_need_no_intent() -> None:
     record = Recorded()
-    assert sorted(taken(3, record, ready=[1, 2])) == [1, 2, 100, 101, 102]
+    assert sorted(take_all(3, record, ready=[1, 2])) == [1, 2, 100, 101, 102]
     assert record.all == [100, 101, 102]
 
 
 def test_an_empty_queue_yields_nothing() -> None:
-    assert taken(0, Recorded()) == []
+    assert take_all(0, Recorded()) == []
 
 
 @pytest.mark.parametrize("full_at", [1, 2, 3])
-def test_no_position_is_yielded_without_an_intent(full_at: int) -> None:
+def test_no_position_is_handed_out_without_an_intent(full_at: int) -> None:
     record = Recorded(full_at)
-    handed = taken(5000, record)
+    handed = take_all(5000, record)
     assert set(handed) <= set(record.all)
 
 
@@ -89,7 +91,7 @@ def test_positions_that_were_not_taken_can_be_withdrawn() -> None:
     assert got + left == list(range(10))
 
 
-def kept(positions: Sequence[int], record: Record) -> StoppedEarly | None:
+def record_all(positions: Sequence[int], record: Record) -> StoppedEarly | None:
     async def work() -> Stop:
         stop = Stop()
         with ThreadPoolExecutor(1) as thread:
@@ -107,12 +109,12 @@ def kept(positions: Sequence[int], record: Record) -> StoppedEarly | None:
 
 def test_finished_positions_are_recorded_in_order_to_the_last() -> None:
     record = Recorded()
-    assert kept(range(20_000), record) is None
+    assert record_all(range(20_000), record) is None
     assert record.all == list(range(20_000))
 
 
 def test_a_full_disk_ends_the_run() -> None:
-    assert kept(range(3), Recorded(full_at=1)) is not None
+    assert record_all(range(3), Recorded(full_at=1)) is not None
 
 
 def now() -> float:
@@ -122,14 +124,14 @@ def now() -> float:
 Pace = Callable[[float], float]
 
 
-async def a_pass(
+async def run_pass(
     each_s: Pace, seconds: float, **given: float
 ) -> tuple[dict[int, float], dict[int, float], list[float]]:
     """Finish positions at some pace; return when each was done and recorded, and all records.
 
     Args:
-        each_s: how long a position takes, by the time since the pass began.
-        seconds: how long the pass takes.
+        each_s: the seconds of a position, by the time since the pass began.
+        seconds: the length of the pass.
         given: of ``Recorder``.
     """
     done: dict[int, float] = {}
@@ -141,12 +143,12 @@ async def a_pass(
         records.append(now() - began)
         recorded.update(dict.fromkeys(positions, now() - began))
 
-    kept = Recorder(record, Disk(), Stop(), **given)
+    record_all = Recorder(record, Disk(), Stop(), **given)
     while (since := now() - began) < seconds:
-        kept.add(len(done))
+        record_all.add(len(done))
         done[len(done)] = since
         await asyncio.sleep(each_s(since))
-    await kept.close()
+    await record_all.close()
     return done, recorded, records
 
 
@@ -155,7 +157,7 @@ def steady(each_s: float) -> Pace:
 
 
 def in_bursts(since: float) -> float:
-    """A hundred positions, then nothing for a while: longer than what is done may wait."""
+    """Return the pause after each position: seven seconds after every hundredth."""
     return 7.0 if int(since * 1000) % 100 == 99 else 0.001
 
 
@@ -173,7 +175,7 @@ def in_bursts(since: float) -> float:
 def test_a_crash_costs_no_more_than_a_twentieth_of_the_work(
     pace: Pace, seconds: float, given: dict[str, float], most_s: float, most_records: int
 ) -> None:
-    done, recorded, records = virtually(a_pass(pace, seconds, **given))
+    done, recorded, records = virtually(run_pass(pace, seconds, **given))
     assert done.keys() == recorded.keys()
     for at, done_at in done.items():
         waits_s = min(most_s, max(0.2, 0.05 * recorded[at]))
@@ -184,13 +186,13 @@ def test_a_crash_costs_no_more_than_a_twentieth_of_the_work(
 def test_many_at_once_are_recorded_at_once() -> None:
     async def work() -> list[tuple[float, int]]:
         groups: list[tuple[float, int]] = []
-        kept = Recorder(lambda group: groups.append((now(), len(group))), Disk(), Stop())
-        kept.add(0)
+        record_all = Recorder(lambda group: groups.append((now(), len(group))), Disk(), Stop())
+        record_all.add(0)
         await asyncio.sleep(3600)
         began, before = now(), len(groups)
         for _ in range(3):
-            kept.add_all(range(4096))
-            kept.add_all([])
+            record_all.add_all(range(4096))
+            record_all.add_all([])
             await asyncio.sleep(0.1)
         return [(round(at - began, 6), count) for at, count in groups[before:]]
 
@@ -200,10 +202,10 @@ def test_many_at_once_are_recorded_at_once() -> None:
 def test_a_position_finished_during_a_record_is_recorded_next() -> None:
     async def work() -> list[int]:
         record = Recorded()
-        kept = Recorder(record, Disk(), Stop())
-        kept.add(0)
+        record_all = Recorder(record, Disk(), Stop())
+        record_all.add(0)
         await asyncio.sleep(0.2 + TOOK_S / 2)
-        kept.add(1)
+        record_all.add(1)
         await asyncio.sleep(1)
         return record.all
 
@@ -211,7 +213,7 @@ def test_a_position_finished_during_a_record_is_recorded_next() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 8, 64])
-def test_intents_are_recorded_for_a_second_s_work_and_before_it(workers: int) -> None:
+def test_intents_are_recorded_for_one_second_of_work_ahead_of_it(workers: int) -> None:
     """Each of the workers has an answer every 100 ms."""
 
     async def work() -> tuple[list[int], float]:
@@ -238,7 +240,7 @@ def test_intents_are_recorded_for_a_second_s_work_and_before_it(workers: int) ->
             for _ in range(workers):
                 group.create_task(worker())
         assert handed == recorded == set(range(5000))
-        # What a crash would have in doubt without need.
+        # Rows in doubt after a crash without need.
         assert max(ahead) <= 2.5 * max(16, 10 * workers)
         return groups, now() - began
 

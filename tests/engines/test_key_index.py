@@ -1,4 +1,4 @@
-"""Where the keys of a page stand, also of those that share a hash."""
+"""The rows of the keys of a page, also of keys with the same hash."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,13 @@ KEYS = st.text("abä", max_size=5)
 
 
 def few_hashes(key: str) -> int:
-    """Tell a hash that many others have; the first and the last one there are among them."""
+    """Return one of five hashes; the least and the greatest one are among them."""
     return (-(2**63), -1, 0, 2**62, 2**63 - 1)[len(key) % 5]
 
 
 @pytest.mark.parametrize("hashed", [hash, few_hashes])
 @given(st.dictionaries(KEYS, st.booleans()), st.lists(KEYS))
-def test_a_key_is_found_where_a_search_through_all_finds_it(
+def test_a_key_is_found_at_the_same_row_as_by_a_linear_search(
     hashed: Callable[[str], int], sought: dict[str, bool], others: list[str]
 ) -> None:
     keys = list(sought)

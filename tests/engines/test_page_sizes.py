@@ -1,4 +1,4 @@
-"""Pages that are too large for Campaign give way to smaller ones."""
+"""A page too large for Campaign is read again as smaller ones."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import orjson
 import pytest
 from conftest import Run, key, populate, write_states
-from test_scan import Lying, at, serving
+from test_scan import Lying, options_for, serving
 
 from bulk_sync.simulator import CountStyle, Fault, Options, Simulator, running
 
@@ -15,20 +15,23 @@ ON_LATER_PAGES = "_forcePagination=true&_lineStart"
 
 
 class Choosy(Lying):
-    """Refuses pages of more profiles than it likes, in its own way."""
+    """A server that refuses large pages with a status and a body."""
 
     status, body, most = 400, b"Invalid value for _lineCount.", 30
-    asked: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
 
     def answer(self, key: str, query: dict[str, str]) -> tuple[int, bytes]:
         if not query:
             return super().answer(key, query)
         size = int(query["_lineCount"])
-        type(self).asked += (size,)
+        type(self).sizes += (size,)
         return super().answer(key, query) if size <= self.most else (self.status, self.body)
 
     def listed(self, line_start: int) -> dict[str, object]:
-        found = [{"PKey": key(at), "ccpaOptOut": True} for at in range(line_start, line_start + 25)]
+        found = [
+            {"PKey": key(options_for), "ccpaOptOut": True}
+            for options_for in range(line_start, line_start + 25)
+        ]
         page: dict[str, object] = {"content": found, "count": {"value": 100}}
         if line_start < 75:
             path = f"/profilesAndServices/profile?_lineCount=25&_lineStart={line_start + 25}"
@@ -41,17 +44,17 @@ class Choosy(Lying):
 
 @pytest.mark.parametrize("fetch", ["scan", "auto"])
 @pytest.mark.parametrize("status", [400, 413])
-def test_a_server_that_refuses_large_pages_is_asked_for_those_it_gives(
+def test_a_server_that_refuses_large_pages_gets_requests_for_smaller_ones(
     status: int, fetch: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Choosy, "status", status)
-    monkeypatch.setattr(Choosy, "asked", ())
+    monkeypatch.setattr(Choosy, "sizes", ())
     with serving(Choosy) as endpoint:
         path = write_states(tmp_path / "in.csv", 100)
         words = ("--fetch", fetch, "--summary", "json")
-        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+        ran = run(None, "run", path, *options_for(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 100}, ran.err
-    assert Choosy.asked == (2500, 625, 156, 39, 25, 25, 25, 25)
+    assert Choosy.sizes == (2500, 625, 156, 39, 25, 25, 25, 25)
 
 
 GATEWAY_403 = orjson.dumps({"error_code": "403003", "message": "Api Key is invalid"})
@@ -67,7 +70,7 @@ GATEWAY_403 = orjson.dumps({"error_code": "403003", "message": "Api Key is inval
     ],
     ids=["any size", "the address", "the credentials", "the rights"],
 )
-def test_what_fails_at_the_smallest_size_too_ends_the_run_as_ever(
+def test_an_error_at_the_smallest_size_too_ends_the_run(
     status: int,
     body: bytes,
     most: int,
@@ -76,22 +79,22 @@ def test_what_fails_at_the_smallest_size_too_ends_the_run_as_ever(
     run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, value in {"status": status, "body": body, "most": most, "asked": ()}.items():
+    for name, value in {"status": status, "body": body, "most": most, "sizes": ()}.items():
         monkeypatch.setattr(Choosy, name, value)
     with serving(Choosy) as endpoint:
-        words = (*at(endpoint, tmp_path), *WORDS, "--api", "profileAndServices")
+        words = (*options_for(endpoint, tmp_path), *WORDS, "--api", "profileAndServices")
         ran = run(None, "run", write_states(tmp_path / "in.csv", 100), *words)
     assert ran.status == exit_status, ran.err
-    assert Choosy.asked == ((2500,) if status != 400 else (2500, 625, 156, 39, 25))
+    assert Choosy.sizes == ((2500,) if status != 400 else (2500, 625, 156, 39, 25))
 
 
-def test_few_keys_are_looked_up_where_only_a_single_profile_is_listed(
+def test_few_keys_are_looked_up_if_pages_have_a_single_profile(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Choosy, "most", 1)
     with serving(Choosy) as endpoint:
         path = write_states(tmp_path / "in.csv", 10)
-        ran = run(None, "run", path, *at(endpoint, tmp_path), "--summary", "json")
+        ran = run(None, "run", path, *options_for(endpoint, tmp_path), "--summary", "json")
     assert ran.summary["outcomes"] == {"unchanged": 10}, ran.err
     assert "Campaign's list cannot be read" in ran.err
 

@@ -37,7 +37,7 @@ def test_every_form_of_link_is_followed_at_the_endpoint(
 
 
 @pytest.mark.parametrize("fault", [ScanFault.ENDS_EARLY, ScanFault.LOOPS, ScanFault.HIDES])
-def test_a_list_that_lies_costs_calls_and_no_row(
+def test_errors_of_the_list_cost_calls_and_no_row(
     fault: ScanFault, tmp_path: Path, run: Run
 ) -> None:
     with running(Options(scan_fault=fault, scan_hides_share=0.3)) as sim:
@@ -47,12 +47,12 @@ def test_a_list_that_lies_costs_calls_and_no_row(
         )
         assert ran.status == 0, ran.err
         assert ran.outcomes == ["updated"] * 60
-        if fault is not ScanFault.HIDES:  # which hides them from the count as well
+        if fault is not ScanFault.HIDES:  # the count does not include them either
             assert "Campaign's list" in ran.err
         assert sim.counters.methods["GET"] < 2 + 12 + 60
 
 
-def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
+def test_a_key_missing_in_the_list_is_looked_up_before_it_counts_as_not_found(
     tmp_path: Path, run: Run
 ) -> None:
     with running(Options()) as sim:
@@ -63,7 +63,7 @@ def test_a_key_that_the_list_does_not_show_is_looked_up_before_it_is_not_found(
         assert sum(path.endswith(("05", "06")) for path in looked_up) == 2
 
 
-def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
+def test_progress_counts_lookups_after_the_rows_of_the_list() -> None:
     with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
         populate(sim, 60)
         connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
@@ -80,7 +80,7 @@ def test_progress_goes_on_counting_where_the_list_has_left_off() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.GATEWAY_TIMEOUT_504, Fault.HANG])
-def test_a_page_that_takes_too_long_gives_way_to_smaller_ones_at_once(
+def test_a_page_that_takes_too_long_is_read_again_as_smaller_ones_at_once(
     fault: Fault, tmp_path: Path, run: Run
 ) -> None:
     with running(Options()) as sim:
@@ -98,7 +98,7 @@ def test_a_page_that_takes_too_long_gives_way_to_smaller_ones_at_once(
     [(2000, 1000, 20, 20 + 20 + 5), (2000, 10, 2, 10 + 2 + 3), (100, 1, 1, 1 + 1 + 2)],
     ids=["a scan is cheaper", "look-ups are cheaper", "one row"],
 )
-def test_auto_spends_the_fewest_calls(
+def test_fetch_auto_spends_the_fewest_calls(
     profiles: int, rows: int, changes: int, most: int, tmp_path: Path, run: Run
 ) -> None:
     with running(Options(max_line_count=100)) as sim:
@@ -120,9 +120,7 @@ def test_without_a_count_every_key_is_looked_up(tmp_path: Path, run: Run) -> Non
         assert sum("_lineStart" in request.query for request in sim.requests) == 0
 
 
-def test_without_a_count_the_log_says_so_and_names_the_option_that_pages_all_the_same(
-    tmp_path: Path, run: Run
-) -> None:
+def test_without_a_count_the_log_names_the_option_for_paging(tmp_path: Path, run: Run) -> None:
     with running(Options(count_style=CountStyle.NONE)) as sim:
         populate(sim, 90)
         path = write_states(tmp_path / "in.csv", 30)
@@ -136,18 +134,18 @@ def test_without_a_count_the_log_says_so_and_names_the_option_that_pages_all_the
 
 
 class Lying(BaseHTTPRequestHandler):
-    """A list as the simulator would not give it, and whoever is not in it."""
+    """A list with errors that the simulator does not make, and profiles beside it."""
 
     def listed(self, line_start: int) -> dict[str, object]:
-        """Tell one page of the list."""
+        """Return one page of the list."""
         raise NotImplementedError
 
     def one(self, key: str) -> dict[str, object] | None:
-        """Tell one profile; None if there is none."""
+        """Return one profile; None if there is none."""
         raise NotImplementedError
 
     def answer(self, key: str, query: dict[str, str]) -> tuple[int, bytes]:
-        """Tell status and body."""
+        """Return status and body."""
         found = self.listed(int(query.get("_lineStart", 0))) if query else self.one(key)
         return (404, b"No such profile.") if found is None else (200, orjson.dumps(found))
 
@@ -175,14 +173,14 @@ def serving(handler: type[Lying]) -> Iterator[str]:
             thread.join()
 
 
-def at(endpoint: str, folder: Path) -> tuple[str, ...]:
-    """Tell the options that lead to such a server."""
+def options_for(endpoint: str, folder: Path) -> tuple[str, ...]:
+    """Return the options of a run against such a server."""
     (folder / "bulk-sync.toml").write_text('access-token = "made-up"\n')
     return ("--endpoint", endpoint, "--organization", "acme", "--api-key", "k")
 
 
 class Endless(Lying):
-    """Claims forty profiles and shows new ones on every page, without end."""
+    """A list of forty profiles by its count, with new ones on every page, without end."""
 
     def listed(self, line_start: int) -> dict[str, object]:
         found = [{"PKey": f"@other{line_start}-{row}", "ccpaOptOut": True} for row in range(10)]
@@ -198,14 +196,14 @@ def test_a_list_without_end_is_left(fetch: str, tmp_path: Path, run: Run) -> Non
     with serving(Endless) as endpoint:
         path = write_states(tmp_path / "in.csv", 30)
         words = ("--fetch", fetch, "--page-size", 10, "--summary", "json")
-        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+        ran = run(None, "run", path, *options_for(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] < 50
     assert "Campaign's list goes on" in ran.err
 
 
 class EndlessUncounted(Endless):
-    """The same, and does not say how many profiles there are."""
+    """The same list without a count."""
 
     def listed(self, line_start: int) -> dict[str, object]:
         return {
@@ -213,20 +211,20 @@ class EndlessUncounted(Endless):
         }
 
 
-def test_a_list_of_unknown_length_is_left_when_it_has_cost_what_look_ups_do(
+def test_a_list_of_unknown_length_is_left_once_it_has_cost_as_much_as_lookups(
     tmp_path: Path, run: Run
 ) -> None:
     with serving(EndlessUncounted) as endpoint:
         path = write_states(tmp_path / "in.csv", 30)
         words = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
-        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+        ran = run(None, "run", path, *options_for(endpoint, tmp_path), *words)
     assert ran.summary["outcomes"] == {"unchanged": 30}
     assert ran.summary["calls_total"] == 30 + 30
     assert "Campaign's list goes on after 30 pages, its end is unknown" in ran.err
 
 
 class Wavering(Lying):
-    """Shows one profile on three pages, with one state first and another one then."""
+    """A list with one profile on three pages: first with one state, then with the other."""
 
     states = (False, True, True)
 
@@ -243,14 +241,16 @@ class Wavering(Lying):
 
 
 @pytest.mark.parametrize("states", [(False, True), (False, True, True), (True, False, True)])
-def test_a_profile_that_the_list_shows_in_two_ways_is_looked_up(
+def test_a_profile_listed_with_two_states_is_looked_up(
     states: tuple[bool, ...], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Wavering, "states", states)
     with serving(Wavering) as endpoint:
         path = write_states(tmp_path / "in.csv", 2)
         words = ("--fetch", "scan", "--page-size", 10, "--report", "p.results.csv")
-        ran = run(None, "plan", path, *at(endpoint, tmp_path), *words, "--allow", "unknown-keys")
+        ran = run(
+            None, "plan", path, *options_for(endpoint, tmp_path), *words, "--allow", "unknown-keys"
+        )
     assert ran.outcomes[0] == "would_update", ran.err
 
 
@@ -258,7 +258,7 @@ NO_TEXT: tuple[object, ...] = (None, True, False, 1, 1.5, [], ["None"], {"None":
 
 
 class Keyless(Lying):
-    """Lists entries whose PKey is no text, with the state that the file wishes, and one that is."""
+    """A list with a usable entry, and with entries whose PKey is no text."""
 
     def listed(self, line_start: int) -> dict[str, object]:
         del line_start
@@ -269,21 +269,19 @@ class Keyless(Lying):
         del key
 
 
-def test_an_entry_whose_key_is_no_text_is_nobody_s(tmp_path: Path, run: Run) -> None:
+def test_an_entry_whose_key_is_no_text_is_ignored(tmp_path: Path, run: Run) -> None:
     keys = [str(pkey) for pkey in NO_TEXT] + ["null", "true", "false"]
     rows = [f'"{each}",true' for each in ("@real", *keys)]
     path = tmp_path / "in.csv"
     path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
     with serving(Keyless) as endpoint:
         words = ("--fetch", "scan", "--allow", "unknown-keys")
-        ran = run(None, "run", path, *at(endpoint, tmp_path), *words)
+        ran = run(None, "run", path, *options_for(endpoint, tmp_path), *words)
     assert ran.outcomes == ["unchanged"] + ["not_found"] * len(keys), ran.err
 
 
 @pytest.mark.parametrize("count_style", list(CountStyle))
-def test_who_asks_for_look_ups_gets_nothing_else(
-    count_style: CountStyle, tmp_path: Path, run: Run
-) -> None:
+def test_fetch_lookup_reads_no_list(count_style: CountStyle, tmp_path: Path, run: Run) -> None:
     with running(Options(count_style=count_style)) as sim:
         populate(sim, 40)
         ran = run(sim, "plan", write_states(tmp_path / "in.csv", 40), "--fetch", "lookup")

@@ -1,4 +1,4 @@
-"""A list that is longer than the budget of a night is gone on with in the next one."""
+"""A list longer than the budget of a night is read on in the next night."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import Ran, Run, key, populate, read_csv, write_states
-from test_scan import EndlessUncounted, Lying, Wavering, at, serving
+from test_scan import EndlessUncounted, Lying, Wavering, options_for, serving
 
 from bulk_sync.campaign.list_pages import Place
 from bulk_sync.engines.session import Session
@@ -19,8 +19,8 @@ from bulk_sync.simulator import CountStyle, Fault, Options, ScanFault, Simulator
 SCAN = ("--fetch", "scan", "--page-size", 10, "--summary", "json")
 
 
-def nights(sim: Simulator, run: Run, path: Path, *words: object, calls: int) -> list[Ran]:
-    """Run a file with so many calls a night, until it is done; of twenty nights at most."""
+def run_nights(sim: Simulator, run: Run, path: Path, *words: object, calls: int) -> list[Ran]:
+    """Run a file with a budget of calls a night until it is done; in twenty nights at most."""
     ran = [run(sim, "run", path, "--max-calls", calls, *words)]
     while ran[-1].status == 6 and len(ran) < 20:
         ran.append(run(sim, "resume", "--max-calls", calls))
@@ -28,7 +28,7 @@ def nights(sim: Simulator, run: Run, path: Path, *words: object, calls: int) -> 
 
 
 def starts(sim: Simulator, page_size: int = 10) -> Counter[str]:
-    """Count how often each page was asked for, by where it begins; "" is the first."""
+    """Return how often each page was requested, by its start; "" is the first page."""
     lists = [request for request in sim.requests if "_count" not in request.raw_path]
     queries = [parse_qs(request.query) for request in lists]
     pages = [query for query in queries if query.get("_lineCount") == [str(page_size)]]
@@ -36,32 +36,30 @@ def starts(sim: Simulator, page_size: int = 10) -> Counter[str]:
 
 
 @pytest.mark.parametrize("fetch", ["scan", "auto"])
-def test_a_list_longer_than_the_budget_comes_to_its_end(
+def test_a_list_longer_than_the_budget_is_read_to_its_end(
     fetch: str, tmp_path: Path, run: Run
 ) -> None:
     with running(Options()) as sim:
         populate(sim, 400, state=True)
         path = write_states(tmp_path / "in.csv", 400)
-        ran = nights(sim, run, path, "--fetch", fetch, "--page-size", 10, calls=15)
+        ran = run_nights(sim, run, path, "--fetch", fetch, "--page-size", 10, calls=15)
         assert [each.status for each in ran] == [6, 6, 0], ran[-1].err
         assert list(starts(sim).values()) == [1] * 40
 
 
-def test_keys_that_the_list_hides_are_looked_up_after_its_last_page_night_after_night(
+def test_keys_missing_in_the_list_are_looked_up_after_its_last_page_in_several_nights(
     tmp_path: Path, run: Run
 ) -> None:
     with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
         populate(sim, 100, state=True)
-        ran = nights(sim, run, write_states(tmp_path / "in.csv", 100), *SCAN, calls=9)
+        ran = run_nights(sim, run, write_states(tmp_path / "in.csv", 100), *SCAN, calls=9)
         assert ran[-1].status == 0, ran[-1].err
         looked_up = Counter(each.raw_path for each in sim.requests if not each.query)
         assert 10 < len(looked_up) < 60
         assert looked_up.most_common(1)[0][1] <= 2
 
 
-def test_a_page_that_campaign_did_not_give_is_the_next_one_of_the_next_run(
-    tmp_path: Path, run: Run
-) -> None:
+def test_the_next_run_begins_with_the_page_that_failed(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 100, state=True)
         sim.queue_fault(Fault.RESET, times=10_000, matching="_lineStart")
@@ -73,7 +71,9 @@ def test_a_page_that_campaign_did_not_give_is_the_next_one_of_the_next_run(
         assert list(starts(sim).values()) == [1] * 9
 
 
-def test_a_list_that_does_not_go_on_is_read_from_its_beginning(tmp_path: Path, run: Run) -> None:
+def test_a_list_whose_next_page_is_gone_is_read_from_its_beginning(
+    tmp_path: Path, run: Run
+) -> None:
     with running(Options()) as sim:
         populate(sim, 100, state=True)
         path = write_states(tmp_path / "in.csv", 100)
@@ -104,11 +104,11 @@ class Moving(Lying):
 
 
 @pytest.mark.parametrize("moved", [-30, -5, 5, 20, 1000])
-def test_a_place_in_the_list_that_shows_other_profiles_by_now_loses_none(
+def test_a_place_in_the_list_with_other_profiles_by_now_loses_none(
     moved: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Moving) as endpoint:
-        words = at(endpoint, tmp_path)
+        words = options_for(endpoint, tmp_path)
         path = write_states(tmp_path / "in.csv", 100)
         assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
         monkeypatch.setattr(Moving, "moved", moved)
@@ -144,7 +144,7 @@ def test_a_key_shown_in_two_ways_on_several_nights_is_looked_up(
     monkeypatch.setattr(Wavering, "states", states)
     with serving(Wavering) as endpoint:
         path = write_states(tmp_path / "in.csv", 2, "false")
-        words = (*at(endpoint, tmp_path), *SCAN)
+        words = (*options_for(endpoint, tmp_path), *SCAN)
         ran = run(None, "run", path, *words, "--max-calls", calls[0])
         for more in calls[1:]:
             assert ran.status == 6
@@ -154,8 +154,8 @@ def test_a_key_shown_in_two_ways_on_several_nights_is_looked_up(
     assert ran.summary["outcomes"] == {"unchanged": 2}
 
 
-class Noted:
-    """A bookmark that tells what was kept, and how many states were durable by then."""
+class Bookmark:
+    """A bookmark with the places kept, and the number of durable states before each."""
 
     def __init__(self, most: int) -> None:
         self.durable: list[int] = []
@@ -176,10 +176,10 @@ class Noted:
 
 
 @pytest.mark.parametrize(("most", "is_kept"), [(100, True), (39, False)])
-def test_where_a_list_went_on_is_kept_after_what_its_pages_showed_and_not_without(
+def test_the_place_in_the_list_is_kept_only_after_the_states_of_its_pages(
     most: int, is_kept: bool
 ) -> None:
-    noted = Noted(most)
+    noted = Bookmark(most)
     with running(Options(count_style=CountStyle.INLINE)) as sim:
         populate(sim, 100)
         connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
@@ -187,13 +187,13 @@ def test_where_a_list_went_on_is_kept_after_what_its_pages_showed_and_not_withou
         with Session(connection, Pace(max_calls=4), lambda *_: None) as session:
             how = Reading(Fetch.SCAN, page_size=10)
             session.read(keys, Steps.blank(100), how, checkpoint=noted)
-    assert noted.kept[0] == (0, None)  # while pages are read a crash begins the list anew
+    assert noted.kept[0] == (0, None)  # after a crash during the list it begins anew
     places = [(durable, place.pages) for durable, place in noted.kept if place is not None]
     assert places == ([(40, 4)] if is_kept else [])
 
 
 class Renamed(Lying):
-    """Ten pages of ten profiles, whose links name the API in another way than they are asked by."""
+    """Ten pages of ten profiles; their links have another name of the API than the requests."""
 
     def listed(self, line_start: int) -> dict[str, object]:
         found = [{"PKey": key(10 * line_start + row), "ccpaOptOut": True} for row in range(10)]
@@ -207,22 +207,22 @@ class Renamed(Lying):
 
 
 @pytest.mark.parametrize(("api", "calls"), [("auto", 1 + 5), ("profileAndServices", 1 + 10)])
-def test_a_list_is_gone_on_with_by_the_name_it_was_begun_by_alone(
+def test_a_list_is_continued_only_under_its_first_name_of_the_api(
     api: str, calls: int, tmp_path: Path, run: Run
 ) -> None:
     with serving(Renamed) as endpoint:
         path = write_states(tmp_path / "in.csv", 100)
-        words = at(endpoint, tmp_path)
+        words = options_for(endpoint, tmp_path)
         assert run(None, "run", path, *words, *SCAN, "--max-calls", 5).status == 6
         ran = run(None, "resume", *words, "--api", api, "--max-calls", 100, "--summary", "json")
     assert ran.summary["calls_total"] == calls
 
 
-def test_a_list_of_unknown_length_is_left_by_what_it_has_cost_in_all_nights(
+def test_a_list_of_unknown_length_is_left_by_its_cost_in_all_nights(
     tmp_path: Path, run: Run
 ) -> None:
     with serving(EndlessUncounted) as endpoint:
-        words = at(endpoint, tmp_path)
+        words = options_for(endpoint, tmp_path)
         ran = run(
             None, "run", write_states(tmp_path / "in.csv", 40), *words, *SCAN, "--max-calls", 25
         )
@@ -233,7 +233,7 @@ def test_a_list_of_unknown_length_is_left_by_what_it_has_cost_in_all_nights(
 
 
 @pytest.mark.parametrize("budget", ["--max-calls", "--max-calls-per-day"])
-def test_addresses_are_looked_up_where_the_budget_ends_before_the_list(
+def test_addresses_are_looked_up_if_the_budget_ends_before_the_list(
     budget: str, tmp_path: Path, run: Run
 ) -> None:
     with running(Options()) as sim:
@@ -251,7 +251,7 @@ def test_addresses_are_looked_up_where_the_budget_ends_before_the_list(
         assert ran.status == 0, ran.err
 
 
-def test_a_budget_that_is_just_enough_for_the_list_goes_into_it(tmp_path: Path, run: Run) -> None:
+def test_a_budget_just_enough_for_the_list_is_spent_on_it(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         for number in range(100):
             sim.add(None, email=f"p{number}@example.com", ccpaOptOut=True)

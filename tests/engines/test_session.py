@@ -1,4 +1,4 @@
-"""What signals do while an event loop runs, and what else holds up nobody."""
+"""Signals while an event loop runs, and rows that hang."""
 
 import asyncio
 import os
@@ -60,7 +60,7 @@ main()
 """
 
 
-def test_a_signal_while_connections_are_closed_is_heeded_afterwards(
+def test_a_signal_while_connections_are_closed_counts_afterwards(
     sim: Simulator, tmp_path: Path
 ) -> None:
     populate(sim, 3)

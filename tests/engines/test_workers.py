@@ -1,4 +1,4 @@
-"""Workers go on while a row waits, and outcomes are recorded beside them; in virtual time."""
+"""Workers go on while a row backs off, and outcomes are recorded beside them; in virtual time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def one_by_one() -> tuple[Workers, SlowClient]:
 
 @dataclass
 class Waiting:
-    """Work without requests, of which the first row waits alone for another try."""
+    """Work without requests; its first row backs off alone."""
 
     steps: Steps = field(default_factory=lambda: Steps.blank(ROWS))
     name: str = "read"
@@ -66,7 +66,7 @@ class Waiting:
         self.done.append(at)
 
 
-def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
+def test_a_row_that_backs_off_alone_delays_no_other_row() -> None:
     async def work() -> tuple[list[int], float]:
         workers, _ = one_by_one()
         waiting, began = Waiting(), now()
@@ -80,7 +80,7 @@ def test_a_row_that_waits_alone_for_another_try_holds_no_other_row_up() -> None:
 
 @dataclass
 class Journal:
-    """Notes when outcomes were recorded."""
+    """A journal with the time of each recorded outcome."""
 
     intended: set[int] = field(default_factory=set)
     settled: dict[int, float] = field(default_factory=dict)

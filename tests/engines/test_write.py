@@ -39,7 +39,7 @@ DONE = (Outcome.UPDATED, None)
 
 @dataclass
 class Journal:
-    """Keeps the positions of intents and outcomes."""
+    """A journal with the positions of intents and outcomes."""
 
     intended: list[int] = field(default_factory=list)
     settled: list[int] = field(default_factory=list)
@@ -93,7 +93,7 @@ def campaign(shared: Simulator) -> Simulator:
     return shared
 
 
-def written(
+def write_row(
     sim: Simulator,
     desired: bool = True,
     *,
@@ -104,13 +104,13 @@ def written(
     began: float = 0.0,
     **given: Any,
 ) -> Result:
-    """Carry out one write.
+    """Write one row, and return its result.
 
     Args:
-        sim: where.
+        sim: the simulator.
         desired: the state.
         pace: of ``Pace``.
-        creates: a profile is to be created.
+        creates: the row creates a profile.
         verify: of ``Writes``.
         guarded: every profile is read first.
         began: of ``Writes``.
@@ -175,9 +175,9 @@ def test_a_row_is_sent_or_left_alone_by_its_care_and_the_state_in_campaign(
     desired: bool,
     campaign: Simulator,
 ) -> None:
-    """``holds``: Campaign holds the desired state; else it holds the other one."""
+    """``holds``: Campaign has the desired state; otherwise it has the other one."""
     campaign.add(pkey=key(0), ccpaOptOut=desired if holds else not desired)
-    result = written(campaign, desired, **given)
+    result = write_row(campaign, desired, **given)
     assert result.outcome == outcome
     assert result.sent == ["PATCH"] * is_sent
     assert campaign.counters.methods["GET"] == 1 + looks  # one to begin
@@ -212,7 +212,7 @@ def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
     campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
     request = Request.parse("2026-11-25T12:00:00Z")
     assert request.precision is Precision.INSTANT
-    result = written(campaign, desired, request=request)
+    result = write_row(campaign, desired, request=request)
     assert result.outcome == outcome
     assert result.sent == ["PATCH"] * is_sent
     assert result.state is campaign.profiles[key(0)]["ccpaOptOut"]
@@ -226,7 +226,7 @@ def test_a_row_that_cannot_be_read_first_is_not_written(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching=key(0)[1:])
-    result = written(campaign, **given)
+    result = write_row(campaign, **given)
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == []
     assert result.is_settled
@@ -239,7 +239,7 @@ def test_a_row_without_a_state_in_campaign_is_not_written(
     given: dict[str, Any], campaign: Simulator
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=None)
-    result = written(campaign, **given)
+    result = write_row(campaign, **given)
     assert result.outcome == (Outcome.FAILED, Reason.STATE_UNKNOWN)
     assert (result.sent, result.state, result.is_settled) == ([], None, True)
 
@@ -248,7 +248,7 @@ def test_a_row_without_a_state_in_campaign_is_not_written(
     "given", [DOUBT, GUARDED, FORBIDDEN], ids=["doubt", "guarded", "forbidden"]
 )
 def test_a_missing_profile_is_not_found(given: dict[str, Any], campaign: Simulator) -> None:
-    result = written(campaign, **given)
+    result = write_row(campaign, **given)
     assert result.outcome == (Outcome.NOT_FOUND, Reason.NOT_FOUND)
     assert (result.sent, result.is_settled) == ([], True)
 
@@ -256,7 +256,7 @@ def test_a_missing_profile_is_not_found(given: dict[str, Any], campaign: Simulat
 def test_a_row_is_written_after_its_second_read_succeeds(campaign: Simulator) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=1, matching=key(0)[1:])
-    result = written(campaign, **DOUBT)
+    result = write_row(campaign, **DOUBT)
     assert result.outcome == DONE
     assert result.sent == ["PATCH"]
 
@@ -277,10 +277,9 @@ def test_a_row_is_written_after_its_second_read_succeeds(campaign: Simulator) ->
 def test_a_run_that_stops_records_only_certain_outcomes(
     calls: int, given: dict[str, Any], sent: list[str], is_settled: bool, campaign: Simulator
 ) -> None:
-    """The preflight takes one call. A change in doubt stays open, and so does one that needs more
-    calls than are left."""
+    """The preflight takes one call. Changes in doubt, or with too few calls left, stay open."""
     campaign.add(pkey=key(0), ccpaOptOut=False)
-    result = written(campaign, pace={"retries": 0, "max_calls": calls}, **given)
+    result = write_row(campaign, pace={"retries": 0, "max_calls": calls}, **given)
     assert result.cause is not None
     assert result.sent == sent
     assert result.is_settled is is_settled
@@ -294,7 +293,7 @@ def test_a_write_without_an_answer_is_not_repeated_if_it_has_arrived(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(fault, "PATCH")
-    result = written(campaign, pace={"retries": 2, "timeout_s": 1.0})
+    result = write_row(campaign, pace={"retries": 2, "timeout_s": 1.0})
     assert result.outcome == DONE
     assert result.sent == ["PATCH"]
 
@@ -304,7 +303,7 @@ def test_a_failed_write_is_tried_once_more_at_the_end(
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "PATCH", times=100)
-    result = written(campaign)
+    result = write_row(campaign)
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == ["PATCH", "PATCH"]
     assert result.writes.has_sent
@@ -352,11 +351,11 @@ def test_a_profile_is_created_once_or_left_alone(
     for profile in there:
         campaign.add(**profile)
     campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
-    result = written(campaign, creates=True, **given)
+    result = write_row(campaign, creates=True, **given)
     assert result.outcome == outcome
     assert result.sent == ["POST"] * is_sent
     assert result.is_settled
-    if not given.keys() - {"verify"}:  # it was looked for just now
+    if not given.keys() - {"verify"}:  # the run has just looked for it
         assert campaign.counters.methods["GET"] == 1 + len(given)
     same = [each for each in campaign.profiles.values() if each["email"] == EMAIL]
     assert len(same) == len(there) + is_sent
@@ -376,14 +375,14 @@ def test_no_profile_is_created_while_the_address_cannot_be_looked_up(
 ) -> None:
     campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="mail")
-    result = written(campaign, creates=True, **given)
+    result = write_row(campaign, creates=True, **given)
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == []
     assert len(campaign.profiles) == 1
 
 
 class Looks(list[RawRequest]):
-    """The requests of a simulator; the n-th look for the address triggers something."""
+    """The requests of a simulator; the n-th lookup of the address calls a function."""
 
     def __init__(self, count: int, act: Callable[[], object]) -> None:
         super().__init__()
@@ -393,7 +392,7 @@ class Looks(list[RawRequest]):
 
     def append(self, request: RawRequest) -> None:
         super().append(request)
-        if "byText" in request.raw_path:  # the last request of a look that finds nobody
+        if "byText" in request.raw_path:  # the last request of a lookup without a result
             self.seen += 1
             if self.seen == self._count:
                 self._act()
@@ -401,16 +400,16 @@ class Looks(list[RawRequest]):
 
 @pytest.fixture
 def occupied(campaign: Simulator) -> Iterator[Simulator]:
-    """Campaign with one other profile."""
+    """Yield a Campaign with one other profile."""
     campaign.add(pkey=key(7), email="other@example.com", ccpaOptOut=False)
     requests = campaign.requests
     yield campaign
     campaign.requests = requests
 
 
-def test_a_creation_by_a_dead_process_is_waited_for(occupied: Simulator) -> None:
+def test_the_run_waits_for_the_creation_of_a_dead_process(occupied: Simulator) -> None:
     occupied.requests = looks = Looks(1, lambda: occupied.add(**SAME))
-    result = written(occupied, creates=True, **DOUBT, began=time.monotonic())
+    result = write_row(occupied, creates=True, **DOUBT, began=time.monotonic())
     assert result.outcome == DONE
     assert (result.sent, looks.seen) == ([], 1)
 
@@ -420,7 +419,7 @@ def test_a_creation_in_doubt_is_sent_after_the_wait_and_a_second_look(
 ) -> None:
     occupied.requests = looks = Looks(0, occupied.clear)
     began = time.monotonic()
-    result = written(occupied, creates=True, **DOUBT, began=began)
+    result = write_row(occupied, creates=True, **DOUBT, began=began)
     assert result.outcome == DONE
     assert (result.sent, looks.seen) == (["POST"], 2)
     assert time.monotonic() - began >= 1.0
@@ -428,20 +427,20 @@ def test_a_creation_in_doubt_is_sent_after_the_wait_and_a_second_look(
 
 def test_a_signal_during_the_wait_leaves_the_creation_in_doubt(occupied: Simulator) -> None:
     occupied.requests = looks = Looks(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    result = written(occupied, creates=True, **DOUBT, began=time.monotonic() + 3600)
+    result = write_row(occupied, creates=True, **DOUBT, began=time.monotonic() + 3600)
     assert result.outcome == (Outcome.PENDING, Reason.STOPPED)
     assert (result.sent, looks.seen) == ([], 1)
     assert not result.is_settled
     assert isinstance(result.cause, Terminated)
 
 
-def test_a_creation_without_an_answer_is_waited_for_before_it_is_sent_again(
+def test_a_creation_without_an_answer_is_sent_again_only_after_a_wait(
     occupied: Simulator,
 ) -> None:
     """It is looked for at once, and again after the wait."""
     occupied.queue_fault(Fault.HANG, "POST")
     occupied.requests = looks = Looks(1, lambda: occupied.add(**SAME))
-    result = written(occupied, creates=True, pace={"retries": 0, "timeout_s": 1.0})
+    result = write_row(occupied, creates=True, pace={"retries": 0, "timeout_s": 1.0})
     assert result.outcome == DONE
     assert looks.seen == 1
     assert len([each for each in occupied.profiles.values() if each["email"] == EMAIL]) == 1
@@ -456,7 +455,7 @@ def now() -> float:
 
 @dataclass
 class LateEnd:
-    """Campaign, in virtual time: it gives no answer to a POST, and acts on it in the end."""
+    """Campaign, in virtual time: it does not answer a POST, and acts on it in the end."""
 
     reason: Reason
     settling: Settling = field(default_factory=lambda: Settling(Latency(), TIMEOUT_S))
@@ -499,7 +498,7 @@ def test_a_creation_without_an_answer_counts_if_the_profile_is_there(
     occupied: Simulator,
 ) -> None:
     occupied.queue_fault(Fault.RESET_AFTER_WRITE, "POST")
-    result = written(occupied, creates=True)
+    result = write_row(occupied, creates=True)
     assert result.outcome == DONE
     assert result.sent == ["POST"]
     assert len(occupied.profiles) == 2
@@ -510,7 +509,7 @@ def test_a_change_that_cannot_be_read_back_is_not_done(creates: bool, occupied: 
     if not creates:
         occupied.add(pkey=key(0), ccpaOptOut=False)
     occupied.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="/profile/%40")
-    result = written(occupied, creates=creates, verify=True)
+    result = write_row(occupied, creates=creates, verify=True)
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == ["POST" if creates else "PATCH"]
     assert result.is_settled
@@ -521,7 +520,7 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
 ) -> None:
     occupied.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
     occupied.requests = looks = Looks(1, lambda: None)
-    result = written(occupied, creates=True, verify=True)
+    result = write_row(occupied, creates=True, verify=True)
     assert result.outcome == DONE
     assert (result.sent, looks.seen) == (["POST"], 0)
 
