@@ -1,4 +1,4 @@
-"""Results as a run leaves them, and text that has broken reports before."""
+"""Results of a run, and texts that have broken reports before."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ TEXT = st.one_of(
     st.sampled_from(NASTY),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12),
 )
-"""Any text that an input can hold: no NUL, because reading refuses it."""
+"""Any text of an input: no NUL, because reading refuses it."""
 
 
 def results(
@@ -69,7 +69,7 @@ def results(
     own: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ours: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Make rows that are all updated, but for what is said otherwise."""
+    """Build rows, all of them updated unless ``ours`` says otherwise."""
     said: dict[str, Sequence[Any]] = {
         columns.KEY: [f"@key{number}" for number in range(count)],
         columns.DESIRED: [1] * count,
@@ -119,7 +119,7 @@ OUR_COLUMNS = [name for name in columns.REPORT if name in results(1)]
 
 @st.composite
 def nasty_results(draw: st.DrawFn) -> pd.DataFrame:
-    """Rows with nasty text wherever there is text from elsewhere."""
+    """Draw rows with nasty text in every place for foreign text."""
     count = draw(st.integers(0, 5))
     names = draw(
         st.lists(TEXT.filter(lambda name: name not in OUR_COLUMNS), max_size=3, unique=True)
@@ -151,7 +151,7 @@ def report_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def expected(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What a report must say: Python values in the report's order, None where missing."""
+    """Return the expected report: Python values in the report's order, None where missing."""
     names = report_columns(frame)
     cells = {name: list(map(_cell, frame[name].astype(object))) for name in names}
     return [{name: cells[name][at] for name in names} for at in range(len(frame))]

@@ -15,7 +15,7 @@ OTHER = "20261124T020000Z-0a1b2c"
 
 
 def database_url(state: State) -> str:
-    """Return the URL of a ledger as SQLAlchemy wants it."""
+    """Return the URL of a ledger for SQLAlchemy."""
     if state.ledger is None:
         return f"sqlite:///{state.folder / ledger.connect.FILE}"
     return state.ledger.replace("postgresql://", "postgresql+psycopg://")

@@ -1,4 +1,4 @@
-"""What people do in the page is a line of the ledger, as safe as any other."""
+"""Acts of people in the page are lines of the ledger, as safe as any other."""
 
 import pytest
 from ledger_lines import fill, way_to
@@ -19,7 +19,7 @@ def begun() -> Begun:
     )  # fmt: skip
 
 
-def test_an_act_is_found_again_as_it_was(state: State) -> None:
+def test_an_act_is_read_back_as_it_was_recorded(state: State) -> None:
     with open_ledger(state) as book:
         book.record(UPLOAD)
         book.begin("r1", begun())
@@ -32,7 +32,7 @@ def test_an_act_is_found_again_as_it_was(state: State) -> None:
             assert found == type(act)(**{**vars(act), "at_ms": found.at_ms, "position": position})
 
 
-def test_what_is_new_is_added_to_what_is_known(state: State) -> None:
+def test_new_acts_are_added_to_the_known_ones(state: State) -> None:
     with open_ledger(state) as book:
         runs, acts = dict[str, Run](), list[Act]()
         book.begin("r1", begun())
@@ -64,7 +64,7 @@ def test_a_run_that_could_not_start_is_followed_but_none_of_those_that_began(sta
         assert book.all_requested() == list(runs.values())
 
 
-def test_following_looks_past_the_writes_of_large_runs(state: State) -> None:
+def test_following_skips_the_writes_of_large_runs(state: State) -> None:
     """The database answers from the index of the few other lines."""
     with open_ledger(state) as book:
         fill(book, 5_000)

@@ -1,4 +1,4 @@
-"""The commands of the manual to back a ledger up and restore it do what it says."""
+"""The commands in the manual for backing a ledger up and restoring it work as described."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from bulk_sync.simulator import Simulator
 
 
 def by_backup(source: Path, target: Path) -> None:
-    """Do as ``.backup`` of the sqlite3 shell, which calls the same function."""
+    """Copy as ``.backup`` of the sqlite3 shell, which calls the same function."""
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
         one.backup(other)
 
@@ -97,7 +97,7 @@ def test_a_dump_of_postgresql_verifies_when_it_is_restored(
     assert ledger.verify(State(state.folder, restored)).misfit is None
 
 
-def test_what_is_lost_with_an_older_backup_is_as_the_manual_says(
+def test_the_loss_with_an_older_backup_is_as_in_the_manual(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 9)

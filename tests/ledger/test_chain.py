@@ -1,4 +1,4 @@
-"""The chain: whatever is done to it is found at the first line that it was done to."""
+"""The chain: every change is found at the first changed line."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -30,7 +30,7 @@ def head(lines: list[Line]) -> Head:
 
 
 @given(CHAINS)
-def test_a_chain_fits_with_every_end_that_it_ever_had(lines: list[Line]) -> None:
+def test_a_chain_fits_with_each_of_its_former_ends(lines: list[Line]) -> None:
     heads = [Head(at, str(digest)) for at, _, digest in lines]  # type: ignore[arg-type]
     assert walk(lines, heads) == (head(lines), None)
 
@@ -67,7 +67,7 @@ def test_a_line_that_is_gone_is_named(lines: list[Line], data: st.DataObject) ->
 
 
 @given(CHAINS, st.data())
-def test_a_cut_off_end_is_found_by_what_was_noted(lines: list[Line], data: st.DataObject) -> None:
+def test_a_cut_off_end_is_found_by_a_recorded_head(lines: list[Line], data: st.DataObject) -> None:
     end = head(lines)
     left = data.draw(st.integers(0, len(lines) - 1))
     _, misfit = walk(lines[:left], [end])
@@ -86,9 +86,7 @@ def test_a_line_put_in_is_found(lines: list[Line], cell: object) -> None:
 
 
 @given(CHAINS, CELLS)
-def test_a_chain_that_was_written_anew_is_found_by_what_was_noted(
-    lines: list[Line], cell: object
-) -> None:
+def test_a_rewritten_chain_is_found_by_a_recorded_head(lines: list[Line], cell: object) -> None:
     anew = chain([[cell], *(content for _, content, _ in lines[1:])])
     _, misfit = walk(anew, [head(lines)])
     assert misfit is not None

@@ -28,7 +28,7 @@ from bulk_sync.ledger.schema import schema_version
 from bulk_sync.settings import State
 
 
-def test_two_that_make_the_same_ledger_at_once_both_may(state: State) -> None:
+def test_two_processes_may_make_the_same_ledger_at_once(state: State) -> None:
     problems: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -49,7 +49,7 @@ def test_two_that_make_the_same_ledger_at_once_both_may(state: State) -> None:
         assert book.verify()[1] is None
 
 
-def test_there_is_none_until_one_is_made(state: State) -> None:
+def test_there_is_no_ledger_before_one_is_made(state: State) -> None:
     with ledger.open_existing(state) as book:
         assert book is None
     with ledger.open_ledger(state):
@@ -135,14 +135,14 @@ def test_a_ledger_that_cannot_be_opened_is_named_without_a_password(
     ],
     ids=["no server", "no server for a user", "no socket"],
 )
-def test_a_server_that_is_away_is_no_wrong_configuration(url: str, tmp_path: Path) -> None:
+def test_an_unreachable_server_is_no_wrong_configuration(url: str, tmp_path: Path) -> None:
     with pytest.raises(LedgerAway) as raised, ledger.open_ledger(State(tmp_path, url)):
         pass
     assert "its database server does not answer" in str(raised.value)
     assert "s3cret" not in str(raised.value)
 
 
-def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_server_is_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "_CONNECT_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://127.0.0.1:{silent.getsockname()[1]}/none"
@@ -150,7 +150,7 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
             pass
 
 
-def test_how_long_a_server_is_waited_for_may_stand_in_its_url(
+def test_the_timeout_for_a_server_may_be_in_its_url(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert availability.limits(make_url("postgresql://host/db"))["connect_timeout"] == 10
@@ -161,7 +161,7 @@ def test_how_long_a_server_is_waited_for_may_stand_in_its_url(
     assert availability.limits(make_url("sqlite:///ledger.sqlite3")) == {}
 
 
-def test_a_server_that_answers_and_refuses_is_not_away(
+def test_a_server_that_refuses_is_not_called_unreachable(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     url = new_database()
@@ -170,7 +170,7 @@ def test_a_server_that_answers_and_refuses_is_not_away(
         ledger.open_ledger(State(tmp_path, missing)).__enter__()
 
 
-def test_a_crowded_server_is_away_for_the_moment(
+def test_a_server_without_free_connections_is_unreachable_for_the_moment(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     state = State(tmp_path, ledger=new_database())
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """Another program that writes to a ledger, which does not log ahead."""
+    """Yield the connection of another program, in a journal mode that blocks readers."""
     with ledger.open_ledger(State(tmp_path)):
         pass
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as other:
@@ -200,7 +200,7 @@ def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-def test_another_program_that_writes_is_waited_for(
+def test_opening_waits_for_another_program_that_writes(
     writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: writer.rollback())
@@ -224,7 +224,7 @@ def test_another_program_that_goes_on_writing_is_named(
 def busy_server(
     new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[State]:
-    """A ledger on a server, to which another program is adding a line without an end."""
+    """Yield a ledger on a server in which another program holds a transaction open."""
     state = State(tmp_path / "state", ledger=new_database())
     with ledger.open_ledger(state):
         pass

@@ -1,4 +1,4 @@
-"""Whatever is done to a ledger with the sqlite3 shell is found by ``ledger verify``."""
+"""``ledger verify`` finds every change made with the sqlite3 shell."""
 
 import shutil
 import socket
@@ -25,7 +25,7 @@ LINES = 20
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A state folder whose ledger has two runs of ten lines each."""
+    """Return a state folder; its ledger has two runs of ten lines each."""
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         fill(book, 4, RUN)
         fill(book, 4, OTHER)
@@ -39,7 +39,7 @@ def shell(folder: Path, *statements: str) -> None:
 
 
 def forge(folder: Path, after: int = 0) -> None:
-    """Write the whole chain anew over what the lines say now, as somebody who knows how would."""
+    """Rewrite the whole chain to match changed lines, as a skilled forger would."""
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection, connection:
         digest = NOTHING
         names = ", ".join(["position", *Line._fields, "hash"])
@@ -49,15 +49,15 @@ def forge(folder: Path, after: int = 0) -> None:
         connection.execute("UPDATE head SET position = ?, hash = ?", (row[0], digest))
 
 
-def verified(run: Run) -> tuple[int, int | None]:
-    """The exit status of ``ledger verify``, and the first line that does not fit."""
+def verify(run: Run) -> tuple[int, int | None]:
+    """Return the exit status of ``ledger verify``, and the first line that does not fit."""
     ran = run(None, "ledger", "verify", "--json")
     return ran.status, orjson.loads(ran.out)["first_misfit"]
 
 
 @pytest.mark.usefixtures("folder")
 def test_an_untouched_ledger_fits(run: Run) -> None:
-    assert verified(run) == (0, None)
+    assert verify(run) == (0, None)
     ran = run(None, "ledger", "verify")
     assert f"all {LINES} lines fit" in ran.out
 
@@ -80,7 +80,7 @@ def test_no_cell_can_be_edited(
     folder: Path, run: Run, column: str, value: str, position: int
 ) -> None:
     shell(folder, f"UPDATE lines SET {column} = {value} WHERE position = {position}")
-    assert verified(run) == (3, position)
+    assert verify(run) == (3, position)
 
 
 @pytest.mark.parametrize("column", ["requested", "state_after"])
@@ -90,13 +90,13 @@ def test_no_value_can_be_taken_out(folder: Path, run: Run, column: str) -> None:
         failed = Settled(intent, Outcome.FAILED, "http_403", "No.", 1, 1, after=False)
         book.settle(OTHER, [failed])
     shell(folder, f"UPDATE lines SET {column} = NULL WHERE position > {LINES}")
-    assert verified(run) == (3, intent if column == "requested" else intent + 1)
+    assert verify(run) == (3, intent if column == "requested" else intent + 1)
 
 
 @pytest.mark.parametrize("position", [1, 8, 19])
 def test_no_line_can_be_taken_out(folder: Path, run: Run, position: int) -> None:
     shell(folder, f"DELETE FROM lines WHERE position = {position}")
-    assert verified(run) == (3, position)
+    assert verify(run) == (3, position)
 
 
 def test_no_line_can_be_taken_out_and_the_others_moved_up(folder: Path, run: Run) -> None:
@@ -106,7 +106,7 @@ def test_no_line_can_be_taken_out_and_the_others_moved_up(folder: Path, run: Run
         "UPDATE lines SET position = position - 1 WHERE position > 8",
         "UPDATE head SET position = position - 1",
     )
-    assert verified(run) == (3, 8)
+    assert verify(run) == (3, 8)
 
 
 def test_no_line_can_be_put_in(folder: Path, run: Run) -> None:
@@ -118,7 +118,7 @@ def test_no_line_can_be_put_in(folder: Path, run: Run) -> None:
         "UPDATE copied SET position = 6",
         "INSERT INTO lines SELECT * FROM copied",
     )
-    assert verified(run) == (3, 6)
+    assert verify(run) == (3, 6)
 
 
 def test_no_two_lines_can_change_places(folder: Path, run: Run) -> None:
@@ -128,13 +128,13 @@ def test_no_two_lines_can_change_places(folder: Path, run: Run) -> None:
         "UPDATE lines SET position = 4 WHERE position = 5",
         "UPDATE lines SET position = 5 WHERE position = -1",
     )
-    assert verified(run) == (3, 4)
+    assert verify(run) == (3, 4)
 
 
 @pytest.mark.parametrize("left", [0, 10, LINES - 1])
 def test_the_end_cannot_be_cut_off(folder: Path, run: Run, left: int) -> None:
     shell(folder, f"DELETE FROM lines WHERE position > {left}")
-    assert verified(run) == (3, left + 1)
+    assert verify(run) == (3, left + 1)
 
 
 STEPS: dict[str, Callable[[Ledger], object]] = {
@@ -153,7 +153,7 @@ def test_the_end_cannot_be_cut_off_after_any_step(
         step(book)
     cut_off = ("DELETE FROM lines", f"UPDATE head SET position = 0, hash = '{NOTHING}'")
     shell(tmp_path / "state", *cut_off)
-    assert verified(run) == (3, 1)
+    assert verify(run) == (3, 1)
 
 
 @pytest.mark.parametrize("left", [10, LINES - 1])
@@ -166,13 +166,13 @@ def test_the_end_cannot_be_cut_off_with_the_head_put_right(
         "UPDATE head SET position = (SELECT max(position) FROM lines),"
         " hash = (SELECT hash FROM lines ORDER BY position DESC LIMIT 1)",
     )
-    assert verified(run) == (3, left + 1)
+    assert verify(run) == (3, left + 1)
 
 
-def test_a_chain_that_was_forged_as_a_whole_is_found_by_the_anchor(folder: Path, run: Run) -> None:
+def test_a_wholly_forged_chain_is_found_by_the_anchor(folder: Path, run: Run) -> None:
     shell(folder, "UPDATE lines SET outcome = 'unchanged' WHERE position = 7")
     forge(folder)
-    assert verified(run) == (3, LINES)
+    assert verify(run) == (3, LINES)
 
 
 def test_a_line_added_behind_the_end_is_found(folder: Path, run: Run) -> None:
@@ -182,7 +182,7 @@ def test_a_line_added_behind_the_end_is_found(folder: Path, run: Run) -> None:
         "UPDATE copied SET position = 21",
         "INSERT INTO lines SELECT * FROM copied",
     )
-    assert verified(run) == (3, LINES + 1)
+    assert verify(run) == (3, LINES + 1)
 
 
 def test_a_ledger_put_back_from_yesterday_is_found(folder: Path, run: Run) -> None:
@@ -193,7 +193,7 @@ def test_a_ledger_put_back_from_yesterday_is_found(folder: Path, run: Run) -> No
     for path in folder.glob("ledger.sqlite3*"):
         path.unlink()
     shutil.copy(yesterday, folder / "ledger.sqlite3")
-    assert verified(run) == (3, LINES + 1)
+    assert verify(run) == (3, LINES + 1)
 
 
 def test_nothing_is_added_to_a_ledger_that_was_cut_off(
@@ -211,13 +211,13 @@ def test_nothing_is_added_to_a_ledger_that_was_cut_off(
     assert "ledger verify" in ran.err
     assert run(sim, "resume", "--all").status == 2
     assert sim.requests == []
-    assert verified(run) == (3, 11)
+    assert verify(run) == (3, 11)
     (folder / "ledger.anchor").rename(folder / "ledger.anchor.kept")
     assert run(sim, "run", path).status == 0
 
 
 @pytest.mark.parametrize("left", [b"", None], ids=["emptied", "gone"])
-def test_a_ledger_that_is_gone_is_missed(
+def test_a_missing_ledger_is_noticed(
     folder: Path, sim: Simulator, run: Run, left: bytes | None
 ) -> None:
     populate(sim, 1)
@@ -225,7 +225,7 @@ def test_a_ledger_that_is_gone_is_missed(
         path.unlink()
     if left is not None:
         (folder / "ledger.sqlite3").write_bytes(left)
-    assert verified(run) == (3, 1)
+    assert verify(run) == (3, 1)
     assert [run(sim, "resume", *words).status for words in ((), ("--all",))] == [2, 2]
     assert run(sim, "run", write_states(folder.parent / "in.csv", 1)).status == 2
     assert sim.requests == []
@@ -243,12 +243,12 @@ def test_without_the_anchor_the_end_is_not_proven(folder: Path, run: Run) -> Non
 )
 def test_no_table_can_be_taken_away(folder: Path, run: Run, statement: str) -> None:
     shell(folder, statement)
-    assert verified(run)[0] == 3
+    assert verify(run)[0] == 3
 
 
 def test_the_head_cannot_be_taken_away(folder: Path, run: Run) -> None:
     shell(folder, "DELETE FROM head")
-    assert verified(run) == (3, LINES)
+    assert verify(run) == (3, LINES)
 
 
 def test_a_copy_on_a_read_only_disk_can_be_verified(folder: Path, tmp_path: Path, run: Run) -> None:
@@ -265,12 +265,12 @@ def test_a_copy_on_a_read_only_disk_can_be_verified(folder: Path, tmp_path: Path
     assert sorted(path.name for path in archive.iterdir()) == ["ledger.anchor", "ledger.sqlite3"]
 
 
-def test_where_it_once_ended_can_be_held_against_it(folder: Path, run: Run) -> None:
+def test_a_ledger_can_be_checked_against_a_former_end(folder: Path, run: Run) -> None:
     first = run(None, "ledger", "verify").out.partition("Head: ")[2].strip()
     shell(folder, "UPDATE lines SET outcome = 'unchanged' WHERE position = 7")
     forge(folder)
     (folder / "ledger.anchor").unlink()
-    assert verified(run) == (0, None)
+    assert verify(run) == (0, None)
     assert run(None, "ledger", "verify", "--head", first).status == 3
 
 
@@ -287,7 +287,7 @@ def test_a_server_that_cannot_be_reached_is_no_tampering(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]  # where nobody listens once this is closed
+        port = taken.getsockname()[1]  # no server listens there after the close
     url = f"postgresql://somebody@127.0.0.1:{port}/ledger?connect_timeout=5"
     monkeypatch.setenv("BULK_SYNC_LEDGER", url)
     anchor = ledger.anchor_of(State(folder, ledger=url))

@@ -1,4 +1,4 @@
-"""``ledger copy`` takes a whole ledger to another database, or leaves that as it was."""
+"""``ledger copy`` copies a whole ledger to another database, or leaves that unchanged."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -23,7 +23,7 @@ PASSWORD = "s3cret"
 
 @pytest.fixture
 def filled(state: State) -> State:
-    """A ledger of two runs, an undone write and the calls of a day, on each kind of database."""
+    """Return a ledger of two runs, an undone write and the calls of a day; on each database."""
     with ledger.open_ledger(state) as book:
         fill(book, 4, RUN)
         fill(book, 4, OTHER)
@@ -34,24 +34,24 @@ def filled(state: State) -> State:
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> str:
-    """The URL of a database to copy to."""
+    """Return the URL of a database for the copy."""
     if getattr(request, "param", "sqlite") == "postgresql":
         return new_database()
     return f"sqlite:///{tmp_path}/copy/ledger.sqlite3"
 
 
-def both(kinds: str = "target") -> pytest.MarkDecorator:
+def on_both(kinds: str = "target") -> pytest.MarkDecorator:
     return pytest.mark.parametrize(kinds, ["sqlite", "postgresql"], indirect=True)
 
 
-def given(state: State) -> list[str]:
+def options_of(state: State) -> list[str]:
     """Return the options that name a ledger."""
     words = ["--state-dir", str(state.folder)]
     return words if state.ledger is None else [*words, "--ledger", state.ledger]
 
 
 def tables(state: State) -> dict[str, list[tuple[object, ...]]]:
-    """Return the content of every table but of the holders of locks."""
+    """Return the content of every table, without the holders of locks."""
     engine = create_engine(database_url(state))
     with engine.connect() as connection:
         found = {
@@ -68,16 +68,16 @@ def add(state: State, run_id: str = "20261126T020000Z-112233") -> None:
         fill(book, 2, run_id)
 
 
-@both()
+@on_both()
 def test_a_copy_holds_every_table_and_verifies_like_the_ledger(
     filled: State, target: str, run: Run
 ) -> None:
     copy = State(filled.folder, target)
-    ran = run(None, "ledger", "copy", target, *given(filled), "--json")
+    ran = run(None, "ledger", "copy", target, *options_of(filled), "--json")
     assert ran.status == 0, ran.err
-    told = ran.summary
-    assert (told["lines_added"], told["runs"], told["writes"]) == (LINES, 2, 9)
-    heads = {(each["lines"], each["sha256"]) for each in told["ledgers"]}
+    summary = ran.summary
+    assert (summary["lines_added"], summary["runs"], summary["writes"]) == (LINES, 2, 9)
+    heads = {(each["lines"], each["sha256"]) for each in summary["ledgers"]}
     verdicts = [ledger.verify(each) for each in (filled, copy)]
     assert heads == {(each.head.position, each.head.hash) for each in verdicts}
     assert all(each.misfit is None and each.end_is_proven for each in verdicts)
@@ -89,9 +89,9 @@ def test_a_copy_holds_every_table_and_verifies_like_the_ledger(
     assert ledger.verify(copy).misfit is None
 
 
-@both()
-def test_an_earlier_copy_gets_the_lines_that_it_lacks(filled: State, target: str, run: Run) -> None:
-    words = ("ledger", "copy", target, *given(filled), "--json")
+@on_both()
+def test_an_earlier_copy_gets_the_missing_lines(filled: State, target: str, run: Run) -> None:
+    words = ("ledger", "copy", target, *options_of(filled), "--json")
     assert run(None, *words).summary["lines_added"] == LINES
     assert run(None, *words).summary["lines_added"] == 0
     add(filled)
@@ -99,7 +99,7 @@ def test_an_earlier_copy_gets_the_lines_that_it_lacks(filled: State, target: str
     assert tables(State(filled.folder, target)) == tables(filled)
 
 
-def test_there_and_back_again_goes_on_in_the_first_file(
+def test_a_copy_can_be_copied_back_into_the_first_file(
     tmp_path: Path, new_database: Callable[[], str], run: Run
 ) -> None:
     state, url = State(tmp_path / "state"), new_database()
@@ -131,7 +131,7 @@ def diverged(copy: State, filled: State) -> None:
     add(filled, "20261128T020000Z-445566")
 
 
-@both()
+@on_both()
 @pytest.mark.parametrize(
     ("harm", "says"),
     [(another, "holds another ledger"), (gone_on, "and"), (diverged, "holds another ledger")],
@@ -142,14 +142,14 @@ def test_a_database_that_holds_something_else_is_left_as_it_is(
     copy = State(filled.folder, target)
     harm(copy, filled)
     before = tables(copy)
-    ran = run(None, "ledger", "copy", target, *given(filled))
+    ran = run(None, "ledger", "copy", target, *options_of(filled))
     assert ran.status == 2
     assert says in ran.err
     assert "nothing was copied" in ran.err
     assert tables(copy) == before
 
 
-@both()
+@on_both()
 @pytest.mark.parametrize(
     "statement",
     [
@@ -167,12 +167,12 @@ def test_an_altered_ledger_is_not_copied(
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
-    ran = run(None, "ledger", "copy", target, *given(filled))
+    ran = run(None, "ledger", "copy", target, *options_of(filled))
     assert ran.status == 2
     assert "altered" in ran.err or "no longer holds" in ran.err
     with ledger.open_existing(State(filled.folder, target)) as book:
         assert book is None or book.chain_end() == Head()
-    assert run(None, "ledger", "verify", *given(filled)).status == 3
+    assert run(None, "ledger", "verify", *options_of(filled)).status == 3
 
 
 def test_half_a_copy_leaves_nothing(
@@ -209,7 +209,7 @@ def test_more_lines_than_one_batch_are_copied_batch_by_batch(
     assert tables(copy) == tables(filled)
 
 
-def test_a_ledger_that_goes_on_meanwhile_is_not_copied(
+def test_a_ledger_that_grows_meanwhile_is_not_copied(
     filled: State, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = Ledger.chain_end

@@ -1,6 +1,6 @@
-"""What happens to a nightly job: each function brings a night about, and names its exit status.
+"""The events of a nightly job: each function prepares a night, and names its exit status.
 
-What a night broke is mended in the morning, when ``Machine.around`` ends.
+The causes of a night are repaired in the morning, at the end of ``Machine.around``.
 """
 
 import gzip
@@ -45,7 +45,7 @@ def no_pings(machine: Machine) -> None:
 
 def missing(machine: Machine) -> None:
     good(machine)
-    machine.comes_late()
+    machine.delay_file()
 
 
 def empty(machine: Machine) -> None:
@@ -58,7 +58,7 @@ def packed(machine: Machine) -> None:
     whole = gzip.compress(machine.file.read_bytes())
     machine.file = machine.file.with_name(f"{machine.file.name}.gz")
     machine.file.write_bytes(whole)
-    machine.comes_late()
+    machine.delay_file()
     machine.file.write_bytes(whole[: len(whole) // 2])
 
 
@@ -166,18 +166,18 @@ def terminated(machine: Machine) -> None:
     before_answer(machine.sim, "PATCH", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
-def finished(machine: Machine, process: "subprocess.Popen[str]") -> Ran:
+def wait_for_end(machine: Machine, process: "subprocess.Popen[str]") -> Ran:
     with process:
         assert process.stderr is not None
-        said = process.stderr.read()
-    return Ran(process.returncode, "", said, machine.folder)
+        err = process.stderr.read()
+    return Ran(process.returncode, "", err, machine.folder)
 
 
 def killed(machine: Machine) -> None:
     def program(machine: Machine) -> Ran:
         before_answer(machine.sim, "PATCH", 1, lambda: process.kill())
         process = machine.start()
-        return finished(machine, process)
+        return wait_for_end(machine, process)
 
     good(machine)
     machine.options = ONE_BY_ONE
@@ -185,14 +185,14 @@ def killed(machine: Machine) -> None:
 
 
 def may_mount() -> bool:
-    """Return whether this user may mount disks of their own."""
+    """Return whether this user may mount own disks."""
     if shutil.which("unshare") is None:
         return False
     return not subprocess.run(own_mounts("mount -t tmpfs tmpfs /mnt"), check=False).returncode
 
 
 def own_mounts(script: str, *words: object) -> tuple[str, ...]:
-    """Return the beginning of a command with disks of its own."""
+    """Return the beginning of a command with own disks."""
     unshare, shell = str(shutil.which("unshare")), str(shutil.which("sh"))
     return (unshare, "-rm", shell, "-c", script, shell, *map(str, words))
 
@@ -230,7 +230,7 @@ def full(machine: Machine, *, at_the_start: bool) -> None:
         process = machine.start(
             own_mounts(script, machine.folder / "state", machine.folder / "keep")
         )
-        return finished(machine, process)
+        return wait_for_end(machine, process)
 
     good(machine)
     machine.options = ONE_BY_ONE
@@ -249,7 +249,7 @@ def read_only(machine: Machine) -> None:
     script = 'mount -t tmpfs -o ro tmpfs "$1" || exit 99; shift; exec "$@"'
 
     def program(machine: Machine) -> Ran:
-        return finished(machine, machine.start(own_mounts(script, machine.folder / "archive")))
+        return wait_for_end(machine, machine.start(own_mounts(script, machine.folder / "archive")))
 
     good(machine)
     machine.program = program
@@ -262,7 +262,7 @@ def no_database(machine: Machine) -> None:
     shown.unlink(missing_ok=True)
     shown_url = url.update_query_dict({"host": str(shown)})
     machine.patch.setenv("BULK_SYNC_LEDGER", shown_url.render_as_string(hide_password=False))
-    machine.around.callback(machine.show_database, real)
+    machine.around.callback(machine.link_database, real)
 
 
 def loses_database(machine: Machine) -> None:
@@ -284,7 +284,7 @@ def loses_database(machine: Machine) -> None:
     no_database(machine)
     machine.options = ONE_BY_ONE
     shown = machine.folder / "socket"
-    machine.show_database(Path(str(make_url(machine.database).query["host"])))
+    machine.link_database(Path(str(make_url(machine.database).query["host"])))
     before_answer(machine.sim, "PATCH", 1, hang_up)
 
 
@@ -295,7 +295,7 @@ def off(machine: Machine) -> None:
 
 MOUNTING = {full_at_the_start, full_on_the_way, read_only}
 
-# What happened, as the manual has it; how it is brought about; the exit status.
+# The event as in the manual; its function; the exit status.
 NIGHTS: dict[str, tuple[Arrange, int]] = {
     "nothing special": (good, 0),
     "yesterday's file again": (again, 0),

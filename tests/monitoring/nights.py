@@ -1,4 +1,4 @@
-"""The machine of one nightly job, for many nights, and what each night shows to whom."""
+"""The machine of one nightly job, for many nights, with the outputs of each night."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ SECRET = "s3cret-of-the-job"
 JSON = ("--log-format", "json", "--summary", "json")
 EVER = 10**6
 KILLED, OFF = -9, -10
-"""In place of an exit status: killed, and not even started."""
+"""In place of an exit status: killed, and not started."""
 
 CONFIGURATION = """\
 job = "optouts"
@@ -42,18 +42,18 @@ class Machine:
     """The machine of the nightly job.
 
     Attributes:
-        folder: where the job works.
+        folder: the working directory of the job.
         sim: its Campaign.
-        pings: the other side of its pings.
-        messages: what people are told.
+        pings: the receiver of its pings.
+        messages: the receiver of messages to people.
         typed: types a command.
         patch: of this test.
-        database: URL of a server that can be away.
-        wanted: the state that each profile should have, by what the files said so far.
+        database: URL of a server that can be unreachable.
+        wanted: the state that each profile should have, by the files so far.
         day: of November.
-        options: what the command of the night has besides the file.
-        around: what holds for this night alone; its end mends it.
-        program: carries the command out otherwise than in this process.
+        options: the options of the night's command, besides the file.
+        around: contexts of this night alone; their end repairs the causes.
+        program: carries the command out in another way than in this process.
         is_mended: whether the trouble is over in the morning.
         file: of the night.
     """
@@ -93,26 +93,26 @@ class Machine:
         (self.folder / "archive").mkdir()
 
     def write(self, changes: Mapping[str, bool]) -> None:
-        """Write the file of the night: what was wanted so far, with some changes."""
+        """Write the file of the night: all states so far, with some changes."""
         self.wanted |= changes
         self.write_rows(f"{each},{str(state).lower()}" for each, state in self.wanted.items())
 
     def write_rows(self, rows: Iterator[str], header: str = "PKey,ccpaOptOut") -> None:
         self.file.write_text("\n".join([header, *rows, ""]))
 
-    def comes_late(self) -> None:
-        """Let the file of the night, as it is now, be there in the morning alone."""
+    def delay_file(self) -> None:
+        """Remove the file of the night, and put it back in the morning."""
         self.around.callback(self.file.write_bytes, self.file.read_bytes())
         self.file.unlink()
 
-    def show_database(self, real: Path) -> None:
-        """Let the folder with the socket of the database server be there."""
+    def link_database(self, real: Path) -> None:
+        """Link the folder with the socket of the database server."""
         (self.folder / "socket").unlink(missing_ok=True)
         (self.folder / "socket").symlink_to(real)
 
     @contextmanager
     def at(self, hour: int) -> Iterator[None]:
-        """Let the clock show an hour of the day."""
+        """Set the clock to an hour of the day."""
         with time_machine.travel(self.time_s(hour), tick=True):
             yield
 
@@ -123,7 +123,7 @@ class Machine:
         return self.typed(self.sim, *words, *JSON)
 
     def start(self, program: Sequence[str] = ()) -> "subprocess.Popen[str]":
-        """Start the command of the night as a process of its own."""
+        """Start the command of the night in a process of its own."""
         now = str(datetime.now(UTC).timestamp())
         return process(
             self.sim,
@@ -141,7 +141,7 @@ class Machine:
         return self.type("run", self.file, *self.options)
 
     def new_run(self) -> dict[str, Any]:
-        """Return the line of ``runs`` that was not there before; an empty one if there is none."""
+        """Return the new line of ``runs``; an empty one if there is none."""
         listed = orjson.loads(self.typed(self.sim, "runs", "--json").out or b"[]")
         new = [each for each in listed if each["run_id"] not in self._known]
         self._known |= {each["run_id"] for each in new}
@@ -159,7 +159,7 @@ class Machine:
         return ", ".join(end or "success" for end in ends) or "none"
 
     def morning(self, line: str, run_id: str) -> int:
-        """Type the commands of a line of the manual, and return the exit status of the last."""
+        """Type the commands in a line of the manual; return the exit status of the last."""
         todo, status = self.folder / "archive" / f"{self.file.stem}.{run_id}.todo.csv", 0
         if todo.exists():
             todo.write_text(todo.read_text().replace("perhaps", "true"))

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that takes what hooks send, and answers in every bad way."""
+"""A real HTTP server on loopback for the requests of hooks, with bad answers of every kind."""
 
 import threading
 from collections.abc import Iterator
@@ -11,7 +11,10 @@ from loopback import answering
 
 @dataclass
 class Receiver:
-    """What came, as pairs of path and body; ``answers`` are taken one by one, the last again."""
+    """The received requests, as pairs of path and body.
+
+    ``answers`` are used one by one; the last one repeats.
+    """
 
     url: str
     answers: list[str] = field(default_factory=lambda: ["200"])
@@ -20,7 +23,7 @@ class Receiver:
 
     @property
     def paths(self) -> list[str]:
-        """The paths, without the run's UUID."""
+        """Return the paths, without the run's UUID."""
         return [path.partition("?")[0] for path, _ in self.received]
 
     @property

@@ -22,12 +22,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 ANSWERS = ("hang", "trickle", "lie", "302", "307", "404", "500")
 WAYS = (*ANSWERS, "refused", "no handshake", "no resolver")
 GIVEN_UP = {"trickle", "no resolver"}
-"""Only the time of the hook ends these: no timeout of a socket does."""
+"""Only the time limit of the hook ends these: no timeout of a socket does."""
 
 
 @contextmanager
-def bad(way: str, patch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run a service that is bad in one way; yield its URL."""
+def bad_service(way: str, patch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run a service with one fault; yield its URL."""
     if way in ANSWERS:
         with receiving() as receiver:
             receiver.answers = [way]
@@ -60,7 +60,7 @@ def test_a_bad_service_costs_a_known_time_and_changes_nothing(
     monkeypatch.setattr(notification, "TOGETHER_S", 0.3)
     populate(sim, 5)
     metrics = tmp_path / "job.prom"
-    with bad(way, monkeypatch) as url:
+    with bad_service(way, monkeypatch) as url:
         monkeypatch.setenv("BULK_SYNC_PING", url)
         monkeypatch.setenv("BULK_SYNC_NOTIFY", url.replace("http", "json", 1))
         ran = run(sim, "run", write_states(tmp_path / "in.csv", 6), "--metrics-file", metrics)
@@ -76,7 +76,7 @@ def test_a_bad_service_costs_a_known_time_and_changes_nothing(
     assert b"s3cret" not in written + ran.out.encode() + ran.err.encode()
 
 
-def test_a_metrics_file_that_hangs_is_given_up(
+def test_a_hanging_write_of_the_metrics_file_is_given_up(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "_METRICS_S", 0.1)
@@ -86,7 +86,7 @@ def test_a_metrics_file_that_hangs_is_given_up(
     ran = run(sim, "run", source, "--metrics-file", tmp_path / "job.prom")
     assert ran.status == 0
     assert "--metrics-file: given up after 0.1 s. The run is not affected." in ran.err
-    (tmp_path / "job.prom").open("wb").close()  # whoever reads it goes on
+    (tmp_path / "job.prom").open("wb").close()  # readers of the ledger go on
 
 
 def test_a_ledger_that_hangs_does_not_keep_the_metrics_from_being_written(

@@ -27,7 +27,7 @@ def filled(sim: Simulator) -> Simulator:
     return sim
 
 
-def test_a_run_tells_its_beginning_its_plan_and_its_end(
+def test_a_run_logs_its_beginning_its_plan_and_its_end(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     ran = run(filled, "run", write_states(tmp_path / "in-20261128.csv", 5), *JSON)
@@ -86,7 +86,7 @@ def test_a_text_log_has_no_events(filled: Simulator, tmp_path: Path, run: Run) -
         (("run", "x" * 5000), 2, "run", "x" * 180),
     ],
 )
-def test_a_command_that_could_not_begin_tells_its_end_too(
+def test_a_command_that_could_not_begin_logs_its_end_too(
     words: Sequence[str], status: int, kind: str, job: str | None, sim: Simulator, run: Run
 ) -> None:
     ran = run(sim, *words, *JSON)
@@ -98,7 +98,9 @@ def test_a_command_that_could_not_begin_tells_its_end_too(
     assert (ended["run_id"] is None) == (kind == "resume")
 
 
-def test_access_denied_on_the_way_is_told_once(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_access_denied_during_a_run_is_logged_once(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
     before_answer(filled, "GET", 1, filled.revoke_tokens)
     ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), *JSON, "--retries", 0)
     assert ran.status == 5
@@ -106,7 +108,7 @@ def test_access_denied_on_the_way_is_told_once(filled: Simulator, tmp_path: Path
     assert ran.summary["run_id"] == events(ran)[-1]["run_id"]
 
 
-def test_every_resumed_run_tells_its_own_end(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_every_resumed_run_logs_its_own_end(filled: Simulator, tmp_path: Path, run: Run) -> None:
     for job in ("one", "two"):
         path = write_states(tmp_path / f"{job}.csv", 5, "true" if job == "one" else "false")
         run(filled, "run", path, "--max-calls", 3, "--fetch", "lookup")

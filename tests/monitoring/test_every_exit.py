@@ -1,4 +1,4 @@
-"""Whatever its exit status, the end of a run reaches the log, the file, the ping and people."""
+"""The end of a run reaches the log, the file, the ping and people, whatever its exit status."""
 
 import json
 import os
@@ -55,8 +55,8 @@ OPTIONS: dict[str, list[object]] = {
 }
 
 
-def bring_about(case: str, sim: Simulator, folder: Path, around: ExitStack) -> None:
-    """Bring about what no option does."""
+def prepare(case: str, sim: Simulator, folder: Path, around: ExitStack) -> None:
+    """Prepare a case beyond its options."""
     match case:
         case "no file":
             (folder / "in.csv").unlink()
@@ -82,7 +82,7 @@ def test_the_end_reaches_everybody(
     path = tmp_path / "bulk_sync.prom"
     with ExitStack() as around:
         source = write_states(tmp_path / "in.csv", 6 if case == "rows left" else 5)
-        bring_about(case, sim, tmp_path, around)
+        prepare(case, sim, tmp_path, around)
         words = ("--fetch", "lookup", "--metrics-file", path, *OPTIONS.get(case, ()))
         ran = run(sim, "run", source, *words, "--log-format", "json", "--summary", "json")
     assert (ran.status, ran.summary["exit"]) == (status, status)

@@ -1,4 +1,4 @@
-"""A requested run that could not start stands in `runs`, in the log and in the ping, for people."""
+"""A requested run that could not start is in `runs`, in the log and in the ping."""
 
 import gzip
 import os
@@ -24,7 +24,7 @@ from bulk_sync.storage import lock
 
 JSON = ("--summary", "json", "--log-format", "json")
 
-# What is typed, the exit status, a part of the reason in `runs`, whether it could start.
+# The command, the exit status, a part of the reason in `runs`, whether it could start.
 CASES: dict[str, tuple[str, int, str, bool]] = {
     "no file": ("run missing.csv", 2, "missing.csv", False),
     "an empty file": ("run empty.csv", 2, "empty.csv is empty", False),
@@ -60,7 +60,7 @@ CASES: dict[str, tuple[str, int, str, bool]] = {
 }  # fmt: skip
 
 WITH_POSTGRESQL = ("no file", "a wrong value", "a wrong secret", "another run", "no plan")
-"""A reason of each kind; what is recorded does not depend on the database."""
+"""A reason of each kind; the record does not depend on the database."""
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     return sim
 
 
-def told(run: Run, *words: object) -> list[dict[str, Any]]:
+def listed_runs(run: Run, *words: object) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = orjson.loads(run(None, "runs", "--json", *words).out)
     return listed
 
@@ -94,7 +94,7 @@ CONFIGURATIONS = {
 
 
 def write_files(folder: Path) -> None:
-    """Write the inputs that no run can read."""
+    """Write inputs that no run can read."""
     (folder / "empty.csv").touch()
     whole = gzip.compress((folder / "in.csv").read_bytes())
     (folder / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
@@ -102,11 +102,11 @@ def write_files(folder: Path) -> None:
     (folder / "headless.csv").write_text("jo@example.com,5\nal@example.com,6\n")
 
 
-def typed_in(case: str, sim: Simulator, run: Run, patch: pytest.MonkeyPatch) -> Ran:
-    """Type the line of a case as a night does, after a night that spent its budget."""
+def type_case(case: str, sim: Simulator, run: Run, patch: pytest.MonkeyPatch) -> Ran:
+    """Type the line of a case, after a night that spent its budget."""
     line, folder = CASES[case][0], Path.cwd()
     assert run(sim, "run", "in.csv", "--fetch", "lookup", "--max-calls", 3).status == 6
-    (left,) = (each["run_id"] for each in told(run))
+    (left,) = (each["run_id"] for each in listed_runs(run))
     write_files(folder)
     if case in CONFIGURATIONS:
         (folder / "bulk-sync.toml").write_text(CONFIGURATIONS[case])
@@ -140,7 +140,7 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
     line, status, reason, has_started = CASES[case]
     if state.ledger is not None:
         monkeypatch.setenv("BULK_SYNC_LEDGER", state.ledger)
-    ran = typed_in(case, filled, run, monkeypatch)
+    ran = type_case(case, filled, run, monkeypatch)
     (tmp_path / "bulk-sync.toml").unlink(missing_ok=True)
     assert ran.status == status
 
@@ -149,7 +149,7 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
     assert ran.summary.items() <= events[-1].items()
     assert (ran.summary["exit"], ran.summary["recorded"]) == (status, True)
 
-    left, row = told(run)
+    left, row = listed_runs(run)
     command, source, *_ = [*line.split(), ""]
     is_preview = command == "plan" or "-n" in line
     assert row["kind"] == ("plan" if is_preview else command)
@@ -179,7 +179,7 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
     assert run(filled, "run", "in.csv").status == 0
     assert run(filled, "run", "in.csv", "--rate", "fast").status == 2
-    failed = told(run)[-1]["run_id"]
+    failed = listed_runs(run)[-1]["run_id"]
     assert "nothing to resume" in run(filled, "resume").out
     assert run(filled, "resume", "--all").status == 0
     for command in ("resume", "retry", "undo", "audit", "report"):
@@ -191,7 +191,7 @@ def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, r
     assert "nothing to resume. Correct what the message names. Start the command again." in shown
     # The file is compared with the run that stands, and with no other one.
     assert "carried out this very file" in run(filled, "run", "in.csv").err
-    assert run(filled, "undo", told(run)[0]["run_id"], "--max-opt-ins", 5).status == 0
+    assert run(filled, "undo", listed_runs(run)[0]["run_id"], "--max-opt-ins", 5).status == 0
     assert len(filled.patched) == 10
 
 
@@ -204,7 +204,7 @@ def test_a_follow_up_makes_no_ledger_in_a_wrong_place(filled: Simulator, run: Ru
 
 
 @pytest.mark.parametrize("what", ["report", "checkpoint"])
-def test_a_run_that_all_passes_over_is_told_and_recorded(
+def test_a_run_skipped_by_resume_all_is_named_and_recorded(
     what: str, filled: Simulator, tmp_path: Path, run: Run, pings: Receiver
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -214,7 +214,7 @@ def test_a_run_that_all_passes_over_is_told_and_recorded(
         assert run(
             filled, "run", write_states(tmp_path / f"{job}.csv", 5, state), *stopped, *more
         ).status
-    stuck = told(run)[0]["run_id"]
+    stuck = listed_runs(run)[0]["run_id"]
     if what == "report":
         shutil.rmtree(tmp_path / "out")
     else:
@@ -229,7 +229,9 @@ def test_a_run_that_all_passes_over_is_told_and_recorded(
     assert ends == ["/s3cret-uuid/2", "/s3cret-uuid"]
     metrics = (tmp_path / "all.prom").read_text("utf-8")
     assert 'bulk_sync_last_run_exit_status{sync_job="one"} 2.0' in metrics
-    failed = [(each["parent"], each["exit"]) for each in told(run) if each["kind"] == "resume"]
+    failed = [
+        (each["parent"], each["exit"]) for each in listed_runs(run) if each["kind"] == "resume"
+    ]
     assert failed == ([(stuck, 2)] if what == "report" else [])  # the other one had begun
 
 
@@ -240,7 +242,7 @@ def test_typing_errors_and_commands_that_are_no_runs_leave_no_trace(run: Run) ->
 
 
 @pytest.mark.parametrize("what", ["in the way", "unreachable", "cut off"])
-def test_a_ledger_that_cannot_be_used_is_told_and_the_first_error_stands(
+def test_an_unusable_ledger_is_named_after_the_first_error(
     what: str,
     filled: Simulator,
     run: Run,
@@ -291,7 +293,7 @@ def test_a_full_disk_at_the_start_is_exit_6_and_stands_in_a_ledger_elsewhere(
     assert "The disk is full: " in said
     assert "Traceback" not in said
     os.environ["BULK_SYNC_LEDGER"] = secrets["BULK_SYNC_LEDGER"]
-    (row,) = told(run)
+    (row,) = listed_runs(run)
     assert (row["exit"], row["started"]) == (6, False)
     assert row["message"].startswith("The disk is full: ")
     assert pings.paths[-1].endswith("/6")

@@ -1,4 +1,4 @@
-"""The hooks in ``[job.NAME]``: a run has them, and every command that follows it up."""
+"""The hooks in ``[job.NAME]``: for a run, and for every later command about it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +24,14 @@ def filled(sim: Simulator) -> Simulator:
 
 @pytest.fixture
 def others() -> Iterator[Receiver]:
-    """What hooks at the top of the configuration send."""
+    """Yield the receiver of the hooks at the top of the configuration."""
     with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
 def hooks(tmp_path: Path, others: Receiver) -> Iterator[Receiver]:
-    """What the hooks of the job ``night`` send; other jobs have those at the top."""
+    """Yield the receiver of the hooks of the job ``night``; other jobs have those at the top."""
     with receiving() as receiver:
         (tmp_path / "ping").write_text(f"{receiver.url}\n")
         messages = receiver.url.replace("http:", "json:")
@@ -83,7 +83,7 @@ def test_a_command_about_a_run_has_the_hooks_of_its_job(
 
 @pytest.mark.parametrize("command", ["resume", "retry", "undo", "audit"])
 @pytest.mark.usefixtures("hooks")
-def test_a_run_that_nobody_knows_has_the_hooks_at_the_top_and_does_not_begin(
+def test_an_unknown_run_has_the_hooks_at_the_top_and_does_not_begin(
     command: str, filled: Simulator, others: Receiver, run: Run
 ) -> None:
     assert run(filled, command, "20200101T000000Z-000000").status == 2
@@ -91,7 +91,7 @@ def test_a_run_that_nobody_knows_has_the_hooks_at_the_top_and_does_not_begin(
 
 
 @pytest.mark.parametrize("how", ["typed", "a variable", "the variable of a file"])
-def test_what_is_given_wins(
+def test_hooks_on_the_command_line_win(
     how: str, filled: Simulator, tmp_path: Path, hooks: Receiver, run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

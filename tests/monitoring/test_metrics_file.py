@@ -35,7 +35,7 @@ Gauges = dict[tuple[str, ...], float]
 
 
 def gauges(path: Path) -> Gauges:
-    """Return each value by its name and the values of its labels, in the order of their names."""
+    """Return each value by its name and its labels in the order of their names."""
     return {
         (sample.name.removeprefix("bulk_sync_"), *(v for _, v in sorted(sample.labels.items()))): (
             sample.value
@@ -83,7 +83,7 @@ def test_a_run_writes_every_gauge(filled: Simulator, tmp_path: Path, path: Path,
 
 
 @pytest.mark.parametrize("words", [(), ("--max-calls", 4), ("--max-changes", 1)], ids=str)
-def test_everybody_is_told_one_duration_with_the_report_in_it(
+def test_log_file_and_ledger_have_one_duration_with_the_report_in_it(
     words: tuple[object, ...], filled: Simulator, tmp_path: Path, path: Path, run: Run
 ) -> None:
     more = (
@@ -107,7 +107,7 @@ def test_everybody_is_told_one_duration_with_the_report_in_it(
     assert took_s >= (tmp_path / "r.csv").stat().st_mtime - began_s
 
 
-def test_a_resumed_run_took_as_long_as_its_processes_together(
+def test_the_duration_of_a_resumed_run_is_that_of_its_processes_together(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     words = ("--max-calls", 4, "--summary", "json")
@@ -117,7 +117,7 @@ def test_a_resumed_run_took_as_long_as_its_processes_together(
     assert told["seconds"] == pytest.approx(first["seconds"] + second["seconds"], abs=0.002)
 
 
-def test_a_run_that_was_refused_before_it_began_took_its_time_too(
+def test_a_run_refused_before_it_began_has_a_duration(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     source = write_states(tmp_path / "in.csv", 5)
@@ -134,7 +134,7 @@ def test_the_last_success_is_kept_through_failures(
     run(filled, "run", source, *options)
     succeeded = gauges(path)["last_success_timestamp_seconds", "in"]
     assert succeeded > 1.7e9
-    path.unlink()  # the ledger knows it
+    path.unlink()  # the ledger has it
     other = write_states(tmp_path / "in2.csv", 5, "false")
     assert run(filled, "run", other, *options, "--max-calls", 2).status == 6
     assert gauges(path)["last_success_timestamp_seconds", "in"] == succeeded
@@ -249,7 +249,7 @@ def test_an_audit_is_a_job_of_its_own(
     assert found["last_success_timestamp_seconds", "audit of in"] == succeeded
 
 
-def test_the_calls_of_today_are_those_that_campaign_saw_whatever_made_them(
+def test_the_calls_of_today_are_those_of_all_commands(
     filled: Simulator, tmp_path: Path, path: Path, run: Run
 ) -> None:
     one, two = write_states(tmp_path / "one.csv", 5), write_states(tmp_path / "two.csv", 3)
@@ -263,7 +263,7 @@ def test_the_calls_of_today_are_those_that_campaign_saw_whatever_made_them(
     ):
         run(filled, *words)
     assert gauges(path)["calls_today", "two"] == len(filled.requests)
-    # A run that could not start knows where it was to run, and so how many there were.
+    # A run that could not start has an endpoint, and with it the number of runs there.
     assert run(filled, "run", one, "--rate", "fast", *metrics).status == 2
     assert gauges(path)["calls_today", "one"] == len(filled.requests)
 

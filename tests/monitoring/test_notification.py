@@ -36,7 +36,7 @@ def titles(receiver: Receiver) -> list[str]:
     return [str(json.loads(body)["title"]) for body in receiver.bodies]
 
 
-def test_people_hear_of_each_change_once(
+def test_each_change_of_state_sends_one_message(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
     def night(file: str, *words: object) -> int:
@@ -118,7 +118,7 @@ def test_the_worst_state_counts(status: Exit, overdue: int | None, state: JobSta
     assert state_of(RunEnd("a", None, 0.0, status, 1.0, overdue=overdue)) == state
 
 
-def test_a_message_that_nobody_took_is_sent_again(
+def test_a_message_that_no_service_accepted_is_sent_again(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
     receiver.answers = ["500"]
@@ -148,7 +148,7 @@ def test_several_urls_lie_in_a_file_line_by_line(
     assert titles(one) == ["bulk-sync: missing failed", "bulk-sync: other failed"]
 
 
-def test_previews_tell_nobody(filled: Simulator, run: Run, receiver: Receiver) -> None:
+def test_previews_send_no_message(filled: Simulator, run: Run, receiver: Receiver) -> None:
     assert run(filled, "run", "missing.csv", "-n").status == 2
     assert receiver.received == []
 
@@ -162,7 +162,7 @@ def test_a_wrong_url_is_refused_and_not_shown(tmp_path: Path, run: Run, sim: Sim
     assert sim.requests == []
 
 
-def test_without_apprise_a_message_says_how_to_install_it(
+def test_without_apprise_an_error_names_the_command_that_installs_it(
     tmp_path: Path, run: Run, sim: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)

@@ -1,4 +1,4 @@
-"""Pings: which ones, when, and what becomes of a run whose pings do not arrive."""
+"""Pings: which ones, when, and the run if they do not arrive."""
 
 import re
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def test_a_run_that_fails_pings_its_exit_status(
     assert receiver.paths == paths
 
 
-def test_wrong_usage_pings_the_end_alone(run: Run, receiver: Receiver) -> None:
+def test_wrong_usage_pings_only_the_end(run: Run, receiver: Receiver) -> None:
     assert run(None, "run", "in.csv", "--bogus").status == 2
     assert receiver.paths == [f"{PATH}/2"]
     assert run(None, "run", "in.csv", "--max-opt-ins", "many", "--organization", "acme").status == 2
@@ -82,7 +82,7 @@ def test_previews_ping_nothing(
     assert run(filled, "run", "missing.csv", "-n").status == 2
     assert receiver.received == []
     assert run(filled, "apply", "plan.parquet").status == 0
-    assert run(filled, "apply", "plan.parquet").status == 0  # it was done before
+    assert run(filled, "apply", "plan.parquet").status == 0  # the run before did it
     assert receiver.paths == [f"{PATH}/start", PATH] * 2
 
 

@@ -1,7 +1,6 @@
-"""Thirty nights of one job, and the morning after each: the table in the manual is what they were.
+"""Thirty nights of one job with the morning after each, compared with the table in the manual.
 
-The clock shows November 2026. The page ``nightly`` says what to type in the morning; the test types
-that.
+The clock shows November 2026. The test types the commands of the page ``nightly`` for the morning.
 """
 
 import os
@@ -41,7 +40,7 @@ def machine(
 
 
 def table() -> dict[str, list[str]]:
-    """Return the cells behind the first one of each line of the manual's table, by that."""
+    """Return the manual's table: the cells of each line by its first cell."""
     _, _, behind = PAGE.read_text("utf-8").partition(f"{HEADING}\n")
     _, _, *lines = (line for line in behind.partition("\n## ")[0].splitlines() if line[:1] == "|")
     rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
@@ -52,7 +51,7 @@ def shown_exit(status: int) -> str:
     return {OFF: "none", KILLED: "137"}.get(status, str(status))
 
 
-def logged(machine: Machine, ran: Ran, new: dict[str, Any]) -> None:
+def check_log(machine: Machine, ran: Ran, new: dict[str, Any]) -> None:
     """Check the events in the log against the exit status and the line in ``runs``."""
     names = [str(event["event"]) for event in events(ran)]
     assert ("run_began" in names) == bool(new and new["started"]) or "postgresql" in ran.err
@@ -67,8 +66,8 @@ def logged(machine: Machine, ran: Ran, new: dict[str, Any]) -> None:
         assert new or "could not be recorded in the ledger" in machine.pings.bodies[-1]
 
 
-def measured(machine: Machine, ran: Ran, words: str, before: dict[str, float]) -> None:
-    """Check the metrics file; a last success is kept, also if the ledger is away."""
+def check_metrics(machine: Machine, ran: Ran, words: str, before: dict[str, float]) -> None:
+    """Check the metrics file; it keeps a last success, also without the ledger."""
     after = machine.gauges()
     if ran.status in {KILLED, OFF}:
         assert after == before
@@ -85,8 +84,8 @@ def measured(machine: Machine, ran: Ran, words: str, before: dict[str, float]) -
         assert after["runs_to_resume"] == before.get("runs_to_resume", 0) + added
 
 
-def one_night(machine: Machine, arrange: Arrange, expected: int) -> tuple[list[str], str]:
-    """Live through a night; return the cells of its line in the table, and the id of its run."""
+def run_night(machine: Machine, arrange: Arrange, expected: int) -> tuple[list[str], str]:
+    """Run a night; return the cells of its line in the table, and the id of its run."""
     before = machine.gauges()
     with machine.at(2), machine.around:
         arrange(machine)
@@ -94,14 +93,14 @@ def one_night(machine: Machine, arrange: Arrange, expected: int) -> tuple[list[s
     assert ran.status == expected, ran.err
     new = machine.new_run()
     words = machine.words_of(new["run_id"]) if new else "no line"
-    logged(machine, ran, new)
-    measured(machine, ran, words, before)
+    check_log(machine, ran, new)
+    check_metrics(machine, ran, words, before)
     pings, message = machine.new_pings(), machine.new_messages()
     return [shown_exit(ran.status), words, pings, message], str(new.get("run_id"))
 
 
-def one_morning(machine: Machine, line: str, run_id: str, *, was_told: bool) -> None:
-    """Let cron go on, type what the manual says, and check that all is well."""
+def run_morning(machine: Machine, line: str, run_id: str, *, was_notified: bool) -> None:
+    """Run cron's command, type those of the manual, and check that all is well."""
     with machine.at(6):
         status = machine.typed(machine.sim, "resume", "--all").status
         if not machine.is_mended:
@@ -111,14 +110,14 @@ def one_morning(machine: Machine, line: str, run_id: str, *, was_told: bool) -> 
         assert machine.morning(line, run_id) == 0
         left = machine.typed(machine.sim, "resume", "--all")
     assert (left.status, machine.sim.states) == (0, machine.wanted)
-    assert machine.new_messages().split(", ")[-1] == ("recovered" if was_told else "none")
+    assert machine.new_messages().split(", ")[-1] == ("recovered" if was_notified else "none")
     assert machine.gauges()["last_run_exit_status"] == 0
     assert machine.gauges()["runs_to_resume"] == 0
     machine.new_pings()
 
 
-def test_thirty_nights_were_what_the_manual_says(machine: Machine) -> None:
-    lines, seen, was_told = table(), {}, False
+def test_thirty_nights_are_as_in_the_manual(machine: Machine) -> None:
+    lines, seen, was_notified = table(), {}, False
     assert len(NIGHTS) == 30
     left_out = set() if may_mount() else MOUNTING
     for what, (arrange, expected) in NIGHTS.items():
@@ -126,12 +125,12 @@ def test_thirty_nights_were_what_the_manual_says(machine: Machine) -> None:
         if arrange in left_out:
             seen[what] = lines[what]
             continue
-        cells, run_id = one_night(machine, arrange, expected)
-        was_told |= cells[-1] != "none"
+        cells, run_id = run_night(machine, arrange, expected)
+        was_notified |= cells[-1] != "none"
         advice = lines[what][-1] if what in lines else ""
         seen[what] = [*cells, advice]
-        one_morning(machine, advice, run_id, was_told=was_told)
-        was_told &= not machine.is_mended
+        run_morning(machine, advice, run_id, was_notified=was_notified)
+        was_notified &= not machine.is_mended
     rows = [f"| {' | '.join([what, *cells])} |" for what, cells in seen.items()]
     assert lines == seen, "The table should be:\n" + "\n".join(rows)
     assert machine.typed(machine.sim, "ledger", "verify").status == 0

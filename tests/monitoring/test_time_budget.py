@@ -36,7 +36,7 @@ def lie() -> None:
     raise RuntimeError("https://example.com/secret")
 
 
-def test_a_hook_that_hangs_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hanging_hook_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     assert not TimeBudget().spend("--ping", [hang], 0.01)
     assert "--ping: given up after 0.01 s." in caplog.text
 

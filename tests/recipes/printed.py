@@ -1,4 +1,4 @@
-"""What ``bulk-sync recipe`` prints, read as cron, systemd and Kubernetes read it."""
+"""The output of ``bulk-sync recipe``, read as cron, systemd and Kubernetes read it."""
 
 import json
 import os
@@ -17,19 +17,19 @@ import npm
 PROGRAM = Path(sys.executable).with_name("bulk-sync")
 SECRET = "demo-secret"
 BARE = {"LOGNAME": "optouts", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
-"""What cron has in its environment, besides HOME."""
+"""The environment of cron, besides HOME."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A recipe: the file, and what a person has to do."""
+    """A recipe: the file, and the steps for a person."""
 
     text: str
     hints: str
 
 
 def recipe(folder: Path, *words: object, status: int = 0, **environment: str) -> Printed:
-    """Print a recipe in a folder, as a process of its own."""
+    """Print a recipe in a folder, with a process of its own."""
     ended = copies.ended(
         ["recipe", *words],
         cwd=folder,
@@ -43,7 +43,7 @@ def recipe(folder: Path, *words: object, status: int = 0, **environment: str) ->
 def shell(
     words: list[str], folder: Path, environment: Mapping[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    """Carry a command out with this environment alone; what it prints is one text, as in a mail."""
+    """Run a command with this environment alone; its output is one text, as in a mail."""
     return subprocess.run(
         words,
         cwd=folder,
@@ -70,7 +70,7 @@ class Crontab:
 
     @classmethod
     def read(cls, text: str) -> "Crontab":
-        """Read a crontab as crontab(5) has it."""
+        """Parse a crontab by the rules of crontab(5)."""
         variables, commands = {}, {}
         for line in filter(None, map(str.lstrip, text.splitlines())):
             assert len(line) < 1000, "cron reads no longer lines"
@@ -87,7 +87,7 @@ class Crontab:
         return cls(variables, commands)
 
     def carry_out(self, schedule: str, home: Path) -> "subprocess.CompletedProcess[str]":
-        """Carry a command out as cron does."""
+        """Run a command as cron does."""
         words = [self.variables["SHELL"], "-c", self.commands[schedule]]
         return shell(words, home, self.variables)
 
@@ -96,7 +96,7 @@ Unit = dict[str, list[str]]
 
 
 def units(text: str, folder: Path) -> dict[str, Unit]:
-    """Write the unit files into a folder, with the command of the hints; return them by name."""
+    """Write the unit files into a folder, with the command in the hints; return them by name."""
     split = f'/^# [/]/ {{file = $2; sub(/.*[/]/, "{folder}/", file)}} {{print >file}}'
     subprocess.run(["/usr/bin/awk", split], input=text, text=True, check=True)
     return {path.name: _unit(path) for path in sorted(folder.iterdir())}
@@ -116,8 +116,8 @@ def words_of(value: str) -> list[str]:
     return [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(value)]
 
 
-def checked(objects: list[Any], expressions: list[str], folder: Path) -> dict[str, Any]:
-    """Return what is wrong with objects of Kubernetes, and the expressions that are no PromQL."""
+def errors_in(objects: list[Any], expressions: list[str], folder: Path) -> dict[str, Any]:
+    """Return the errors in objects of Kubernetes, and the expressions that are no PromQL."""
     packages = npm.installed(Path(__file__).parent / "packages")
     given = folder / "to-check.json"
     given.write_text(json.dumps({"objects": objects, "expressions": expressions}))

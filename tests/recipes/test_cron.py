@@ -31,7 +31,7 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def home(tmp_path: Path, sim: Simulator) -> Path:
-    """The folder of a job, with blanks in its name, its configuration, and its files."""
+    """Return the folder of a job with blanks in its name, its configuration, and its files."""
     folder = tmp_path / "job of the night"
     (folder / "in").mkdir(parents=True)
     configuration(folder, sim.url, folder / "secret", f'client-secret-file = "{folder}/secret"')
@@ -84,7 +84,7 @@ def test_a_night_that_fails_is_mailed_with_its_exit_code_and_reason(home: Path) 
     assert "No such file" in json.loads(mail[1])["message"]
 
 
-def test_a_folder_that_is_gone_is_mailed(home: Path) -> None:
+def test_a_missing_folder_is_mailed(home: Path) -> None:
     crontab = Crontab.read(recipe(home, "cron", "in/optouts.csv").text)
     home.rename(home.with_name("elsewhere"))
     mail = crontab.carry_out(TONIGHT, home.parent)
@@ -92,7 +92,7 @@ def test_a_folder_that_is_gone_is_mailed(home: Path) -> None:
     assert "job of the night" in mail.stdout
 
 
-def test_the_line_of_what_was_left_finishes_it_and_is_silent_if_nothing_is(
+def test_the_resume_line_finishes_runs_and_is_silent_without_any(
     home: Path, sim: Simulator
 ) -> None:
     write_states(home / "in" / "optouts.csv", 5)
@@ -110,7 +110,9 @@ def test_the_line_of_what_was_left_finishes_it_and_is_silent_if_nothing_is(
     assert "nothing to resume" in str(last_line(crontab)["message"])
 
 
-def test_variables_of_this_shell_go_along_and_secrets_do_not(home: Path, sim: Simulator) -> None:
+def test_variables_of_this_shell_are_in_the_recipe_and_secrets_are_not(
+    home: Path, sim: Simulator
+) -> None:
     write_states(home / "in" / "optouts.csv", 5)
     (home / "bulk-sync.toml").unlink()
     printed = recipe(
@@ -134,7 +136,7 @@ def test_variables_of_this_shell_go_along_and_secrets_do_not(home: Path, sim: Si
     assert (home / "state here" / "runs").is_dir()
 
 
-def test_what_is_decided_for_one_run_does_not_go_along(home: Path) -> None:
+def test_variables_for_one_run_are_not_in_the_recipe(home: Path) -> None:
     once = ("ALLOW", "APPROVED_BY", "DRY_RUN", "FRESH", "YES")
     given = {f"BULK_SYNC_{name}": "inverted" if name == "ALLOW" else "1" for name in once}
     printed = recipe(home, "cron", "x.csv", status=0, **given, BULK_SYNC_ACCESS_TOKEN="hush")
@@ -142,7 +144,7 @@ def test_what_is_decided_for_one_run_does_not_go_along(home: Path) -> None:
     assert all(f"{name} of this shell is left out" in printed.hints for name in given)
 
 
-def test_what_is_missing_is_a_placeholder_and_a_hint(tmp_path: Path) -> None:
+def test_missing_values_are_placeholders_and_hints(tmp_path: Path) -> None:
     printed = recipe(tmp_path, "cron")
     assert "BULK_SYNC_ORGANIZATION=ORGANIZATION" in printed.text
     assert "/path/to/optouts-" in printed.text
@@ -151,7 +153,7 @@ def test_what_is_missing_is_a_placeholder_and_a_hint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["cron", "-"], "standard input"),
         (["cron", "a\nb.csv"], "Rename it"),
@@ -161,13 +163,13 @@ def test_what_is_missing_is_a_placeholder_and_a_hint(tmp_path: Path) -> None:
     ],
     ids=["standard input", "line break", "no time", "seconds", "no recipe"],
 )
-def test_what_cannot_be_is_explained(tmp_path: Path, words: list[str], told: str) -> None:
+def test_impossible_values_are_explained(tmp_path: Path, words: list[str], message: str) -> None:
     printed = recipe(tmp_path, *words, status=2)
     assert printed.text == ""
-    assert told in printed.hints
+    assert message in printed.hints
 
 
-def test_the_job_waits_for_another_run_unless_it_is_said_how_long(home: Path) -> None:
+def test_the_job_waits_for_another_run_by_default(home: Path) -> None:
     assert "--lock-wait 4h" in recipe(home, "cron", "x.csv").text
     settings = home / "bulk-sync.toml"
     settings.write_text(f'{settings.read_text()}lock-wait = "5m"\n')

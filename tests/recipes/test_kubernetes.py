@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import populate, write_states
-from printed import PROGRAM, SECRET, checked, configuration, recipe, shell, today
+from printed import PROGRAM, SECRET, configuration, errors_in, recipe, shell, today
 
 from bulk_sync import __version__, signals
 from bulk_sync.simulator import Options, running
@@ -52,12 +52,12 @@ def test_the_objects_fit_the_schema_and_each_mistake_in_them_is_found(tmp_path: 
     for right, mistake in MISTAKES.items():
         assert right in text
         wrong.append(objects(text.replace(right, mistake))["bulk-sync-opt-outs-tonight"])
-    verdicts = checked([*every, *wrong], [], tmp_path)["objects"]  # once: the compiler takes long
+    verdicts = errors_in([*every, *wrong], [], tmp_path)["objects"]  # once: the compiler takes long
     assert verdicts[: len(every)] == [[] for _ in every]
     assert all(verdicts[len(every) :])
 
 
-def test_a_pod_ends_in_time_writes_nowhere_else_and_is_not_started_again(tmp_path: Path) -> None:
+def test_a_pod_ends_in_time_writes_only_to_its_volumes_and_is_not_restarted(tmp_path: Path) -> None:
     for cron_job in objects(recipe(tmp_path, "kubernetes", "/in/x.csv").text).values():
         spec, inside = cron_job["spec"], pod(cron_job)
         assert spec["concurrencyPolicy"] == "Forbid"
@@ -159,7 +159,7 @@ def test_pods_that_use_a_bucket_get_its_credentials_from_a_secret_if_there_is_on
 
 
 @pytest.mark.parametrize("is_configured", [False, True])
-def test_a_report_in_a_bucket_stays_one(is_configured: bool, tmp_path: Path) -> None:
+def test_a_report_in_a_bucket_stays_in_the_bucket(is_configured: bool, tmp_path: Path) -> None:
     url = "s3://archive/{run_id}.csv"
     if is_configured:
         (tmp_path / "bulk-sync.toml").write_text(f'report = ["{url}"]\n')
@@ -205,7 +205,7 @@ def test_the_container_file_has_two_stages_and_no_root(tmp_path: Path) -> None:
     assert settings["ENTRYPOINT"] == '["bulk-sync"]'
 
 
-def test_the_image_of_the_container_file_is_that_of_the_jobs(tmp_path: Path) -> None:
+def test_the_jobs_use_the_image_of_the_container_file(tmp_path: Path) -> None:
     container = recipe(tmp_path, "container").text
     for cron_job in objects(recipe(tmp_path, "kubernetes", "/in/x.csv").text).values():
         inside = pod(cron_job)

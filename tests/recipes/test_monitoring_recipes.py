@@ -14,7 +14,7 @@ import pytest
 import requests
 import yaml
 from conftest import Process
-from printed import BARE, PROGRAM, checked, recipe, shell
+from printed import BARE, PROGRAM, errors_in, recipe, shell
 
 from bulk_sync.cli.recipe import RECIPES, title
 from bulk_sync.errors import Exit
@@ -46,7 +46,7 @@ def test_expressions_are_promql_over_metrics_that_exist(tmp_path: Path) -> None:
         assert named <= GAUGES
         assert len(named) >= 5
         every += found
-    assert checked([], [*every, "up >"], tmp_path)["expressions"] == ["up >"]
+    assert errors_in([], [*every, "up >"], tmp_path)["expressions"] == ["up >"]
 
 
 def test_the_dashboard_shows_every_metric_but_two(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ FIRING = {
     22: ["BulkSyncRunsToResume"],
     49: ["BulkSyncNoSuccess", "BulkSyncRunsToResume"],
 }
-"""The alerts of some hours."""
+"""The alerts firing after some hours."""
 
 
-def alerts_tested(folder: Path, firing: dict[int, list[str]]) -> str:
-    """Return what Prometheus says of a test of a folder's alerts: nothing, if it passes."""
+def alert_errors(folder: Path, firing: dict[int, list[str]]) -> str:
+    """Return Prometheus's errors in a test of a folder's alerts: "" if it passes."""
     promtool = debian.program("prometheus", "promtool")
     expected = [
         {
@@ -140,8 +140,8 @@ def alerts_tested(folder: Path, firing: dict[int, list[str]]) -> str:
 
 def test_prometheus_raises_the_alerts(tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text(recipe(tmp_path, "alerts").text)
-    assert alerts_tested(tmp_path, FIRING) == ""
-    wrong = alerts_tested(tmp_path, FIRING | {6: ["BulkSyncFailed"], 22: []})
+    assert alert_errors(tmp_path, FIRING) == ""
+    wrong = alert_errors(tmp_path, FIRING | {6: ["BulkSyncFailed"], 22: []})
     assert re.findall(r"time: (\w+),", wrong) == ["6h", "22h"]
 
 

@@ -37,7 +37,7 @@ _TEXT = {"Content-Type": "text/plain"}
 
 
 class Bucket:
-    """A bucket, as another program sees it."""
+    """A bucket, seen by another program."""
 
     def __init__(self, url: str, store: "ObjectStore") -> None:
         self.url, self._store = url, store
@@ -48,11 +48,11 @@ class Bucket:
 
     @property
     def path(self) -> str:
-        """The path of the bucket on its server."""
+        """Return the path of the bucket on its server."""
         return f"/{self.url.partition('://')[2]}"
 
     def put(self, key: str, content: bytes | str) -> str:
-        """Put a file there, over another one if need be, and return its URL."""
+        """Put a file there, over an older one too, and return its URL."""
         obstore.put(self._store, key, content.encode() if isinstance(content, str) else content)
         return self / key
 
@@ -75,7 +75,7 @@ class Bucket:
 
 
 class Watched:
-    """Moto as a WSGI application that takes whole requests only, as S3 does, and can be watched."""
+    """Moto as a WSGI application for whole requests only, as S3, with a hook for tests."""
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -135,11 +135,11 @@ class S3:
         return Bucket(f"s3://{name}", S3Store(name, config=config | keys))
 
     def forbid(self) -> None:
-        """Let no credentials do anything from now on."""
+        """Refuse all credentials from now on."""
         send("POST", f"{self.url}/moto-api/reset-auth", b"0", _TEXT)
 
     def reset(self) -> None:
-        """Forget what a test has set."""
+        """Remove the settings of a test."""
         self.app.before = self.app.after = lambda *_: None
         self.app.answer = None
         self.app.requests.clear()
@@ -191,9 +191,9 @@ class Azure:
 
 
 class Google(S3):
-    """Google Cloud Storage, whose XML API is that of S3 but for names of headers: Moto behind them.
+    """Google Cloud Storage: its XML API is that of S3 but for names of headers, so Moto serves it.
 
-    The registries have no stand-in that speaks this API, which obstore uses.
+    No registry has a stand-in with this API, and obstore uses it.
     """
 
     def __init__(self) -> None:
@@ -218,7 +218,7 @@ class Google(S3):
 
 
 class _Translated(Watched):
-    """Generations in place of ETags."""
+    """Moto with generations in place of ETags."""
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         scope = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request"
@@ -246,7 +246,7 @@ class _Translated(Watched):
 
 
 def every_byte(folder: Path) -> bytes:
-    """The files of a folder, those that are compressed as they were before too."""
+    """Return the files of a folder; compressed ones also uncompressed."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return b"".join(_plain(path.name, path.read_bytes()) for path in files)
 

@@ -1,4 +1,4 @@
-"""Inputs that lie elsewhere: read once, by each cloud's own rules, and refused if they change."""
+"""Inputs in buckets and on the web: read once, by each cloud's rules, refused if they change."""
 
 import gzip
 import hashlib
@@ -39,18 +39,18 @@ def web() -> Iterator[Web]:
         yield web
 
 
-def recorded(run: Run, ran: Ran) -> dict[str, Any]:
-    """The facts of a run in the ledger."""
+def recorded_facts(run: Run, ran: Ran) -> dict[str, Any]:
+    """Return the facts of a run in the ledger."""
     return dict(json.loads(run(None, "runs", ran.summary["run_id"], "--json").out))
 
 
-def downloaded(run: Run) -> list[dict[str, str]]:
-    """The files of the newest run, by the ledger."""
+def recorded_files(run: Run) -> list[dict[str, str]]:
+    """Return the files of the newest run, by the ledger."""
     (newest,) = json.loads(run(None, "runs", "--last", "1", "--json").out)
     return list(newest["settings"]["downloaded"])
 
 
-def test_a_file_is_carried_out_and_stands_in_the_ledger_with_its_etag_and_sha256(
+def test_the_ledger_has_the_etag_and_sha256_of_the_file(
     filled: Simulator, run: Run, bucket: Bucket
 ) -> None:
     url = bucket.put("2026-11-28/opt outs 7.csv", csv(0, 5))
@@ -60,7 +60,7 @@ def test_a_file_is_carried_out_and_stands_in_the_ledger_with_its_etag_and_sha256
     (report,) = ran.folder.glob("*.results.csv")
     assert report.name.startswith("opt outs 7.2")
     digest = hashlib.sha256(csv(0, 5).encode()).hexdigest()
-    facts = recorded(run, ran)
+    facts = recorded_facts(run, ran)
     assert (facts["input"], facts["input_sha256"]) == (url, digest)
     etag = bucket.etag("2026-11-28/opt outs 7.csv")
     assert facts["settings"]["downloaded"] == [{"url": url, "etag": etag, "sha256": digest}]
@@ -92,13 +92,13 @@ def test_globs_and_folders_are_read_as_those_of_a_disk(
     ran = run(filled, "run", bucket / source)
     assert ran.status == 0, ran.err
     assert sorted({row["sync_file"] for row in ran.report}) == files
-    etags = {each["url"]: each["etag"] for each in downloaded(run)}
+    etags = {each["url"]: each["etag"] for each in recorded_files(run)}
     assert etags == {url: bucket.etag(url.removeprefix(f"{bucket.url}/")) for url in etags}
     assert ("notes.pdf" in ran.err) == (source == "day/")
     assert "placeholder" not in ran.err
 
 
-def test_a_workbook_is_checked_and_comes_back_with_marks(run: Run, s3: Bucket) -> None:
+def test_a_workbook_is_checked_and_marked(run: Run, s3: Bucket) -> None:
     book = io.BytesIO()
     pd.DataFrame({"PKey": [key(0), key(1)], "ccpaOptOut": ["maybe", "yes"]}).to_excel(
         book, index=False, engine="xlsxwriter"
@@ -131,7 +131,7 @@ def test_a_file_that_changes_meanwhile_is_refused(
 ) -> None:
     s3.put("in.csv", csv(0, 5))
     seen: list[str] = []
-    change_at = when + 1  # it is looked for, read, and looked for again
+    change_at = when + 1  # HEAD, GET, and HEAD again
 
     def change(method: str, path: str) -> None:
         if method == "GET":
@@ -159,7 +159,7 @@ def test_a_file_that_changes_meanwhile_is_refused(
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
 @pytest.mark.parametrize("source", ["in.csv", "*.csv"])
-def test_each_refusal_of_a_store_has_its_sentence(
+def test_each_refusal_of_a_store_has_a_message(
     source: str,
     answer: tuple[str, str],
     status: int,
@@ -179,7 +179,7 @@ def test_each_refusal_of_a_store_has_its_sentence(
 
 
 @pytest.mark.parametrize("source", ["missing.csv", "missing/*.csv", "missing/"])
-def test_what_is_not_there_is_named(source: str, run: Run, bucket: Bucket) -> None:
+def test_a_missing_file_is_named(source: str, run: Run, bucket: Bucket) -> None:
     ran = run(None, "validate", bucket / source)
     assert ran.status == 2
     assert f"{bucket / source} " in ran.err
@@ -200,7 +200,7 @@ def test_a_folder_without_its_slash_is_explained(run: Run, bucket: Bucket) -> No
     assert f"{bucket / 'day'} is a folder. To read its files, add a / at the end" in ran.err
 
 
-def test_keys_that_the_store_does_not_know_are_refused(run: Run, s3: Bucket) -> None:
+def test_unknown_credentials_are_refused(run: Run, s3: Bucket) -> None:
     s3.put("in.csv", csv(0, 2))
     s3.server.forbid()
     ran = run(None, "validate", s3 / "in.csv")
@@ -291,7 +291,7 @@ def test_a_file_on_the_web_is_recorded_without_its_query(
     ran = run(filled, "run", signed, "--summary", "json", "-v")
     assert (ran.status, ran.outcomes) == (0, ["updated"] * 5), ran.err
     assert web.requests == [(f"/day/opt%20outs.csv?{QUERY}", USER)] * 2
-    facts = recorded(run, ran)
+    facts = recorded_facts(run, ran)
     assert facts["input"] == f"{web.url}/day/opt%20outs.csv"
     assert facts["settings"]["downloaded"][0]["etag"] == '"abc"'
     assert ran.summary["job"] == "opt outs"
@@ -345,7 +345,7 @@ def test_a_refused_command_line_does_not_show_the_query(
         ([503], 6, "cannot be reached"),
     ],
 )
-def test_each_answer_of_a_web_server_has_its_sentence(
+def test_each_answer_of_a_web_server_has_a_message(
     statuses: list[int],
     status: int,
     words: str,
@@ -359,7 +359,7 @@ def test_each_answer_of_a_web_server_has_its_sentence(
     assert (ran.status, words in ran.out + ran.err) == (status, True), ran.err
 
 
-def test_a_file_of_unknown_length_is_read_and_a_cut_one_is_not(
+def test_a_file_of_unknown_length_is_read_and_a_truncated_one_refused(
     run: Run, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulk_sync.remote.web._WAITS_S", (0.0,))
@@ -410,7 +410,7 @@ def test_plain_http_never_goes_through_a_proxy(
     [("", [("127.0.0.1:9", "Basic dXNlcjpwYTU1")]), ("127.0.0.0/8", [])],
     ids=["used", "left out"],
 )
-def test_a_proxy_sees_the_host_and_its_own_password_and_no_more(
+def test_a_proxy_sees_only_the_host_and_its_own_password(
     no_proxy: str, requests: list[tuple[str, str]], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulk_sync.remote.web._WAITS_S", ())

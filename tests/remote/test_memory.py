@@ -1,4 +1,4 @@
-"""Memory: a file is downloaded in pieces, whatever its size, and a bucket may hold any number."""
+"""Memory: files are downloaded in pieces, and a bucket may hold any number of files."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ _PIECE = bytes(1 << 20)
 
 @pytest.fixture
 def store() -> Iterator[str]:
-    """A server that answers any GET as a store does: as many MB as the name of the file says."""
+    """Yield the URL of a store; a file has as many MB as its name says."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -46,7 +46,7 @@ def store() -> Iterator[str]:
             try:
                 for _ in range(pieces):
                     self.wfile.write(_PIECE)
-            except OSError:  # it was only looked for
+            except OSError:  # the client wanted only the headers
                 self.close_connection = True
 
     with answering(Handler) as url:
@@ -55,7 +55,7 @@ def store() -> Iterator[str]:
 
 @pytest.fixture
 def crowded_store() -> Iterator[str]:
-    """A server with files of others: as many pages of a thousand as the name of the folder says."""
+    """Yield the URL of a store with other files; a folder has pages of 1,000 by its name."""
     file = "<Contents><Key>{}/other/{:04}</Key><Size>1</Size><ETag>1</ETag><LastModified>{}"
     file += "</LastModified></Contents>"
 
@@ -82,13 +82,13 @@ def crowded_store() -> Iterator[str]:
 
 def peak_mb(url: str, store: str, megabytes: int, folder: Path) -> float:
     """Download a file in a process of its own, and return its peak of memory."""
-    size, peak = printed(_DOWNLOAD, url, store, folder)[1:]
+    size, peak = run_script(_DOWNLOAD, url, store, folder)[1:]
     assert int(size) == megabytes << 20
     return int(peak) / 1024
 
 
-def printed(script: str, url: str, store: str, folder: Path) -> list[str]:
-    """Run a script for a URL of a store, and return the words that it prints."""
+def run_script(script: str, url: str, store: str, folder: Path) -> list[str]:
+    """Run a script for a URL of a store, and return its printed words."""
     variables = {"AWS_ENDPOINT_URL": store, "AWS_ALLOW_HTTP": "true"}
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_REGION": "us-east-1"}
     ended = subprocess.run(
@@ -116,5 +116,5 @@ def test_a_large_file_takes_no_more_memory_than_a_small_one(
 def test_files_of_others_in_the_bucket_of_checkpoints_take_no_memory(
     crowded_store: str, tmp_path: Path
 ) -> None:
-    found, peak = printed(_LISTING, "s3://runs/10", crowded_store, tmp_path)
+    found, peak = run_script(_LISTING, "s3://runs/10", crowded_store, tmp_path)
     assert (found, int(peak) < 2_000_000) == ("0", True)

@@ -1,4 +1,4 @@
-"""No secret of a cloud in any byte that is written: here, on the terminal, or in the bucket."""
+"""No secret of a cloud is in any written byte: here, on the terminal, or in the bucket."""
 
 import shlex
 import sys
@@ -33,7 +33,7 @@ def filled(sim: Simulator) -> Simulator:
 
 @pytest.fixture
 def search(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
-    """Find the secrets that are in some texts, in the files of this machine, or in the bucket."""
+    """Return a function that finds secrets in texts, in local files, and in the bucket."""
     if bucket.url.startswith("s3:"):
         monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
     else:
@@ -42,7 +42,7 @@ def search(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     def found(*texts: str) -> list[str]:
         content = every_byte(tmp_path) + b"".join(bucket.everything())
         content += "".join(texts).encode()
-        assert key(0).encode() in content  # it looks where rows are
+        assert key(0).encode() in content  # the searched bytes include rows
         forms = {form(secret) for secret in SECRETS for form in (str, quote, _escaped)}
         return [form for form in forms if form.encode() in content]
 
@@ -79,8 +79,8 @@ def test_an_input_and_its_report_in_a_bucket(
 
 
 @contextmanager
-def refused(clouds: "dict[str, Cloud]", variable: str) -> Iterator[None]:
-    """Let a bucket refuse what comes: by its own rules, or by a wrong secret in a variable."""
+def refuse_uploads(clouds: "dict[str, Cloud]", variable: str) -> Iterator[None]:
+    """Make a bucket refuse uploads: by its own rules, or by a wrong secret in a variable."""
     with pytest.MonkeyPatch.context() as patch:
         if variable:
             patch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
@@ -114,7 +114,7 @@ def test_an_upload_that_is_refused(
     tmp_path: Path,
 ) -> None:
     place = bucket / ("{run_id}.csv" if word == "--report" else "state")
-    with refused(clouds, variable):
+    with refuse_uploads(clouds, variable):
         ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), word, place, "-v")
     assert ran.status == (3 if word == "--report" else 6), ran.err
     assert "the store does not" in ran.err

@@ -18,15 +18,15 @@ from bulk_sync.simulator import Options, Simulator, running
 ROWS = 300
 
 
-def wanted(path: Path) -> Path:
-    """A file in which a third of the rows changes nothing."""
+def write_input(path: Path) -> Path:
+    """Write a file; a third of its rows change nothing."""
     lines = [f"{key(number)},{'false' if number % 3 else 'true'}" for number in range(ROWS)]
     path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
     return path
 
 
 def rows(content: bytes) -> list[dict[str, str]]:
-    """The rows of a report, but for times and tries."""
+    """Return the rows of a report, without times and tries."""
     path = Path("compared.csv")
     path.write_bytes(content)
     skipped = {"sync_at", "sync_attempts", "sync_detail"}
@@ -37,18 +37,20 @@ def rows(content: bytes) -> list[dict[str, str]]:
 
 
 def writes(run: Run, ledger: str, run_id: str) -> dict[str, Any]:
-    """What the ledger says of a run, and of each of its writes."""
+    """Return the facts of a run in the ledger, and each of its writes."""
     facts = orjson.loads(run(None, "runs", run_id, "--json", "--ledger", ledger).out)
-    told = {name: facts[name] for name in ("outcomes", "opt_ins", "opt_outs", "exit", "finished")}
+    recorded = {
+        name: facts[name] for name in ("outcomes", "opt_ins", "opt_outs", "exit", "finished")
+    }
     names = ("row", "before", "desired", "outcome", "reason")
     for number in range(0, ROWS, 50):
         found = orjson.loads(run(None, "history", key(number), "--json", "--ledger", ledger).out)
-        told[key(number)] = [{name: each[name] for name in names} for each in found]
-    return told
+        recorded[key(number)] = [{name: each[name] for name in names} for each in found]
+    return recorded
 
 
-def held(sim: Simulator, method: str, count: int) -> tuple[threading.Event, threading.Event]:
-    """Hold the answer to one request; return what shows that it came, and what lets it go."""
+def hold_answer(sim: Simulator, method: str, count: int) -> tuple[threading.Event, threading.Event]:
+    """Hold the answer to one request; return an event of its arrival, and one that releases it."""
     reached, released = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -59,11 +61,11 @@ def held(sim: Simulator, method: str, count: int) -> tuple[threading.Event, thre
     return reached, released
 
 
-def test_another_machine_finishes_what_a_killed_one_began(
+def test_another_machine_finishes_the_run_of_a_killed_one(
     run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
-    """While it reads, at its first write, and in the middle of its writes."""
-    path = str(wanted(tmp_path / "in.csv"))
+    """The kills: while it reads, at its first write, and in the middle of its writes."""
+    path = str(write_input(tmp_path / "in.csv"))
     words = ("--yes", "--report", s3 / "out/{run_id}.csv", "--fetch", "lookup")
     expected = None
     for moment in (None, ("GET", 150), ("PATCH", 1), ("PATCH", 60)):
@@ -76,7 +78,7 @@ def test_another_machine_finishes_what_a_killed_one_began(
             else:
                 machine = tmp_path / f"{moment}"
                 machine.mkdir()
-                reached, released = held(sim, *moment)
+                reached, released = hold_answer(sim, *moment)
                 with process(sim, machine, "run", path, *words, *there) as pod:
                     assert reached.wait(60)
                     pod.kill()
@@ -99,7 +101,7 @@ def part(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_process_that_was_cut_off_cannot_add_to_what_another_took_over(
+def test_a_replaced_process_cannot_write_to_the_checkpoint(
     bucket: Bucket, part: Path, tmp_path: Path
 ) -> None:
     first, second = (Mirror(bucket / "state", "run") for _ in range(2))
@@ -117,7 +119,7 @@ def test_a_process_that_was_cut_off_cannot_add_to_what_another_took_over(
     assert (tmp_path / "there" / part.name).read_bytes() == b"newer states of the first process"
 
 
-def test_half_an_upload_is_not_seen(s3: Bucket, part: Path, tmp_path: Path) -> None:
+def test_half_an_upload_is_not_listed(s3: Bucket, part: Path, tmp_path: Path) -> None:
     first, second = (Mirror(s3 / "state", "run") for _ in range(2))
     first.keep(part)
     (tmp_path / "plan.parquet").write_bytes(b"a plan")
@@ -163,7 +165,7 @@ def test_a_run_does_not_begin_if_its_checkpoint_cannot_be_kept_there(
 ) -> None:
     populate(sim, ROWS)
     s3.server.forbid()
-    ran = run(sim, "run", wanted(tmp_path / "in.csv"), "--state-url", s3 / "state")
+    ran = run(sim, "run", write_input(tmp_path / "in.csv"), "--state-url", s3 / "state")
     assert ran.status == 6
     assert "the store does not permit it" in ran.err or "does not accept" in ran.err
     assert sim.requests == []
@@ -177,7 +179,7 @@ def test_the_machine_that_began_a_run_retries_what_failed_on_another(
     there = ("--state-url", s3 / "state", "--ledger", f"sqlite:///{tmp_path}/ledger.sqlite3")
     one, other = (("--state-dir", tmp_path / name, *there) for name in ("one", "other"))
     words = ("--fetch", "lookup", "--max-calls", 20, "--report", "1.csv")
-    assert run(sim, "run", wanted(tmp_path / "in.csv"), *words, *one).status == 6
+    assert run(sim, "run", write_input(tmp_path / "in.csv"), *words, *one).status == 6
     sim.forbidden.add(key(0))
     ran = run(sim, "resume", "--max-calls", 9999, *other, "--summary", "json")
     assert ran.status == 3
@@ -191,7 +193,9 @@ def test_a_run_that_began_without_a_bucket_goes_on_with_one(
 ) -> None:
     populate(sim, ROWS)
     assert (
-        run(sim, "run", wanted(tmp_path / "in.csv"), "--max-calls", 320, "--fetch", "lookup").status
+        run(
+            sim, "run", write_input(tmp_path / "in.csv"), "--max-calls", 320, "--fetch", "lookup"
+        ).status
         == 6
     )
     there = ("--state-url", bucket / "state")
@@ -201,14 +205,14 @@ def test_a_run_that_began_without_a_bucket_goes_on_with_one(
     assert bucket.keys == []
 
 
-def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_the_run(
+def test_the_bucket_counts_over_an_older_checkpoint_on_the_machine(
     sim: Simulator, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     populate(sim, ROWS)
     there = ("--ledger", new_database(), "--state-url", s3 / "state")
     a, b = (("--state-dir", tmp_path / name, *there) for name in "ab")
     words = ("--fetch", "lookup", "--summary", "json")
-    ran = run(sim, "run", wanted(tmp_path / "in.csv"), *words, "--max-calls", 150, *a)
+    ran = run(sim, "run", write_input(tmp_path / "in.csv"), *words, "--max-calls", 150, *a)
     run_id = ran.summary["run_id"]
     assert run(sim, "resume", "--max-calls", 200, *b).status == 6
     written = sum(request.method == "PATCH" for request in sim.requests)
@@ -223,13 +227,13 @@ def test_what_the_bucket_has_counts_where_a_machine_has_an_older_checkpoint_of_t
 @pytest.mark.parametrize(
     "words", [("history", key(0)), ("report", "{run_id}", "--report", "so-far.csv")]
 )
-def test_reading_needs_no_bucket_and_takes_nothing_from_a_run_that_may_be_at_work(
+def test_commands_that_read_need_no_bucket_and_take_over_no_run(
     words: tuple[str, ...], sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
 ) -> None:
     populate(sim, ROWS)
     there = ("--state-url", s3 / "state")
     spent = ("--max-calls", 320, "--fetch", "lookup", "--summary", "json")
-    ran = run(sim, "run", wanted(tmp_path / "in.csv"), *spent, *there)
+    ran = run(sim, "run", write_input(tmp_path / "in.csv"), *spent, *there)
     run_id = ran.summary["run_id"]
     not_yet_uploaded = tmp_path / "state" / "runs" / run_id / "states-000099.parquet"
     not_yet_uploaded.write_bytes(b"states")
@@ -241,13 +245,13 @@ def test_reading_needs_no_bucket_and_takes_nothing_from_a_run_that_may_be_at_wor
         assert not_yet_uploaded.read_bytes() == b"states"
 
 
-def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
+def test_tidy_removes_finished_runs_from_the_bucket_and_keeps_the_others(
     sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
 ) -> None:
     populate(sim, ROWS)
     there = ("--state-url", s3 / "state")
 
-    path = wanted(tmp_path / "in.csv")
+    path = write_input(tmp_path / "in.csv")
 
     def begun(path: Path, *words: object) -> str:
         report = ("--report", tmp_path / "{run_id}.csv")
@@ -276,26 +280,26 @@ def test_what_is_over_goes_from_the_bucket_and_what_a_run_needs_stays(
     assert {unfinished, *others} <= set(kept())
 
 
-def test_a_bucket_that_cannot_be_listed_ends_the_tidying_with_6(
+def test_tidy_exits_with_6_if_the_bucket_cannot_be_listed(
     sim: Simulator, run: Run, s3: Bucket, tmp_path: Path
 ) -> None:
     populate(sim, ROWS)
-    run(sim, "run", wanted(tmp_path / "in.csv"))
+    run(sim, "run", write_input(tmp_path / "in.csv"))
     s3.server.forbid()
     ran = run(None, "tidy", "--state-url", s3 / "state")
     assert (ran.status, "cannot be used: the store does not" in ran.err) == (6, True)
 
 
-def test_a_plan_at_work_is_left_to_its_machine(
+def test_a_plan_at_work_stays_with_its_machine(
     sim: Simulator, run: Run, s3: Bucket, tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     populate(sim, ROWS)
     ledger = new_database()
     words = ("--ledger", ledger, "--state-url", s3 / "state")
-    path = str(wanted(tmp_path / "in.csv"))
+    path = str(write_input(tmp_path / "in.csv"))
     (tmp_path / "a").mkdir()
     planning = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", *words)
-    reached, released = held(sim, "GET", 150)
+    reached, released = hold_answer(sim, "GET", 150)
     with process(sim, tmp_path / "a", *planning) as machine:
         assert reached.wait(60)
         (listed,) = orjson.loads(run(None, "runs", "--json", "--ledger", ledger).out)
@@ -318,7 +322,7 @@ def test_another_machine_finishes_a_large_input(
     tmp_path: Path,
     new_database: Callable[[], str],
 ) -> None:
-    path = wanted(tmp_path / "in.csv")
+    path = write_input(tmp_path / "in.csv")
     there = ("--ledger", new_database(), "--state-url", s3 / "state")
     words = ("--fetch", "scan", "--page-size", "30", "--allow", "inverted", "--report", "r.csv")
     (tmp_path / "a").mkdir()

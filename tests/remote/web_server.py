@@ -1,4 +1,4 @@
-"""A web server on loopback that serves one file, and the ways in which real ones go wrong."""
+"""A web server on loopback with one file, and the faults of real ones."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ from loopback import answering
 
 @dataclass
 class Web:
-    """What is served; ``before`` is called with the number of each request.
+    """The served file; ``before`` is called with the number of each request.
 
-    ``statuses`` are taken one by one, the last again.
+    ``statuses`` are used one by one; the last one repeats.
     """
 
     url: str = ""
@@ -55,7 +55,7 @@ def serving() -> Iterator[Web]:
             self.close_connection = True
 
         def do_CONNECT(self) -> None:
-            """Refuse what a proxy is asked for."""
+            """Refuse to be a proxy."""
             web.requests.append((self.path, self.headers.get("Proxy-Authorization") or ""))
             self.send_error(502)
 

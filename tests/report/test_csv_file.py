@@ -45,7 +45,7 @@ def test_a_row_is_written_as_the_contract_requires(path: Path) -> None:
 
 @given(frame=nasty_results())
 @examples(30)
-def test_every_value_is_read_back_but_for_the_apostrophes_before_formulas(
+def test_every_value_is_read_back_except_apostrophes_before_formulas(
     path: Path, frame: pd.DataFrame
 ) -> None:
     write(frame, path)
@@ -104,7 +104,7 @@ def test_a_key_that_could_start_a_formula_is_guarded_and_a_plain_pkey_is_not(
         pytest.param("fine = good", "fine = good", id="harmless"),
     ],
 )
-def test_foreign_text_in_columns_of_ours_starts_no_formula(
+def test_foreign_text_in_our_columns_starts_no_formula(
     path: Path, name: str, said: str, written: str
 ) -> None:
     write(results(1, ours={name: [said]}), path)
@@ -129,7 +129,7 @@ def judged_keys(name: str, cells: list[str]) -> list[str]:
     return check.rows(raw, check.Rules(key_column=name, state=True))[columns.KEY].tolist()
 
 
-def test_the_inputs_own_columns_are_left_to_the_letter(path: Path) -> None:
+def test_the_inputs_own_columns_stay_unchanged(path: Path) -> None:
     own = ["=cmd", "'@a", "@b", " x ", "-"]
     write(results(5, {"PKey": own}), path)
     assert [row[0] for row in read_back(path)[1:]] == own

@@ -23,13 +23,15 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_report_replaces_that_of_the_night_before(name: str, filled: Simulator, run: Run) -> None:
+def test_a_report_replaces_the_one_of_the_night_before(
+    name: str, filled: Simulator, run: Run
+) -> None:
     for _ in range(2):
         assert run(filled, "run", "in.csv", "--report", name).status == 0
     assert run(filled, "validate", "in.csv", "--report", name).status == 0
 
 
-def test_so_do_a_report_without_rows_a_marked_workbook_a_plan_and_a_mapped_file(
+def test_empty_reports_marked_workbooks_plans_and_mapped_files_replace_older_ones(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     columns = {"PKey": ["@of-another-instance"], "email": ["p0@example.com"], "Opt out": ["yes"]}
@@ -44,8 +46,8 @@ def test_so_do_a_report_without_rows_a_marked_workbook_a_plan_and_a_mapped_file(
         assert run(filled, "run", "in.csv", "--report", name).status == 0
 
 
-def somebody_s(path: Path) -> bytes:
-    """Write a file as a person has it, and return its content."""
+def write_foreign_file(path: Path) -> bytes:
+    """Write a file of a user, and return its content."""
     frame = pd.DataFrame({"Name": ["Ada"], "Phone": ["1"]})
     if path.suffix == ".xlsx":
         openpyxl.Workbook().save(path)
@@ -101,7 +103,7 @@ def test_a_file_is_recognized_by_its_structure_not_by_a_word_in_it(
         assert (former_files.reason(packed) == "") is is_ours
 
 
-def test_a_workbook_with_our_words_is_somebody_s_own(tmp_path: Path) -> None:
+def test_a_foreign_workbook_with_our_words_is_not_ours(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.create_sheet("All rows").append(["bulk-sync", "sync_outcome"])
     book.save(tmp_path / "r.xlsx")
@@ -110,10 +112,10 @@ def test_a_workbook_with_our_words_is_somebody_s_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("command", ["plan", "validate"])
-def test_a_file_of_somebody_s_own_is_not_replaced(
+def test_a_report_does_not_replace_a_foreign_file(
     command: str, name: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    content = somebody_s(tmp_path / name)
+    content = write_foreign_file(tmp_path / name)
     ran = run(filled, command, "in.csv", "--report", name)
     assert ran.status == 2
     assert f"{tmp_path / name} is there already, and bulk-sync has not written it" in ran.err
@@ -122,10 +124,10 @@ def test_a_file_of_somebody_s_own_is_not_replaced(
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_a_run_writes_its_report_beside_such_a_file(
+def test_a_run_writes_its_report_beside_a_foreign_file(
     name: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    content = somebody_s(tmp_path / name)
+    content = write_foreign_file(tmp_path / name)
     ran = run(filled, "run", "in.csv", "--report", name, "--summary", "json")
     assert ran.status == 0
     assert len(filled.patched) == 3
@@ -137,10 +139,10 @@ def test_a_run_writes_its_report_beside_such_a_file(
     assert f"is not replaced. The report of this run is {beside}" in " ".join(ran.err.split())
 
 
-def test_every_command_that_writes_to_campaign_does(
+def test_every_command_that_writes_to_campaign_writes_its_report_beside_a_foreign_file(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    content = somebody_s(tmp_path / "r.xlsx")
+    content = write_foreign_file(tmp_path / "r.xlsx")
     words = ("--report", "r.xlsx")
     run(filled, "plan", "in.csv", "--out", "p.parquet")
     assert run(filled, "apply", "p.parquet", *words, "--max-calls", 4).status == 6
@@ -158,8 +160,10 @@ def test_every_command_that_writes_to_campaign_does(
     assert (first.read_bytes(), (tmp_path / "r.xlsx").read_bytes()) == (work, content)
 
 
-def test_nor_is_it_by_a_plan(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    content = somebody_s(tmp_path / "p.parquet")
+def test_a_plan_does_not_replace_a_foreign_file(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    content = write_foreign_file(tmp_path / "p.parquet")
     assert run(filled, "plan", "in.csv", "--out", "p.parquet").status == 2
     assert (tmp_path / "p.parquet").read_bytes() == content
     assert filled.requests == []

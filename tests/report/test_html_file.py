@@ -103,8 +103,8 @@ def page(path: Path, frame: pd.DataFrame, facts: Facts = FACTS) -> Page:
     return Page(path.read_bytes().decode())
 
 
-def shown(text: str) -> str:
-    """Return a text with pictures of the control characters that no browser shows."""
+def with_symbols(text: str) -> str:
+    """Return a text with symbols for the control characters that no browser shows."""
     return re.sub(
         r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]",
         lambda found: chr(0x2421 if found[0] == "\x7f" else 0x2400 + ord(found[0])),
@@ -125,16 +125,16 @@ def test_every_value_is_read_back_and_nothing_of_it_is_markup(
         row = rows[wanted[columns.ROW]]
         assert row["Outcome"].split(" ")[1] == wanted[columns.OUTCOME]
         for label, name in (("Key", columns.KEY), ("What happened", columns.DETAIL)):
-            assert row.get(label, "") == shown(wanted[name])
+            assert row.get(label, "") == with_symbols(wanted[name])
         for label, name in (("Wanted", columns.DESIRED), ("After", columns.AFTER)):
             assert row.get(label, "") == as_text(wanted[name])
         for name in (each for each in wanted if each not in columns.REPORT and each not in OURS):
             repeats = wanted[columns.KEY].strip().lower() in wanted[name].lower()
-            assert row.get(name) == shown(wanted[name]) or (name not in row and repeats)
+            assert row.get(name) == with_symbols(wanted[name]) or (name not in row and repeats)
     assert not {"script", "b", "r"} & {tag for tag, _ in found.tags}
 
 
-def test_the_top_says_what_it_is_by_whom_and_with_what_result(path: Path) -> None:
+def test_the_top_has_the_kind_the_person_and_the_result(path: Path) -> None:
     found = page(path, results(1), FULL)
     top = found.text.partition("In numbers")[0]
     wanted = (
@@ -185,7 +185,7 @@ def test_the_first_run_of_a_job_without_dates_and_reasons_has_fewer_charts(path:
 
 
 def test_rows_for_a_person_come_first_then_opt_ins_other_changes_and_the_rest(path: Path) -> None:
-    """A new profile whose sale is allowed is no opt-in: there was nothing to lift."""
+    """A new profile with the sale allowed is no opt-in: it had no opt-out."""
     outcomes = ["unchanged", "updated", "created", "updated", "failed", "rejected", "duplicate"]
     frame = results(
         7,
@@ -220,7 +220,7 @@ def test_above_five_thousand_rows_the_rest_is_counted_and_its_file_named(path: P
     assert "All rows: in.results.csv" in found.text
 
 
-def test_needing_a_person_is_no_reason_to_show_more_than_a_browser_can(path: Path) -> None:
+def test_rows_for_a_person_do_not_exceed_the_limit_of_the_page(path: Path) -> None:
     found = page(path, results(80_000, ours={columns.OUTCOME: ["failed"] * 80_000}))
     assert len(found.rows("person")) == html_file.SHOWN_ROWS == 5_000
 
@@ -265,7 +265,7 @@ def test_the_inputs_key_is_not_repeated(path: Path, own: list[str], is_shown: bo
     assert [("PKey" in row, row["note"]) for row in found.all_rows] == [(is_shown, "x")] * 3
 
 
-def test_a_key_that_could_not_be_used_is_shown_as_the_file_has_it(path: Path) -> None:
+def test_an_unusable_key_is_shown_as_in_the_file(path: Path) -> None:
     keys = {columns.KEY: ["@a", ""], columns.OUTCOME: ["rejected", "rejected"]}
     found = page(path, results(2, {"PKey": ["@a", "1.23457E+15"]}, keys))
     assert [row["PKey"] for row in found.rows("person")] == ["@a", "1.23457E+15"]
@@ -275,7 +275,7 @@ def test_every_column_of_ours_has_a_heading_for_people() -> None:
     assert set(wording.HEADINGS) == set(columns.REPORT)
 
 
-def test_columns_that_say_nothing_are_left_out_and_one_day_is_named_once(path: Path) -> None:
+def test_empty_columns_are_left_out_and_a_single_day_is_named_once(path: Path) -> None:
     frame = results(3, ours={columns.AT: [AT_MS, 0, AT_MS + 1000]})
     (row, *_) = page(path, frame).rows("changes")
     assert "What happened" not in row
@@ -322,8 +322,8 @@ def test_an_outcome_is_shown_in_words_and_not_by_colour_alone(path: Path, outcom
     assert sign
     outcomes, reasons = found.tables["legend"]
     assert outcomes[1][0] == f"{sign} {words}"
-    shown = [reason for reason, meaning in reasons[1:] if meaning]
-    assert shown == [wording.spoken(reason) for reason in Reason]
+    with_symbols = [reason for reason, meaning in reasons[1:] if meaning]
+    assert with_symbols == [wording.spoken(reason) for reason in Reason]
     for code, (_, meaning) in zip([outcome, *Reason], outcomes[1:] + reasons[1:], strict=True):
         assert meaning.endswith(f" ({code} in other files)") == ("_" in code)
 

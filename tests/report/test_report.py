@@ -1,4 +1,4 @@
-"""What holds for reports of every format, the todo file, and paths that cannot be used."""
+"""Rules for reports of every format, the todo file, and unusable paths."""
 
 import gc
 import gzip

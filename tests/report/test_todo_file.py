@@ -1,4 +1,4 @@
-"""The todo file: what a person corrects is the input of the next run, in the input's format."""
+"""The todo file: corrected, it is the input of the next run, in the input's format."""
 
 import csv
 import gc
@@ -77,7 +77,7 @@ def test_a_workbook_without_room_stops_the_run_as_any_report_does(tmp_path: Path
 
 
 @pytest.mark.parametrize("source", ["in.csv", "in.xlsx"])
-def test_there_is_none_where_no_row_needs_a_person(tmp_path: Path, source: str) -> None:
+def test_there_is_none_if_no_row_needs_a_person(tmp_path: Path, source: str) -> None:
     stem = LocalFile(tmp_path / "in.RUN")
     assert todo_file.write(Slices.of(results(2)), Source(source), stem) is None
     for suffix in todo_file.SUFFIXES:
@@ -98,7 +98,9 @@ def test_there_is_none_where_no_row_needs_a_person(tmp_path: Path, source: str) 
         ("-", ".csv"),
     ],
 )
-def test_that_of_a_workbook_is_a_workbook(tmp_path: Path, source: str, suffix: str) -> None:
+def test_the_todo_file_of_a_workbook_is_a_workbook(
+    tmp_path: Path, source: str, suffix: str
+) -> None:
     assert written(rejected(PKey=["@a"]), source, tmp_path).suffix == suffix
 
 
@@ -191,7 +193,7 @@ def test_the_original_row_is_carried_through_all_later_files(
     assert read_csv(tmp_path / "3.csv")[0]["original_row"] == "4"
 
 
-def test_what_an_undo_leaves_has_the_row_of_the_original_file(
+def test_the_rows_left_by_an_undo_have_the_rows_of_the_original_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
@@ -213,10 +215,10 @@ def test_a_conflict_names_both_rows_in_the_original_file(tmp_path: Path, run: Ru
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
-def test_what_a_job_has_for_its_workbooks_is_not_about_its_todo_files(
+def test_options_of_a_job_for_its_workbooks_do_not_hold_for_its_todo_files(
     sim: Simulator, tmp_path: Path, run: Run, suffix: str
 ) -> None:
-    """Next month's workbook is read by the configuration, and so is what is left of it."""
+    """Next month's workbook is read by the configuration, and so is its todo file."""
     sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
     (tmp_path / "bulk-sync.toml").write_text('[job.monthly]\nsheet = "Requests"\nheader-row = 3\n')
     book = openpyxl.Workbook()
@@ -235,7 +237,7 @@ def test_what_a_job_has_for_its_workbooks_is_not_about_its_todo_files(
         todo.write_text(f"PKey,Opt out?,original_row\n{key(0)},yes,4\n")
     assert run(sim, "run", todo, "--job", "monthly", "--allow", "fewer-rows").status == 0
     assert sim.states[key(0)] is True
-    assert run(sim, "run", todo, "--sheet", "Requests").status == 2  # typed, so it is meant
+    assert run(sim, "run", todo, "--sheet", "Requests").status == 2  # typed on the command line
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_what_a_job_has_for_its_workbooks_is_not_about_its_todo_files(
         ("3/14/2026", ("--date-order", "month-first"), "2026-04-03", "2026-04-03"),
     ],
 )
-def test_the_order_that_the_whole_column_gave_its_dates_is_kept_also_by_a_second_try(
+def test_the_order_of_dates_in_the_whole_column_is_kept_by_a_second_todo_file(
     sim: Simulator, tmp_path: Path, run: Run, shows: str, words: tuple[str, ...], before: str,
     after: str,
 ) -> None:  # fmt: skip

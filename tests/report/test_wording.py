@@ -1,4 +1,4 @@
-"""The words for people: one for everything that there is."""
+"""The words for people: every code has one."""
 
 import pytest
 
@@ -45,11 +45,11 @@ def test_exit_status_3_is_about_rows_only_if_some_need_a_person(
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 opt-ins"), (1, "1 opt-in"), (1520, "1,520 opt-ins")]
 )
-def test_one_thing_is_not_several(number: int, text: str) -> None:
+def test_a_count_of_one_is_singular(number: int, text: str) -> None:
     assert count(number, "opt-in") == text
 
 
-def test_deadlines_are_named_only_if_there_is_something_to_say() -> None:
+def test_deadlines_are_named_only_if_there_are_any() -> None:
     assert wording.deadlines(None) == []
     assert wording.deadlines(Late(0, 0, 0, 0)) == []
     assert wording.deadlines(Late(left=2, done=1, soon=3, undated=0))[1:] == [
@@ -59,6 +59,6 @@ def test_deadlines_are_named_only_if_there_is_something_to_say() -> None:
     assert "4 without a date" in wording.deadlines(Late(0, 0, 0, 4))[1]
 
 
-def test_people_read_codes_as_words() -> None:
+def test_codes_are_shown_as_words() -> None:
     spoken = [wording.spoken(each) for each in ("would_update", "not_found", "http_403", "updated")]
     assert spoken == ["would update", "not found", "HTTP 403", "updated"]

@@ -40,7 +40,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sheets(path: Path) -> dict[str, list[list[Any]]]:
-    """Read the rows of each sheet, empty ones at the end left out."""
+    """Return the rows of each sheet, without empty ones at the end."""
     with CalamineWorkbook.from_path(path) as book:
         return {
             name: [
@@ -50,8 +50,8 @@ def sheets(path: Path) -> dict[str, list[list[Any]]]:
         }
 
 
-def opened(path: Path) -> Any:
-    """Open a workbook with everything but its cells' values too."""
+def open_fully(path: Path) -> Any:
+    """Open a workbook with everything, not only its values."""
     return openpyxl.load_workbook(path)
 
 
@@ -64,7 +64,7 @@ def test_it_opens_on_a_summary_and_only_all_rows_looks_like_an_input(path: Path)
     write(results(1, {"PKey": ["@a"]}), path)
     found = sheets(path)
     assert list(found) == NAMES
-    assert opened(path).active.title == "Summary"
+    assert open_fully(path).active.title == "Summary"
     assert [rows[0][0] for rows in found.values()] == [
         "bulk-sync: Result of opt-out changes",
         "bulk-sync: rows that need a person",
@@ -73,7 +73,7 @@ def test_it_opens_on_a_summary_and_only_all_rows_looks_like_an_input(path: Path)
     ]
 
 
-def test_states_numbers_days_and_times_are_such_and_all_else_is_text(path: Path) -> None:
+def test_states_numbers_days_and_times_have_types_and_all_else_is_text(path: Path) -> None:
     due: Ours = {columns.AFTER: [UNREAD] * 3, columns.DUE: ["2026-12-01", "", "0206-12-31"]}
     frame = results(3, {"Request date": ["2026-11-10"] * 3}, due)
     write(frame, path)
@@ -85,7 +85,7 @@ def test_states_numbers_days_and_times_are_such_and_all_else_is_text(path: Path)
     ]  # fmt: skip
     # Spreadsheets know no day before 1900; the slip of a pen stays legible.
     assert [row[-1] for row in rows[1:]] == ["", "0206-12-31"]
-    cells = opened(path)["All rows"][2]
+    cells = open_fully(path)["All rows"][2]
     assert [cells[at].number_format for at in (0, -2, -1)] == [
         "@", 'yyyy-mm-dd hh:mm:ss "UTC"', "yyyy-mm-dd",
     ]  # fmt: skip
@@ -101,7 +101,7 @@ def test_every_value_is_read_back(path: Path, frame: pd.DataFrame) -> None:
 
 
 def as_read(value: Any) -> Any:
-    """Show what calamine makes of it, which does not undo the escapes of two non-characters."""
+    """Return a value as calamine reads it: two escapes of non-characters stay."""
     if value == AT:
         return AT_TIME
     if isinstance(value, str):
@@ -119,7 +119,7 @@ def test_text_that_looks_like_something_else_stays_text(path: Path, text: str) -
 def test_sheets_are_printed_across_one_page_with_header_and_page_numbers(path: Path) -> None:
     outcomes: Ours = {columns.OUTCOME: ["updated", "failed"], columns.REASON: [None, "timeout"]}
     write(results(2, ours=outcomes), path)
-    book = opened(path)
+    book = open_fully(path)
     heads = {"Summary": None, "Needs a person": 4, "Changes": 4, "All rows": 1}
     for sheet in book:
         setup = sheet.page_setup
@@ -140,7 +140,7 @@ def test_columns_are_as_wide_as_their_content_and_longer_text_takes_more_lines(p
     write(results(1, own, {columns.DETAIL: ["Word " * 30]}), path)
     widths = [float(width) for width in re.findall(r'<col [^>]*?width="([\d.]+)"', xml(path))]
     assert widths[:4] == pytest.approx([9, 32, 48, 23], abs=1)
-    sheet = opened(path)["All rows"]
+    sheet = open_fully(path)["All rows"]
     assert sheet["C2"].alignment.wrap_text
     assert sheet.row_dimensions[2].height == 3 * 15  # of the detail; the key takes two
 
@@ -159,13 +159,13 @@ def test_no_row_is_higher_than_a_spreadsheet_allows(path: Path) -> None:
 def test_outcomes_have_a_colour_and_their_word(path: Path) -> None:
     outcomes = {columns.OUTCOME: ["updated", "failed", "rejected"]}
     write(results(3, ours=outcomes), path)
-    sheet = opened(path)["All rows"]
+    sheet = open_fully(path)["All rows"]
     cells = [sheet.cell(row, 6) for row in (2, 3, 4)]
     assert [cell.value for cell in cells] == outcomes[columns.OUTCOME]
     assert len({cell.fill.fgColor.rgb for cell in cells}) == 3
 
 
-def test_listings_hold_what_matters_with_opt_ins_first(path: Path) -> None:
+def test_listings_hold_the_important_rows_with_opt_ins_first(path: Path) -> None:
     outcomes = ["updated", "failed", "created", "unchanged", "would_update", "pending"]
     ours: Ours = {
         columns.OUTCOME: outcomes,
@@ -193,13 +193,13 @@ def test_listings_hold_what_matters_with_opt_ins_first(path: Path) -> None:
         [2.0, "opt-out", "updated"],
         [4.0, "new profile", "created"],
     ]
-    directions = [opened(path)["Changes"].cell(row, 5) for row in (5, 6)]
+    directions = [open_fully(path)["Changes"].cell(row, 5) for row in (5, 6)]
     assert [cell.fill.fgColor.rgb for cell in directions] == ["FFFFEB9C", "00000000"]
 
 
 def test_a_listing_without_rows_is_hidden_and_says_so(path: Path) -> None:
     write(results(1, ours={columns.OUTCOME: ["unchanged"]}), path)
-    states = [sheet.sheet_state for sheet in opened(path)]
+    states = [sheet.sheet_state for sheet in open_fully(path)]
     assert states == ["visible", "hidden", "hidden", "visible"]
     for name in ("Needs a person", "Changes"):
         assert [row[0] for row in sheets(path)[name]][1:] == ["0 rows."]
@@ -218,7 +218,7 @@ def test_people_read_sentences_without_marks_around_commands(path: Path) -> None
 def test_no_number_touches_the_text_to_its_right(path: Path) -> None:
     counts = Counts(rows=1, outcomes={Outcome.FAILED: 1})
     write(results(1, ours={columns.OUTCOME: ["failed"]}), path, replace(FACTS, counts=counts))
-    book = opened(path)
+    book = open_fully(path)
     numbers = [
         cell
         for sheet in (book["Summary"], book["Needs a person"])
@@ -230,7 +230,9 @@ def test_no_number_touches_the_text_to_its_right(path: Path) -> None:
     assert {cell.alignment.indent for cell in numbers} == {1}
 
 
-def test_a_long_listing_says_where_the_other_rows_are_and_nothing_is_wrapped(path: Path) -> None:
+def test_a_long_listing_names_the_sheet_of_the_other_rows_and_nothing_is_wrapped(
+    path: Path,
+) -> None:
     count = 20_001
     write(results(count, ours={columns.KEY: [KEY] * count}), path)
     found = sheets(path)
@@ -326,7 +328,7 @@ def test_the_summary_has_the_facts_and_the_numbers_of_every_chart(path: Path) ->
     assert described[4].endswith("03:17 4, 1, 0; 2026-11-26 03:17 4, 2, 0.")
 
 
-def test_a_new_input_has_nothing_but_its_rows(path: Path) -> None:
+def test_a_new_input_has_only_its_rows(path: Path) -> None:
     write(results(1, {"PKey": ["@a"]}), path, replace(FACTS, subject=Subject.MAP))
     assert list(sheets(path)) == ["All rows"]
 
