@@ -1,4 +1,4 @@
-"""How many open files a run requests of the system."""
+"""The limit of open files for the connections of a run."""
 
 import subprocess
 import sys

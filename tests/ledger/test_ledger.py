@@ -1,4 +1,4 @@
-"""What goes into a ledger comes out again, on every database."""
+"""Everything in a ledger is read back unchanged, on every database."""
 
 import re
 import threading
@@ -120,7 +120,7 @@ def test_a_history_by_the_key_of_a_row_is_found_without_reading_all_writes(
     assert not re.search(r"SCAN lines|Seq Scan", way), way
 
 
-def test_what_is_intended_is_there_for_another_connection_at_once(state: State) -> None:
+def test_an_intent_is_visible_to_another_connection_at_once(state: State) -> None:
     with ledger.open_ledger(state) as book, ledger.open_ledger(state) as other:
         book.intend(RUN, intents(2))
         assert len(list(other.writes(RUN))) == 2
@@ -149,14 +149,14 @@ def test_an_unknown_run_is_named_with_the_ledger(state: State) -> None:
         book.run("nobody")
 
 
-def test_nothing_is_appended_for_nothing(state: State) -> None:
+def test_no_line_is_appended_for_an_empty_group(state: State) -> None:
     with ledger.open_ledger(state) as book:
         assert book.intend(RUN, []) == []
         book.settle(RUN, [])
         assert book.verify() == (Head(), None)
 
 
-def test_what_a_newer_program_noted_besides_is_passed_over() -> None:
+def test_unknown_facts_of_a_newer_program_are_ignored() -> None:
     from bulk_sync.ledger.records import Begun, dumps, loads  # noqa: PLC0415
 
     text = dumps(begun()).replace("{", '{"later": 1, ', 1)
@@ -171,7 +171,7 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
 
 
-def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: State) -> None:
+def test_closing_waits_for_another_thread_and_refuses_new_work(state: State) -> None:
     in_a_statement, may_go_on = threading.Event(), threading.Event()
 
     def hold(*_: object) -> None:
@@ -193,7 +193,7 @@ def test_closing_waits_for_another_thread_and_lets_none_begin_anything(state: St
         book.end(RUN, Ended(0, "", final=True))
 
 
-def test_a_loop_over_writes_ended_by_an_error_blocks_no_one(state: State) -> None:
+def test_a_loop_over_writes_ended_by_an_error_leaves_no_lock(state: State) -> None:
     """Python keeps such a loop for as long as it keeps the error."""
     with ledger.open_ledger(state) as book, ThreadPoolExecutor(1) as thread:
         fill(book, 20)

@@ -25,7 +25,7 @@ def staged(folder: Path) -> list[Path]:
     return [path for path in folder.glob("state/reports/**/*") if path.is_file()]
 
 
-def test_reports_and_todo_file_may_be_in_another_bucket_than_the_input(
+def test_the_todo_file_is_published_in_the_folder_of_the_report(
     filled: Simulator, run: Run, bucket: Bucket, tmp_path: Path
 ) -> None:
     rows = write_states(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
@@ -108,7 +108,7 @@ def test_a_report_in_a_bucket_without_permission_stays_here(
 @pytest.mark.parametrize(
     "url", ["https://example.com/report.csv", "s3://reports/", "s3://reports", "ftp://a/b.csv"]
 )
-def test_a_url_without_write_access_is_refused_before_the_run(
+def test_a_url_that_takes_no_report_is_refused_before_the_run(
     url: str, filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), "--report", url)

@@ -1,4 +1,4 @@
-"""The user's own workbook, marked: what is bad is seen in its place, and nothing else changes."""
+"""The user's own workbook, marked: bad cells are marked in place, and nothing else changes."""
 
 import re
 import shutil
@@ -58,7 +58,7 @@ CORRECTED = {
 }  # fmt: skip
 
 
-def requests(path: Path) -> Path:
+def write_requests(path: Path) -> Path:
     """Write a workbook as a person has one: with formats, a note, colours and other sheets."""
     book = Workbook()
     sheet = book.active
@@ -91,8 +91,8 @@ CHECKED: list[bytes] = []
 
 @pytest.fixture
 def checked(tmp_path: Path, run: Run) -> Path:
-    """Return ``requests``, marked; the workbook itself is beside it. It is checked once."""
-    path = requests(tmp_path / "in.xlsx").with_name("marked.xlsx")
+    """Return the marked copy of ``requests``, beside the workbook itself; the check runs once."""
+    path = write_requests(tmp_path / "in.xlsx").with_name("marked.xlsx")
     if not CHECKED:
         check(run, tmp_path / "in.xlsx")
         CHECKED.append(path.read_bytes())
@@ -101,7 +101,7 @@ def checked(tmp_path: Path, run: Run) -> Path:
 
 
 def marks(path: Path, sheet: int = 1) -> dict[str, str]:
-    """Return the cells with one of our fills, and which."""
+    """Return the cells with one of our fills, and the fill."""
     cells = (cell for row in openpyxl.load_workbook(path).worksheets[sheet] for cell in row)
     solid = (cell for cell in cells if cell.fill.fill_type == "solid")
     found = {cell.coordinate: cell.fill.fgColor.rgb for cell in solid}
@@ -118,8 +118,8 @@ def parts(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def changed(path: Path, become: Callable[[str, bytes], bytes]) -> Path:
-    """Write a workbook anew with other parts."""
+def with_parts(path: Path, become: Callable[[str, bytes], bytes]) -> Path:
+    """Write a workbook with other parts."""
     before = parts(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, part in before.items():
@@ -136,7 +136,7 @@ def correct(path: Path, cells: Mapping[str, object] = CORRECTED, sheet: int = 1)
 
 @pytest.mark.usefixtures("started_processes")
 def test_each_bad_cell_is_filled_and_has_a_note(tmp_path: Path, run: Run) -> None:
-    before = requests(tmp_path / "in.xlsx").read_bytes()
+    before = write_requests(tmp_path / "in.xlsx").read_bytes()
     ran = check(run, tmp_path / "in.xlsx")
     assert ran.status == 3
     assert ran.out.endswith(
@@ -178,7 +178,7 @@ def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(checked: Path)
     assert book.active is not None
     assert book.active.title == SHEET
     selected = [sheet.title for sheet in book.worksheets if sheet.sheet_view.tabSelected]
-    assert selected == [SHEET]  # what is typed goes into all selected sheets
+    assert selected == [SHEET]  # input goes into all selected sheets
     sheet = book.worksheets[0]
     assert sheet["A1"].value == "bulk-sync: 6 of 8 rows cannot be used yet"
     assert re.match(r"Checked 20[\d-]{8} [\d:]{5} UTC\. Header in row 1", str(sheet["A2"].value))
@@ -196,7 +196,7 @@ def test_the_first_sheet_counts_the_reasons_and_links_to_the_rows(checked: Path)
 
 
 def test_titles_above_the_header_and_a_cover_sheet_change_nothing(tmp_path: Path, run: Run) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     book = openpyxl.load_workbook(path)
     book.worksheets[0].insert_rows(1, amount=3)
     book.worksheets[0]["A1"] = "Opt-out requests"
@@ -218,7 +218,7 @@ def test_titles_above_the_header_and_a_cover_sheet_change_nothing(tmp_path: Path
 
 
 def test_the_first_sheet_has_no_marks_around_options(tmp_path: Path, run: Run) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     (tmp_path / "keys.csv").write_text("email\nann@example.com\n")
     check(run, path, "marked.xlsx", "--protect", "keys.csv")
     sheet = openpyxl.load_workbook(tmp_path / "marked.xlsx").worksheets[0]
@@ -258,7 +258,7 @@ def test_the_rows_of_the_first_sheet_have_room_for_their_texts(checked: Path) ->
 
 
 def test_a_file_without_problems_says_so(tmp_path: Path, run: Run) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     correct(path, CORRECTED, sheet=0)
     assert check(run, path).status == 0
     assert marks(tmp_path / "marked.xlsx") == {}
@@ -267,7 +267,7 @@ def test_a_file_without_problems_says_so(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("by", ["the program", "LibreOffice"])
-def test_once_corrected_it_is_accepted_as_it_is_with_the_same_row_numbers(
+def test_a_corrected_workbook_is_accepted_with_the_same_row_numbers(
     checked: Path, run: Run, by: str
 ) -> None:
     if by == "LibreOffice":
@@ -287,7 +287,7 @@ def judged(run: Run, path: Path) -> list[dict[str, str]]:
     assert "Header in row 1 of sheet \"Ann's & Bob's requests\"" in ran.out
     assert "There is data on others too: 'Costs'." in ran.err
     rows = read_csv(path.with_name("judged.csv"))
-    rows[2]["Remark"] = "bad key, no state"  # a formula, without a value once openpyxl saved it
+    rows[2]["Remark"] = "bad key, no state"  # a formula has no value after openpyxl saved it
     return rows
 
 
@@ -315,8 +315,8 @@ def test_a_second_check_replaces_the_marks_of_the_first(checked: Path, run: Run,
     assert sheet["D2"].fill.fgColor.rgb == "FF00FF00"
 
 
-def of_all_kinds(path: Path, *, is_1904: bool = False) -> Path:
-    """Write a workbook with cells that Python's values cannot hold, and formulas with values."""
+def write_all_kinds(path: Path, *, is_1904: bool = False) -> Path:
+    """Write a workbook with cells beyond Python's values, and formulas with values."""
     numbers = [60.5, 0.25, 46000.123456789, 1, 59.999, 61, 46000.5, 12.000001, 0.1 + 0.2, 45e3]
     texts = ["=1+1", "  lead", "a\nb", "_x000D_", "007", "@x", "+1", "'quoted", "1e5", "ünï 😀"]
     with xlsxwriter.Workbook(path, {"date_1904": is_1904, "strings_to_formulas": False}) as book:
@@ -349,7 +349,7 @@ def of_all_kinds(path: Path, *, is_1904: bool = False) -> Path:
 
 
 def cells_of(path: Path) -> dict[str, list[tuple[str, str, bytes]]]:
-    """Return by sheet its cells: place, type, and the XML inside; shared texts in their places."""
+    """Return the cells of each sheet: place, type, and the XML inside, shared texts resolved."""
 
     def name(tag: str) -> str:
         return f"{{{MAIN}}}{tag}"
@@ -378,9 +378,9 @@ def cells_of(path: Path) -> dict[str, list[tuple[str, str, bytes]]]:
 
 
 @pytest.mark.parametrize("is_1904", [False, True], ids=["1900", "1904"])
-def test_cells_stay_to_the_letter(tmp_path: Path, run: Run, *, is_1904: bool) -> None:
+def test_cells_stay_unchanged(tmp_path: Path, run: Run, *, is_1904: bool) -> None:
     """Dates and their fractions, long numbers, formulas and their values, texts and their looks."""
-    path = of_all_kinds(tmp_path / "in.xlsx", is_1904=is_1904)
+    path = write_all_kinds(tmp_path / "in.xlsx", is_1904=is_1904)
     ran = check(run, path)
     assert "because" not in ran.err
     after = cells_of(tmp_path / "marked.xlsx")
@@ -400,7 +400,7 @@ def test_cells_stay_to_the_letter(tmp_path: Path, run: Run, *, is_1904: bool) ->
 
 def test_a_marked_workbook_is_read_as_the_first_one_was(tmp_path: Path, run: Run) -> None:
     """Keys, states and dates may be formulas: their values need no spreadsheet program."""
-    check(run, of_all_kinds(tmp_path / "in.xlsx"), "marked.xlsx", "--report", "in.csv")
+    check(run, write_all_kinds(tmp_path / "in.xlsx"), "marked.xlsx", "--report", "in.csv")
     check(run, tmp_path / "marked.xlsx", "marked.csv")
     assert read_csv(tmp_path / "marked.csv") == read_csv(tmp_path / "in.csv")
 
@@ -422,7 +422,7 @@ def test_a_workbook_with_what_openpyxl_cannot_keep_is_marked_too(tmp_path: Path,
 
 
 def test_a_note_on_a_merged_cell_stands_where_it_is_seen(tmp_path: Path, run: Run) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     book = openpyxl.load_workbook(path)
     book.worksheets[0].merge_cells("A5:A6")
     book.save(path)
@@ -432,14 +432,14 @@ def test_a_note_on_a_merged_cell_stands_where_it_is_seen(tmp_path: Path, run: Ru
 
 
 @pytest.mark.parametrize("merged", ["C7:D8", "F1:XFD1048576"], ids=["with content", "a sheet"])
-def test_what_stands_below_a_merged_cell_is_kept(merged: str, tmp_path: Path, run: Run) -> None:
+def test_values_below_a_merged_cell_are_kept(merged: str, tmp_path: Path, run: Run) -> None:
     """Some programs keep it; openpyxl makes a cell of each place, as many as a sheet has."""
     cells = f'</sheetData><mergeCells><mergeCell ref="{merged}"/></mergeCells>'.encode()
 
     def become(name: str, content: bytes) -> bytes:
         return content.replace(b"</sheetData>", cells) if "sheet1.xml" in name else content
 
-    path = changed(requests(tmp_path / "in.xlsx"), become)
+    path = with_parts(write_requests(tmp_path / "in.xlsx"), become)
     ran = check(run, path)
     assert "because" not in ran.err
     assert (
@@ -451,7 +451,7 @@ def test_what_stands_below_a_merged_cell_is_kept(merged: str, tmp_path: Path, ru
 
 
 def test_the_column_that_was_read_is_marked(tmp_path: Path, run: Run) -> None:
-    """Columns without a name, with a report's or a repeated one before it are counted too."""
+    """Columns before it count too: without a name, of a report, or repeated."""
     with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
         sheet = book.add_worksheet()
         sheet.write_row("B1", ["PKey", "sync_row", "Note", "Note", "Opt out?"])
@@ -511,7 +511,7 @@ def test_a_workbook_without_styles_and_with_bare_cells_is_marked(tmp_path: Path,
 
 
 def test_a_workbook_whose_xml_has_prefixes_is_marked(tmp_path: Path, run: Run) -> None:
-    """Programs that are written with a certain library of Microsoft make such ones."""
+    """A library of Microsoft writes such workbooks."""
 
     def become(name: str, content: bytes) -> bytes:
         if not name.endswith((".xml", ".rels")) or "theme" in name or "docProps" in name:
@@ -519,7 +519,7 @@ def test_a_workbook_whose_xml_has_prefixes_is_marked(tmp_path: Path, run: Run) -
         content = re.sub(rb"(</?)(?=[A-Za-z])", rb"\1x:", content)
         return content.replace(b" xmlns=", b" xmlns:x=")
 
-    path = changed(requests(tmp_path / "in.xlsx"), become)
+    path = with_parts(write_requests(tmp_path / "in.xlsx"), become)
     assert check(run, path).status == 3
     assert marks(tmp_path / "marked.xlsx") == MARKS
     assert notes(tmp_path / "marked.xlsx").keys() == {*MARKS, "D2"}
@@ -541,7 +541,7 @@ def test_a_missing_cell_keeps_the_format_of_its_column(tmp_path: Path, run: Run)
 
 
 def test_the_sheet_that_was_read_is_marked(tmp_path: Path, run: Run) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     book = openpyxl.load_workbook(path)
     book.copy_worksheet(book.worksheets[0]).title = "Second"
     book.save(path)
@@ -567,7 +567,7 @@ def test_a_longer_file_gets_a_workbook_of_its_own_with_a_note(tmp_path: Path, ru
 
 
 def is_fallback(run: Run, path: Path, why: str) -> bool:
-    """Check a workbook that cannot be marked: it gets a report of its own, and a sentence."""
+    """Check that a workbook cannot be marked: it gets a report of its own and a sentence."""
     ran = check(run, path, "own.xlsx")
     assert f"because {why}" in ran.err
     assert f"Correct these rows in {path}" in ran.out
@@ -606,7 +606,7 @@ def test_the_list_of_an_ods_is_copied_and_marked(tmp_path: Path, run: Run) -> No
     assert (row["PKey"], row["Received"], row["sync_row"]) == ("007", "2026-11-03", "4")
 
 
-def test_a_csv_gets_the_usual_report_without_a_word(tmp_path: Path, run: Run) -> None:
+def test_a_csv_gets_the_usual_report_without_a_message(tmp_path: Path, run: Run) -> None:
     (tmp_path / "in.csv").write_text("PKey,Opt out?\n@a,?\n")
     ran = check(run, tmp_path / "in.csv")
     assert ran.status == 3
@@ -628,7 +628,7 @@ def test_a_workbook_with_a_sheet_that_is_a_chart_is_not_broken(tmp_path: Path, r
 def test_a_workbook_with_a_table_from_another_source_is_not_broken(
     tmp_path: Path, run: Run
 ) -> None:
-    path = requests(tmp_path / "in.xlsx")
+    path = write_requests(tmp_path / "in.xlsx")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("xl/queryTables/queryTable1.xml", f'<queryTable xmlns="{MAIN}"/>')
     assert is_fallback(run, path, "a table in it is filled from another source")
@@ -644,7 +644,7 @@ def test_a_workbook_of_which_openpyxl_would_move_a_row_is_not_broken(
             return content
         return re.sub(rb'(<row r="6".*?</row>)(<row r="7".*?</row>)', rb"\2\1", content)
 
-    path = changed(requests(tmp_path / "in.xlsx"), become)
+    path = with_parts(write_requests(tmp_path / "in.xlsx"), become)
     why = "openpyxl, which marks it, would change row 7 of \"Ann's & Bob's requests\""
     assert is_fallback(run, path, why)
 
@@ -666,7 +666,7 @@ def test_a_workbook_built_in_another_way_is_not_broken(
         assert name != part or was in content
         return content.replace(was, becomes) if name == part else content
 
-    path = changed(requests(tmp_path / "in.xlsx"), become)
+    path = with_parts(write_requests(tmp_path / "in.xlsx"), become)
     assert is_fallback(run, path, "it is built in an unusual way")
 
 
@@ -674,7 +674,7 @@ def test_a_workbook_built_in_another_way_is_not_broken(
 def test_a_protected_sheet_stays_so_and_the_first_sheet_says_how_to_correct_it(
     is_protected: bool, tmp_path: Path, run: Run
 ) -> None:
-    book = openpyxl.load_workbook(requests(tmp_path / "in.xlsx"))
+    book = openpyxl.load_workbook(write_requests(tmp_path / "in.xlsx"))
     book.worksheets[0].protection.sheet = is_protected
     book.save(tmp_path / "in.xlsx")
     run(None, "validate", "in.xlsx", "--report", "out.xlsx")

@@ -1,4 +1,4 @@
-"""Raw rows out of pairs of cells, and what was judged of them."""
+"""Raw rows made of pairs of cells, and the verdicts on them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import Rules
 
 OPEN = ("", "")
-"""Outcome and reason of a row that is to be looked up."""
+"""Outcome and reason of a usable row."""
 
 
 def raw(rows: list[tuple[str, str]], names: tuple[str, str] = ("PKey", "ccpaOptOut")) -> Any:

@@ -11,7 +11,7 @@ from bulk_sync.settings import DateOrder
 def read_dates(
     cells: pd.Series, today: date | None = None, stated: DateOrder | None = None
 ) -> tuple[Requests, DateColumn]:
-    """Return the requests in some cells, and how they were read; the log names their rows."""
+    """Return the requests in some cells and the column's order; the log names their rows."""
     column = DateColumn(str(cells.name), today, stated)
     column.learn(cells)
     requests = column.read(cells, lambda at: f"row {at + 2}")

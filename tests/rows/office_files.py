@@ -1,4 +1,4 @@
-"""Small workbooks in each format, written part by part, with what spreadsheets put into them."""
+"""Small workbooks in each format, written part by part, with typical contents of spreadsheets."""
 
 import struct
 import zipfile
@@ -13,12 +13,12 @@ RELATIONS = f'<Relationships xmlns="{PACKAGE}">{{}}</Relationships>'
 
 
 def text(place: str, content: str) -> str:
-    """Return a cell of an .xlsx that holds a text."""
+    """Return a cell of an .xlsx with a text."""
     return f'<c r="{place}" t="inlineStr"><is><t>{escape(content)}</t></is></c>'
 
 
 def row(number: int, *texts: str, attributes: str = "") -> str:
-    """Return a row of an .xlsx that holds texts."""
+    """Return a row of an .xlsx with texts."""
     cells = "".join(text(f"{chr(65 + at)}{number}", each) for at, each in enumerate(texts))
     return f'<row r="{number}"{attributes}>{cells}</row>'
 
@@ -38,12 +38,12 @@ def xlsx(
     """Write an .xlsx.
 
     Args:
-        path: where to.
+        path: the path of the file.
         sheets: by name, the rows as XML.
         states: by name, how a sheet is hidden.
         formats: number formats; the first has style 1.
-        folder: where the sheets are.
-        calculation: what the workbook says of it.
+        folder: the folder of the sheets.
+        calculation: the workbook's calculation settings.
     """
     backslash = "\\" in folder
     listed = related = ""
@@ -88,7 +88,7 @@ ODS = "application/vnd.oasis.opendocument.spreadsheet"
 
 
 def ods_text(content: str) -> str:
-    """Return a cell of an .ods that holds a text."""
+    """Return a cell of an .ods with a text."""
     return (
         f'<table:table-cell office:value-type="string"><text:p>{escape(content)}</text:p>'
         "</table:table-cell>"
@@ -96,7 +96,7 @@ def ods_text(content: str) -> str:
 
 
 def ods_row(*cells: str, attributes: str = "") -> str:
-    """Return a row of an .ods; cells that are no XML are texts."""
+    """Return a row of an .ods; cells without markup are texts."""
     inside = "".join(cell if cell.startswith("<") else ods_text(cell) for cell in cells)
     return f"<table:table-row{attributes}>{inside}</table:table-row>"
 
@@ -135,28 +135,28 @@ def record(kind: int, data: bytes = b"") -> bytes:
 
 
 def xls_text(at: int, column: int, content: str) -> bytes:
-    """Return a cell of an .xls that holds a text; rows and columns from 0."""
+    """Return a cell of an .xls with a text; rows and columns from 0."""
     chars = content.encode("utf-16-le")
     return record(0x204, struct.pack("<HHHHB", at, column, 0, len(chars) // 2, 1) + chars)
 
 
 def xls_number(at: int, column: int, value: float, style: int = 0) -> bytes:
-    """Return a cell of an .xls that holds a number."""
+    """Return a cell of an .xls with a number."""
     return record(0x203, struct.pack("<HHHd", at, column, style, value))
 
 
 def xls_error(at: int, column: int, code: int) -> bytes:
-    """Return a cell of an .xls that holds an error value."""
+    """Return a cell of an .xls with an error value."""
     return record(0x205, struct.pack("<HHHBB", at, column, 0, code, 1))
 
 
 def xls_formula(at: int, column: int, result: bytes, flags: int = 0) -> bytes:
-    """Return a cell of an .xls that holds a formula, with the eight bytes of its result."""
+    """Return a cell of an .xls with a formula and the eight bytes of its result."""
     return record(0x06, struct.pack("<HHH8sHIHBH", at, column, 0, result, flags, 0, 3, 0x1E, 1))
 
 
 def xls_hidden(at: int) -> bytes:
-    """Return what hides a row of an .xls."""
+    """Return the record of a hidden row of an .xls."""
     return record(0x208, struct.pack("<HHHHHHHH", at, 0, 2, 255, 0, 0, 0x120, 0))
 
 

@@ -1,4 +1,4 @@
-"""Raw rows of made-up inputs, with the things that need all of them."""
+"""Raw rows of made-up inputs, with properties of the whole input."""
 
 import pandas as pd
 from hypothesis import strategies as st
@@ -48,7 +48,7 @@ PLACES = st.sampled_from(["", "2", "3", "7", "seven"])
 
 @st.composite
 def raw_rows(draw: st.DrawFn) -> pd.DataFrame:
-    """Draw the raw rows of an input, with one of the things that need all of them."""
+    """Draw the raw rows of an input, with one property of the whole input."""
     is_email = draw(st.booleans())
     own = {
         "email" if is_email else "PKey": ADDRESSES if is_email else KEYS,

@@ -1,4 +1,4 @@
-"""Dates in a part of a column are read as in the whole of it."""
+"""Dates in a part of a column are read as in the whole column."""
 
 from datetime import date
 
@@ -28,10 +28,10 @@ CELLS = st.one_of(
 NAMES = st.sampled_from(["Received", "Received (MM/DD/YYYY)", "Received (dd/mm/yy)"])
 
 
-def part_of(
+def certain_part_of(
     name: str, cells: list[str], chosen: list[int], stated: DateOrder | None = None
 ) -> pd.DataFrame:
-    """Return some rows with certain dates, as the order of the whole column has them."""
+    """Return some rows with certain dates, by the order of the whole column."""
     column = pd.Series(cells, dtype="str", name=name)
     dates = Dates(name, *read_dates(column, TODAY, stated)[1].order)
     return certain_dates.rewritten(column.to_frame().iloc[chosen], dates, TODAY)
@@ -44,16 +44,16 @@ def part_of(
     stated=st.sampled_from([None, *DateOrder]),
 )
 @examples(40)
-def test_a_part_is_read_as_it_was_in_the_whole(
+def test_a_part_is_read_as_in_the_whole(
     name: str, cells: list[str], data: st.DataObject, stated: DateOrder | None
 ) -> None:
     places = st.sampled_from(range(len(cells)))
     chosen = sorted(data.draw(st.lists(places, min_size=1, unique=True)))
     column = pd.Series(cells, dtype="str", name=name)
     whole = requests_of(column, TODAY, stated)
-    part = part_of(name, cells, chosen, stated)[name]
+    part = certain_part_of(name, cells, chosen, stated)[name]
     again = requests_of(part.reset_index(drop=True), TODAY)
-    # A short year that others left open may be settled by the name alone.
+    # The name alone may settle a short year left open by the other cells.
     is_fixed = (name == "Received") | (whole.earliest[chosen] != UNDATED)
     for each in ("earliest", "latest", "day", "is_doubtful"):
         expected, found = getattr(whole, each)[chosen], getattr(again, each)
@@ -68,13 +68,11 @@ def test_a_part_is_read_as_it_was_in_the_whole(
         (["2026-04-03", "3/14/2026"], "2026-03-04 or 2026-04-03"),
         (["3/4/2026", "5/5/2026"], "2026-03-04 or 2026-04-03"),
         (["2026-04-03", "2026-04-14"], "2026-04-03"),
-        (["2026-11-12", "3/14/2026"], "2026-11-12"),  # not December 11, which is to come
+        (["2026-11-12", "3/14/2026"], "2026-11-12"),  # not December 11, a day in the future
         (["3-Apr-26", "3/14/2026"], "3-Apr-26"),
         (["soon", "3/14/2026"], "soon"),
     ],
     ids=" beside ".join,
 )
-def test_only_what_needs_the_other_rows_is_written_in_another_way(
-    cells: list[str], written: str
-) -> None:
-    assert part_of("Received", cells, [0])["Received"].tolist() == [written]
+def test_only_dates_that_need_the_other_rows_are_rewritten(cells: list[str], written: str) -> None:
+    assert certain_part_of("Received", cells, [0])["Received"].tolist() == [written]

@@ -1,4 +1,4 @@
-"""All input rules at once, held against single rows and against many at random."""
+"""All input rules together, for single rows and for random ones."""
 
 from collections import defaultdict
 from contextlib import nullcontext
@@ -16,14 +16,14 @@ from bulk_sync.rows.check import BlankState, OnConflict, Rules
 from bulk_sync.settings import KeyKind, Keys
 
 
-def test_a_row_with_two_faults_tells_both() -> None:
+def test_a_row_with_two_faults_names_both() -> None:
     checked = check.rows(raw([("", "maybe")]), Rules())
     assert checked[columns.REASON].tolist() == ["empty_key"]
     assert "empty" in str(checked[columns.DETAIL].iat[0])
     assert "maybe" in str(checked[columns.DETAIL].iat[0])
 
 
-def test_columns_of_an_earlier_report_make_room_for_the_new_one() -> None:
+def test_columns_of_an_earlier_report_are_replaced() -> None:
     frame = raw([("@a", "true")]).assign(sync_reason="timeout", sync_detail="", note="kept")
     checked = check.rows(frame, Rules())
     assert checked[columns.REASON].isna().all()

@@ -1,4 +1,4 @@
-"""What becomes of rows that have the same key."""
+"""The outcomes of rows with the same key."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ CONFLICT = [("@a", "true"), ("@a", "false"), ("@a", "true"), ("@b", "false")]
         (OnConflict.LAST, [OPEN, ("duplicate", "conflict"), ("duplicate", ""), OPEN]),
     ],
 )
-def test_two_states_of_one_key_are_settled_as_told(
+def test_two_states_of_one_key_are_settled_by_the_option(
     on_conflict: OnConflict, expected: list[tuple[str, str]]
 ) -> None:
     assert verdicts(CONFLICT, on_conflict=on_conflict) == expected
@@ -38,7 +38,7 @@ def test_the_last_state_wins_even_if_it_is_the_dangerous_one() -> None:
     assert verdicts(rows, on_conflict=OnConflict.OPT_OUT) == [OPEN, ("duplicate", "conflict")]
 
 
-def test_a_sentence_spells_the_name_of_a_file_as_it_is() -> None:
+def test_a_message_has_the_name_of_a_file_unchanged() -> None:
     rows = raw([("@a", "true"), ("@a", "false")])
     rows[columns.FILE] = pd.Categorical(["Lists/Q4 Ann.csv", "b.csv"])
     checked = check.rows(rows, Rules(on_conflict=OnConflict.OPT_OUT))
@@ -49,7 +49,7 @@ def test_keys_that_differ_in_case_are_two_keys() -> None:
     assert verdicts([("@a", "true"), ("@A", "false")]) == [OPEN, OPEN]
 
 
-def test_a_conflict_names_the_first_row_that_says_the_other_state() -> None:
+def test_a_conflict_names_the_first_row_with_the_other_state() -> None:
     checked = check.rows(raw([("@a", "true"), *[("@a", "false")] * 2, ("@a", "true")]), Rules())
     named = checked[columns.DETAIL].str.extract(r"and (row \d+) (?:allows|forbids)")[0].tolist()
     assert named == ["row 3", "row 2", "row 2", "row 3"]
@@ -73,7 +73,7 @@ def test_different_keys_with_the_same_hash_stay_different(monkeypatch: pytest.Mo
     ],
     ids=["no todo file", "of a file", "of several"],
 )
-def test_a_row_of_a_todo_file_is_named_by_where_it_stood_first_too(
+def test_a_row_of_a_todo_file_is_named_by_its_original_row_too(
     of_todo: dict[str, list[str]], names: list[str]
 ) -> None:
     rows = pd.DataFrame({**of_todo, columns.ROW: [2, 3]})

@@ -1,4 +1,4 @@
-"""What people write below a list: it is rejected as such, and nothing else is."""
+"""Notes of people below a list are rejected as such, and nothing else is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -72,7 +72,7 @@ def test_a_row_below_the_list_is_no_request(footer: list[Cells], says: str) -> N
         assert sentence.endswith("if it is a request, write its key.")
 
 
-def test_several_rows_below_the_list_are_judged_each() -> None:
+def test_each_of_several_rows_below_the_list_is_judged() -> None:
     footer = [("", "7", ""), ("", "Legend:", ""), ("", "", "Yes"), ("Prepared by Jane", "", "")]
     assert reasons(frame([*DATA, *footer]))[7:] == ["not_data", "not_data", "empty_key", "not_data"]
 
@@ -80,7 +80,7 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
-        (("", "", "Yes"), "empty_key"),  # its state can be read: a request that lost its key
+        (("", "", "Yes"), "empty_key"),  # its state can be read: a request without its key
         (("Jane Doe", "", "no"), "empty_key"),
         (("", "8", ""), "bad_key"),  # not the number of rows
         (("", "7", "Yes"), "bad_key"),
@@ -97,16 +97,16 @@ def test_several_rows_below_the_list_are_judged_each() -> None:
         (("Total", "jane@example.com", "Yes"), ""),
     ],
 )
-def test_a_request_at_the_end_stays_one(last: Cells, reason: str) -> None:
+def test_a_request_at_the_end_is_no_note(last: Cells, reason: str) -> None:
     assert reasons(frame([*DATA, last]))[-1] == reason
 
 
-def test_a_row_without_a_key_in_the_middle_has_lost_it() -> None:
+def test_a_row_without_a_key_in_the_middle_lacks_its_key() -> None:
     rows = [*DATA[:3], ("Total", "", ""), ("", "", ""), *DATA[3:]]
     assert reasons(frame(rows))[3:5] == ["empty_key"] * 2
 
 
-def test_a_row_that_fills_many_cells_has_lost_its_key() -> None:
+def test_a_row_with_many_cells_lacks_its_key() -> None:
     names = ("Name", "E-mail", "Opt out?", "Request date", "Store")
     rows = [(*row, "2026-11-03", "Main") for row in DATA]
     lost, has_address = ("Jane", "", "", "2026-11-04", "Main"), ("j@x.org", "", "", "", "")
@@ -136,14 +136,14 @@ def test_a_large_count_may_have_separators() -> None:
         assert reasons(raw([*rows, (count, "")]))[-1] == "not_data"
 
 
-def test_a_total_below_a_file_of_keys_is_none() -> None:
+def test_a_total_below_a_file_of_keys_is_no_key() -> None:
     rows = raw([("@a", ""), ("@b", ""), ("Total: 2", ""), ("", "")], ("PKey", "note"))
     assert reasons(rows, state=True) == ["", "", "not_data", "not_data"]
     assert check.rows(rows, Rules(state=True))[columns.DESIRED].isna().tolist()[2:] == [True] * 2
 
 
 @pytest.mark.parametrize(("rows", "reason"), [(50, "not_data"), (51, "empty_key")])
-def test_of_many_rows_without_a_key_the_keys_are_missing(rows: int, reason: str) -> None:
+def test_many_rows_without_a_key_are_no_footer(rows: int, reason: str) -> None:
     table = frame([*DATA, *[("Prepared by Jane Doe", "", "")] * rows])
     assert reasons(table) == [""] * len(DATA) + [reason] * rows
 

@@ -1,4 +1,4 @@
-"""Which columns hold keys and states, by their names."""
+"""The columns of keys and states, found by their names."""
 
 import pytest
 
@@ -31,7 +31,7 @@ from bulk_sync.rows.check.state_words import StateMeans, StateWords
         (("Customer e-mail", "Opt out", "E-mail"), "E-mail", "Opt out"),
     ],
 )
-def test_columns_are_found_by_name_case_and_punctuation_aside(
+def test_columns_are_found_by_name_without_case_and_punctuation(
     names: tuple[str, ...], key: str, state: str
 ) -> None:
     found = header.find_columns(names, Rules())
@@ -56,11 +56,11 @@ def test_columns_are_found_by_name_case_and_punctuation_aside(
         ("Do not call", False),
     ],
 )
-def test_a_name_says_that_a_yes_forbids_the_sale(name: str, is_found: bool) -> None:
+def test_names_whose_yes_forbids_the_sale_are_found(name: str, is_found: bool) -> None:
     assert header.forbids(name, Rules()) is is_found
 
 
-def test_a_state_column_may_bear_the_attribute_s_name() -> None:
+def test_a_state_column_may_have_the_name_of_the_attribute() -> None:
     found = header.find_columns(["PKey", "cus_OptOut"], Rules(attribute="cusOptOut"))
     assert found.state == "cus_OptOut"
 
@@ -109,7 +109,7 @@ def test_a_missing_or_ambiguous_column_is_named(names: list[str], rules: Rules, 
         ("Region", None, r"Region'?\.?$"),
     ],
 )
-def test_a_column_that_is_not_used_for_what_its_yes_means_is_named_with_the_way_out(
+def test_a_column_unused_because_of_the_meaning_of_its_yes_is_named_with_the_option(
     name: str, means: StateMeans | None, hint: str
 ) -> None:
     with pytest.raises(InputProblem, match=hint):

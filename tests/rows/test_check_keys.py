@@ -1,4 +1,4 @@
-"""What becomes of a cell that should hold a key."""
+"""Verdicts on cells of keys."""
 
 import re
 
@@ -14,7 +14,7 @@ from bulk_sync.settings import KeyKind, Keys
 @pytest.mark.parametrize(
     "key", ["007", "NA", "null", "nan", "1e5", "TRUE", "None", "May", "a b", "ä/ö?#%+", "..", "-1"]
 )
-def test_a_key_is_text_to_the_letter(key: str) -> None:
+def test_a_key_is_unchanged_text(key: str) -> None:
     checked = check.rows(raw([(key, "true")]), Rules())
     assert checked[columns.KEY].tolist() == [key]
     assert checked[columns.OUTCOME].isna().all()
@@ -36,7 +36,7 @@ def test_a_key_is_text_to_the_letter(key: str) -> None:
         ('"@a"', '"@a"'),
     ],
 )
-def test_what_spreadsheets_force_on_a_key_is_taken_off(cell: str, key: str) -> None:
+def test_additions_of_spreadsheets_to_a_key_are_removed(cell: str, key: str) -> None:
     assert check.rows(raw([(cell, "true")]), Rules())[columns.KEY].tolist() == [key]
 
 
@@ -104,7 +104,7 @@ def test_an_invisible_character_is_named_with_its_place(
     assert checked[columns.REASON].tolist() == ["bad_key"] * 3
     for place, detail in zip((1, 3, 8), checked[columns.DETAIL], strict=True):
         assert f"{name}, as character {place} of 8." in detail
-        assert detail.count(". ") == 1  # no second sentence says that it is no address
+        assert detail.count(". ") == 1  # no second sentence about the address
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_an_invisible_character_is_named_with_its_place(
         '="<jo@x.org>"',
     ],
 )
-def test_what_outlook_puts_around_an_address_is_taken_off(cell: str) -> None:
+def test_additions_of_outlook_to_an_address_are_removed(cell: str) -> None:
     rules = Rules(keys=Keys(KeyKind.EMAIL), key_column="PKey", tells_kind=False)
     checked = check.rows(raw([(cell, "true"), ("a@x.org", "true")]), rules)
     assert checked[columns.KEY].tolist() == ["jo@x.org", "a@x.org"]
@@ -132,13 +132,13 @@ def test_what_outlook_puts_around_an_address_is_taken_off(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["<@a>", "@a'", "<a>", "(a@b.c)"])
-def test_other_keys_keep_what_stands_around_them(cell: str) -> None:
+def test_other_keys_keep_the_characters_around_them(cell: str) -> None:
     checked = check.rows(raw([(cell, "true")]), Rules())
     assert checked[columns.KEY].tolist() == [cell]
     assert checked[columns.OUTCOME].isna().all()
 
 
-def test_a_row_that_holds_no_address_says_what_is_wrong_with_it() -> None:
+def test_a_wrong_address_is_rejected_with_its_fault() -> None:
     rules = Rules(keys=Keys(KeyKind.EMAIL), key_column="PKey", tells_kind=False)
     checked = check.rows(raw([("a@b..c", "perhaps")]), rules)
     detail = str(checked[columns.DETAIL].iat[0])
@@ -146,6 +146,6 @@ def test_a_row_that_holds_no_address_says_what_is_wrong_with_it() -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [(" ' ", "empty"), ("jo@x\u200b.org", "U+200B ZERO")])
-def test_one_key_that_is_none_is_wrong_usage(text: str, says: str) -> None:
+def test_a_single_unusable_key_is_wrong_usage(text: str, says: str) -> None:
     with pytest.raises(UsageProblem, match=re.escape(says)):
         check.key(text)

@@ -1,4 +1,4 @@
-"""What the verdicts on rows say: what is wrong in which column, and what to write."""
+"""The messages about rows: the fault, the column, and the correction."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def details(rows: list[tuple[str, str]], **rules: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("cell", ["yess", "ouii", "opted-out", "maybe", "7 yes", "1.0"])
-def test_a_cell_without_a_state_says_what_to_write(cell: str) -> None:
+def test_the_message_about_a_cell_without_a_state_has_the_usable_words(cell: str) -> None:
     (sentence,) = details([("@a", cell)])
     assert sentence.startswith(f"Column 'ccpaOptOut' has '{cell}'")
     assert sentence.endswith(
@@ -43,7 +43,7 @@ def test_no_verdict_on_a_row_names_an_option_that_the_user_did_not_give() -> Non
     )
 
 
-def test_a_conflict_says_which_row_wants_what() -> None:
+def test_a_conflict_names_the_state_in_each_row() -> None:
     first, second = details([("@a", "no"), ("@a", "yes")], on_conflict=OnConflict.REJECT)
     assert first.startswith("This row allows the sale, and row 3 forbids it for the same key.")
     assert second.startswith("This row forbids the sale, and row 2 allows it for the same key.")

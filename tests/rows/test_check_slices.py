@@ -1,4 +1,4 @@
-"""Inputs checked slice by slice, beside the same inputs checked whole."""
+"""Inputs checked slice by slice, compared with the same inputs checked whole."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from bulk_sync.rows.slices import Slices
 
 
 def cut(raw: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
-    """Yield rows in slices, none of two files, and the end of each file in one."""
+    """Yield rows in slices; no slice has two files, and the end of each file is in one slice."""
     files = [raw] if columns.FILE not in raw else [
         part for _, part in raw.groupby(columns.FILE, observed=True)
     ]  # fmt: skip
@@ -31,8 +31,8 @@ def cut(raw: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
         yield part.iloc[start:].reset_index(drop=True)
 
 
-def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked | str:
-    """Return checked rows with what is said of them, or the error."""
+def check_input(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked | str:
+    """Return checked rows with their messages, or the error."""
     try:
         if size is None:
             return check.check(raw, rules)
@@ -46,7 +46,7 @@ def checked(raw: pd.DataFrame, rules: Rules, size: int | None) -> check.Checked 
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged since the last call."""
+    """Return the log messages since the last call."""
     messages = [record.getMessage() for record in caplog.records]
     caplog.clear()
     return messages
@@ -59,9 +59,9 @@ def test_slices_have_the_verdicts_of_the_whole(
     raw: pd.DataFrame, rules: Rules, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     warnings_of(caplog)
-    whole = checked(raw.copy(), rules, None)
+    whole = check_input(raw.copy(), rules, None)
     said = warnings_of(caplog)
-    sliced = checked(raw.copy(), rules, size)
+    sliced = check_input(raw.copy(), rules, size)
     if isinstance(whole, str) or isinstance(sliced, str):
         assert whole == sliced
         return

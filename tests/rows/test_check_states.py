@@ -1,4 +1,4 @@
-"""What becomes of a cell that should hold a state."""
+"""Verdicts on cells of states."""
 
 import pytest
 from checked_rows import raw, verdicts
@@ -40,7 +40,7 @@ def test_any_other_state_is_rejected_and_not_guessed(state: str) -> None:
     assert verdicts([("@a", state)]) == [("rejected", "bad_state")]
 
 
-def test_a_blank_state_is_rejected_or_skipped_as_told() -> None:
+def test_a_blank_state_is_rejected_or_skipped_by_the_option() -> None:
     rows = [("@a", ""), ("@b", " \u00a0")]
     assert verdicts(rows) == [("rejected", "blank_state")] * 2
     assert verdicts(rows, blank_state=BlankState.SKIP) == [("skipped", "blank_state")] * 2

@@ -1,4 +1,4 @@
-"""Taking rows of a frame, beside pandas' own way."""
+"""Taking rows of a frame, compared with pandas' own way."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from bulk_sync.rows.results import UNREAD
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    """Three rows, each dtype once, texts in chunks, and an index that is not 0..n-1."""
+    """Return three rows: each dtype once, texts in chunks, and an index other than 0..n-1."""
     texts = pa.chunked_array([["@a", "ä"], [], [""]], pa.large_string())
     return pd.DataFrame(
         {
@@ -34,7 +34,7 @@ def test_rows_are_taken_as_pandas_takes_them(frame: pd.DataFrame, chosen: list[b
     assert_frame_equal(columns.rows_of(frame, mask), frame[mask])
 
 
-def test_of_no_rows_none_are_taken(frame: pd.DataFrame) -> None:
+def test_no_rows_can_be_taken(frame: pd.DataFrame) -> None:
     none = frame.head(0)
     assert_frame_equal(columns.rows_of(none, np.zeros(0, np.bool_)), none)
 

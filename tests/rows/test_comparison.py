@@ -87,7 +87,7 @@ def test_a_repeat_shows_the_states_of_the_row_that_counts() -> None:
     assert results[columns.AFTER].tolist() == [True, True]
 
 
-def test_a_refused_plan_leaves_every_change_pending_with_the_reason() -> None:
+def test_after_a_refusal_every_change_is_pending_with_the_reason() -> None:
     planned = comparison.compare(checked(["true", "false"]), read([False, False]))
     held = comparison.hold_back(planned, Reason.LIMIT)
     assert outcomes(held) == ["pending", "unchanged"]

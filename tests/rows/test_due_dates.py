@@ -1,4 +1,4 @@
-"""The last day of an opt-out: 15 business days, weekends and state holidays apart."""
+"""The last day of an opt-out: 15 business days, without weekends and state holidays."""
 
 from datetime import date, timedelta
 
@@ -30,7 +30,7 @@ def deadlines_of(frame: pd.DataFrame) -> list[str]:
 
 
 def rows(*given: tuple[str | None, int, Outcome]) -> pd.DataFrame:
-    """Make results: when each was asked for, the state that was, and what became of it."""
+    """Build results from each request date, former state and outcome."""
     return pd.DataFrame(
         {
             columns.RECEIVED: read(*(at or "" for at, _, _ in given)).day,
@@ -99,8 +99,10 @@ HOLIDAYS = {
     2029: "01-01 01-15 02-19 03-31 05-28 06-19 07-04 09-03 11-11 11-12 11-22 11-23 12-25",
     2030: "01-01 01-21 02-18 03-31 04-01 05-27 06-19 07-04 09-02 11-11 11-28 11-29 12-25",
 }
-"""California's state holidays by the Government Code (6700, 6701), written down by hand: of fixed
-dates on a Sunday the Monday too, and the Friday before a Veterans Day on a Saturday."""
+"""California's state holidays by the Government Code (6700, 6701), written down by hand.
+
+A fixed date on a Sunday adds the Monday, and a Veterans Day on a Saturday the Friday before.
+"""
 
 CLOSED = {
     date.fromisoformat(f"{year}-{day}") for year, days in HOLIDAYS.items() for day in days.split()
@@ -114,7 +116,7 @@ def test_the_holidays_are_those_of_the_law(year: int) -> None:
 
 
 @given(st.dates(date(2022, 1, 1), date(2030, 11, 30)))
-def test_the_last_day_is_as_counted_one_by_one(received: date) -> None:
+def test_the_last_day_is_the_one_counted_day_by_day(received: date) -> None:
     day, left = received, 15
     while left:
         day += timedelta(days=1)
@@ -149,7 +151,7 @@ def test_without_request_dates_nothing_is_due() -> None:
     assert due_dates.late(frame, date(2026, 11, 25)) is None
 
 
-def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> None:
+def test_opt_outs_past_their_last_day_are_late_and_those_near_it_soon() -> None:
     frame = rows(
         ("2026-11-02", 1, Outcome.UPDATED),  # due on the 24th
         ("2026-11-02", 1, Outcome.UNCHANGED),  # perhaps long ago
@@ -169,7 +171,7 @@ def test_late_are_those_past_their_last_day_and_soon_those_that_will_be() -> Non
     assert due_dates.late(frame.iloc[:0], today) == Late(0, 0, 0, 0)
 
 
-def test_days_left_are_counted_as_the_deadline_lines_count_them() -> None:
+def test_days_left_agree_with_the_lines_about_deadlines() -> None:
     days = ("02", "03", "07", "12", "20", "30")
     received = [*(f"2026-11-{day}" for day in days), None]
     frame = rows(

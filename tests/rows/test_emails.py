@@ -1,4 +1,4 @@
-"""When two addresses are the same, and what is wrong with a text that is none."""
+"""Equal addresses, and the faults of texts that are no addresses."""
 
 import re
 import unicodedata
@@ -57,7 +57,7 @@ def test_the_same_address(found: object, exact: bool, ignore: bool) -> None:
         f"a@{'.'.join(['b' * 60] * 4)}.abcdefgh",
     ],
 )
-def test_an_unusual_address_is_one(text: str) -> None:
+def test_an_unusual_address_is_an_address(text: str) -> None:
     assert emails.problem(text) is None
 
 
@@ -122,14 +122,14 @@ def test_an_unusual_address_is_one(text: str) -> None:
         (f"a@{'.'.join(['b' * 60] * 4)}.abcdefghi", "longer than 254"),
     ],
 )
-def test_what_is_wrong_with_an_address_is_named(text: str, says: str) -> None:
+def test_the_fault_of_an_address_is_named(text: str, says: str) -> None:
     problem = emails.problem(text)
     assert problem is not None
     assert says in problem
 
 
 @given(st.emails())
-def test_every_sane_address_is_one(text: str) -> None:
+def test_every_plain_address_is_an_address(text: str) -> None:
     assert emails.problem(text) is None
 
 
@@ -137,7 +137,7 @@ def test_every_sane_address_is_one(text: str) -> None:
 @example("a@b.c")
 @example('"a b"@c')
 @example("a@\u00b7\u30fb.c")
-def test_an_address_has_no_character_beyond_those_documented(text: str) -> None:
+def test_an_address_has_only_documented_characters(text: str) -> None:
     if emails.problem(text) is not None:
         return
     local, domain = text.split("@")
@@ -150,12 +150,12 @@ def test_an_address_has_no_character_beyond_those_documented(text: str) -> None:
 
 
 def _others(text: str) -> list[str]:
-    """Return the characters that are no letters, digits or accents."""
+    """Return the characters other than letters, digits or accents."""
     return [char for char in text if not re.match("[LMN]", unicodedata.category(char))]
 
 
 @given(st.from_regex(emails.PLAIN))
-def test_what_passes_unseen_is_an_address(text: str) -> None:
+def test_every_accepted_text_is_an_address(text: str) -> None:
     text = text.removesuffix("\n")
     assert len(text) > emails.PLAIN_BYTES or emails.problem(text) is None
 

@@ -1,4 +1,4 @@
-"""A row per profile and back: nothing is lost, nothing is done twice."""
+"""A row per profile and back: nothing is lost, nothing is written twice."""
 
 from collections import Counter
 
@@ -17,7 +17,7 @@ from bulk_sync.settings import KeyKind, Keys, OnAmbiguous
 
 ADDRESSES = st.sampled_from(["a@x.com", "b@x.com", "A@x.com", "c@X.com", "c@x.com", "bad", ""])
 ROWS = st.lists(st.tuples(ADDRESSES, st.sampled_from(["true", "false", "", "x"])), max_size=8)
-# Few PKeys for many keys: some keys stand for one profile.
+# Few PKeys for many keys: some keys share a profile.
 MATCHES = st.lists(st.sampled_from(["@1", "@2", "@3", "@4", "@5"]), max_size=3, unique=True)
 FOUND = st.fixed_dictionaries(
     {
@@ -42,7 +42,7 @@ def judged(rows: list[tuple[str, str]], on_conflict: OnConflict) -> pd.DataFrame
     return check.rows(raw, Rules(on_conflict=on_conflict))
 
 
-def finding(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
+def steps_of(checked: pd.DataFrame, found: dict[str, object]) -> Steps:
     steps = Steps.blank(len(comparison.open_rows(checked)))
     matches, states, unread = found["matches"], found["states"], found["unread"]
     assert isinstance(matches, list)
@@ -73,7 +73,7 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
     on_conflict: OnConflict,
 ) -> None:
     checked = judged(rows, on_conflict)
-    steps = finding(checked, found)
+    steps = steps_of(checked, found)
     keys = Keys(KeyKind.EMAIL, on_ambiguous=on_ambiguous)
     expanded, states = expand.expand(checked, steps, keys, on_conflict)
     planned = comparison.compare(expanded, states)
@@ -91,13 +91,13 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
         else:
             writing.failed(at, 2000, RowFailed(Reason.HTTP_403, "No."))
     results = comparison.settle(planned, writing)
-    totals, told = Totals.count(results), expand.collapse(results)
+    totals, collapsed = Totals.count(results), expand.collapse(results)
 
-    assert told["email"].tolist() == [email for email, _ in rows]
-    assert told[columns.ROW].tolist() == list(range(2, len(rows) + 2))
+    assert collapsed["email"].tolist() == [email for email, _ in rows]
+    assert collapsed[columns.ROW].tolist() == list(range(2, len(rows) + 2))
     assert totals.rows == sum(totals.outcomes.values()) == len(rows)
-    assert Counter(told[columns.OUTCOME].astype(str)) == Counter(dict(totals.outcomes))
-    assert [name for name in columns.MATCHED if name in told] == []
+    assert Counter(collapsed[columns.OUTCOME].astype(str)) == Counter(dict(totals.outcomes))
+    assert [name for name in columns.MATCHED if name in collapsed] == []
 
     held = {**found["states"]}  # type: ignore[dict-item] # as above
     for at, pkey in enumerate(pkeys):
@@ -105,19 +105,19 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
             held[pkey] = int(desired[at])
     open_at = {int(at): n for n, at in enumerate(comparison.open_rows(checked))}
     says_done = {Outcome.UPDATED, Outcome.UNCHANGED}
-    asked = columns.state_codes(told[columns.DESIRED]).tolist()
-    for at, outcome in enumerate(told[columns.OUTCOME]):
+    wanted = columns.state_codes(collapsed[columns.DESIRED]).tolist()
+    for at, outcome in enumerate(collapsed[columns.OUTCOME]):
         matches = steps.found.get(open_at.get(at, -1), ())
         if outcome in says_done:
-            # Never told as done while a profile of the person holds the other state.
+            # Never reported as done while a profile of the person has the other state.
             assert matches
-            assert all(held[each.pkey] == asked[at] for each in matches)
-        if len(matches) > 1 and asked[at] == 0 and on_ambiguous is None:
+            assert all(held[each.pkey] == wanted[at] for each in matches)
+        if len(matches) > 1 and wanted[at] == 0 and on_ambiguous is None:
             assert outcome in NEEDS_A_PERSON
-            assert told[columns.REASON].iat[at] == Reason.AMBIGUOUS
+            assert collapsed[columns.REASON].iat[at] == Reason.AMBIGUOUS
 
 
-def test_rows_of_pkeys_stay_as_they_are() -> None:
+def test_rows_of_pkeys_stay_unchanged() -> None:
     frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.blank(1)
     rows, states = expand.expand(frame, steps, Keys(), OnConflict.REJECT)
     assert rows is frame

@@ -1,4 +1,4 @@
-"""Where the table is, by the first rows: the header, the sheet, and what is said if none is found.
+"""The place of the table by the first rows: header, sheet, and the message if none is found.
 
 The properties read real files of each format: a table below title rows is the table itself.
 """
@@ -73,7 +73,7 @@ def test_the_header_is_the_first_row_or_the_only_one_among_the_first(
     assert header_of(sheet(*rows), rules=rules) == expected
 
 
-def test_a_row_behind_the_first_ones_is_no_header_unless_it_is_named() -> None:
+def test_a_row_after_the_first_ones_is_a_header_only_if_it_is_named() -> None:
     rows = sheet(*[TITLE] * 20, HEADER, *DATA)
     problem = problem_of(rows)
     assert "row 21 could be the header" in str(problem)
@@ -81,13 +81,13 @@ def test_a_row_behind_the_first_ones_is_no_header_unless_it_is_named() -> None:
     assert header_of(rows, row=21) == "row 21"
 
 
-def test_two_headers_below_a_title_are_a_question() -> None:
+def test_two_headers_below_a_title_are_an_error() -> None:
     problem = problem_of(sheet(TITLE, HEADER, DATA[0], HEADER, DATA[1], name="R"))
     assert "row 2 of sheet 'R', row 4 of sheet 'R'" in str(problem)
     assert options_of(problem) == ["--header-row 2", "--header-row 4"]
 
 
-def test_a_cover_sheet_is_passed_over_for_the_only_sheet_with_a_header() -> None:
+def test_the_only_sheet_with_a_header_is_read_despite_a_cover_sheet() -> None:
     cover, table = sheet(TITLE, name="Cover"), sheet(TITLE, HEADER, *DATA, name="R")
     assert header_of(cover, table) == "row 2 of sheet 'R'"
     assert header_of(cover, table, row=2) == "row 2 of sheet 'R'"
@@ -112,13 +112,13 @@ def test_rows_above_a_header_that_look_like_data_are_not_lost() -> None:
         ("Requests", [("Run", "x")], False),
     ],
 )
-def test_sheets_of_our_own_are_known_by_their_first_cell(
+def test_our_own_sheets_are_recognized_by_their_first_cell(
     name: str, rows: list[Sequence[str]], is_ours: bool
 ) -> None:
     assert sheet(*rows, name=name).is_ours is is_ours
 
 
-def test_sheets_of_our_own_are_passed_over_unless_one_is_named() -> None:
+def test_our_own_sheets_are_skipped_unless_one_is_named() -> None:
     ours = sheet(("bulk-sync: rows that need a person",), HEADER, DATA[1], name="Needs a person")
     table = sheet(HEADER, *DATA, name="R")
     wanted = Wanted(rules=Rules())
@@ -128,7 +128,7 @@ def test_sheets_of_our_own_are_passed_over_unless_one_is_named() -> None:
     assert choose_sheet([ours, table], named, "in.xlsx") == (0, 2)
 
 
-def test_a_warning_names_the_other_sheets_and_those_that_are_lists_too(
+def test_a_warning_names_the_other_sheets_and_which_are_lists(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     months = [sheet(TITLE, HEADER, *DATA, name=name) for name in ("October", "November")]
@@ -224,13 +224,13 @@ ROWS = (("a@x.com", "11/03/2026", "Yes"), ("b@x.com", "11/14/2026", "ja"), ("Tot
         "a header that is also a word for no", "two of one name", "no header",
     ],
 )  # fmt: skip
-def test_the_options_that_would_help_are_named_and_do_help(
+def test_the_named_options_find_the_table(
     rows: Sequence[Sequence[str]], rules: Rules, options: list[str]
 ) -> None:
     assert options_of(problem_of(sheet(*rows), rules=rules)) == options
 
 
-def test_what_is_there_is_shown_but_not_in_the_message_itself() -> None:
+def test_the_first_rows_are_shown_but_not_in_the_message_itself() -> None:
     problem = problem_of(
         sheet(("Privacy team",), name="Cover"), sheet(TITLE, UNKNOWN, *ROWS, name="R")
     )
@@ -278,7 +278,7 @@ def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.D
         return Chosen(*choose_sheet([each for each in first if each.rows], wanted, str(path)))
 
     parsed = workbook.parse(path, choose)
-    own = list(HEADER)  # a column behind them is for what stands beside the table
+    own = list(HEADER)  # the last column holds the cells beside the table
     names = [columns.ROW, *own, ""]
     frames = [batch.rename_columns(names).to_pandas() for batch in parsed.batches]
     frame: pd.DataFrame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)
@@ -306,7 +306,7 @@ def shifted(table: Sequence[Sequence[str]], rows: int) -> list[list[object]]:
         "quotes in a title", "a quote that ends in a title", "separator named", "blank lines above",
     ],
 )  # fmt: skip
-def test_titles_of_a_text_do_not_decide_on_its_separator(content: str, row: int) -> None:
+def test_title_rows_do_not_decide_the_separator_of_a_text(content: str, row: int) -> None:
     frame = read_whole("-", Wanted(rules=Rules()), stdin=content.encode())
     assert frame.to_dict("list") == {
         "E-mail": ["a@x.com"],

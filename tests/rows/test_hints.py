@@ -1,4 +1,4 @@
-"""The options that are named for cells of many rows."""
+"""The suggested options for cells in many rows."""
 
 import pandas as pd
 import pytest
@@ -10,15 +10,15 @@ from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.slices import Slices
 
 
-def told(*cells: str, rules: Rules | None = None) -> list[str]:
+def hints_for(*cells: str, rules: Rules | None = None) -> list[str]:
     rules = rules or Rules()
     frame = raw([(f"@{at}", cell) for at, cell in enumerate(cells)])
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
     return hints.find(Slices.of(check.rows(frame, rules)), layout)
 
 
-def test_a_word_of_several_rows_has_an_option() -> None:
-    (first,) = told("Opted Out", "opted out ", "once", "yes", "no")
+def test_a_word_in_several_rows_has_an_option() -> None:
+    (first,) = hints_for("Opted Out", "opted out ", "once", "yes", "no")
     assert first == (
         "2 rows have 'Opted Out' in column 'ccpaOptOut'. If it forbids the sale, add --true-values "
         "'Opted Out'; if it allows the sale, add --false-values 'Opted Out'."
@@ -26,20 +26,20 @@ def test_a_word_of_several_rows_has_an_option() -> None:
 
 
 def test_the_option_is_understood_as_it_is_named() -> None:
-    first, second, how = told("x", "x", "DNS, sold", "DNS, sold")
+    first, second, how = hints_for("x", "x", "DNS, sold", "DNS, sold")
     assert "--true-values x;" in first
     assert """--true-values '"DNS, sold"';""" in second
     assert how == "Write several words into one list, with commas between them."
     words = StateWords.parse(None, 'x,"DNS, sold"', None)  # as a shell passes it
-    assert told("x", "DNS, sold", rules=Rules(words=words)) == []
+    assert hints_for("x", "DNS, sold", rules=Rules(words=words)) == []
 
 
-def test_a_further_word_goes_into_the_list_that_is_there() -> None:
-    assert len(told("x", "x", rules=Rules(words=StateWords.parse(None, "dns", None)))) == 2
+def test_a_further_word_is_added_to_the_given_list() -> None:
+    assert len(hints_for("x", "x", rules=Rules(words=StateWords.parse(None, "dns", None)))) == 2
 
 
-def test_words_that_say_what_they_do_have_one_line_with_both_options() -> None:
-    (line,) = told("Opted Out", "opted out", "Opted in", "Opted in", "yes")
+def test_words_with_an_obvious_meaning_have_one_line_with_both_options() -> None:
+    (line,) = hints_for("Opted Out", "opted out", "Opted in", "Opted in", "yes")
     assert line == (
         "Column 'ccpaOptOut' has words of its own: 'Opted Out' in 2, 'Opted in' in 2 rows. If "
         "'Opted Out' forbids the sale and 'Opted in' allows the sale, add --true-values "
@@ -48,31 +48,33 @@ def test_words_that_say_what_they_do_have_one_line_with_both_options() -> None:
 
 
 def test_empty_cells_have_an_option_unless_it_is_given() -> None:
-    (blank,) = told("", "", "yes")
+    (blank,) = hints_for("", "", "yes")
     assert blank.startswith("2 rows are empty in column 'ccpaOptOut'.")
     assert blank.endswith("--blank-state skip.")
-    assert told("", "", rules=Rules(blank_state=BlankState.SKIP)) == []
+    assert hints_for("", "", rules=Rules(blank_state=BlankState.SKIP)) == []
 
 
 def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
     cells = [word for count, word in enumerate("abcd", 2) for _ in range(count)]
-    assert [each[:12] for each in told(*cells, *["long " * 9] * 3)][:3] == [
+    assert [each[:12] for each in hints_for(*cells, *["long " * 9] * 3)][:3] == [
         "5 rows have ", "4 rows have ", "3 rows have ",
     ]  # fmt: skip
-    assert told(*["long " * 9] * 3) == []
+    assert hints_for(*["long " * 9] * 3) == []
 
 
-def told_of_keys(*pairs: tuple[str, str]) -> list[str]:
+def hints_about_keys(*pairs: tuple[str, str]) -> list[str]:
     frame, rules = raw([*pairs], ("Email", "Your e-mail")), Rules(state=True)
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
     return hints.find(Slices.of(check.rows(frame, rules)), layout)
 
 
-def test_a_column_with_the_addresses_that_another_one_lacks_is_named() -> None:
-    (hint,) = told_of_keys(("anonymous", "a@x.com"), ("anonymous", " b@x.com"), ("c@x.com", "-"))
+def test_a_column_with_the_missing_addresses_is_named() -> None:
+    (hint,) = hints_about_keys(
+        ("anonymous", "a@x.com"), ("anonymous", " b@x.com"), ("c@x.com", "-")
+    )
     assert hint.endswith("add --key email --key-column 'Your e-mail'.")
-    assert told_of_keys(("anonymous", "a@x.com"), ("b@x.com", "c@x.com")) == []
-    assert told_of_keys(("anonymous", "Ann"), ("anonymous", "Bob")) == []
+    assert hints_about_keys(("anonymous", "a@x.com"), ("b@x.com", "c@x.com")) == []
+    assert hints_about_keys(("anonymous", "Ann"), ("anonymous", "Bob")) == []
 
 
 def test_a_file_of_keys_has_no_such_option() -> None:
@@ -91,7 +93,7 @@ def test_a_file_of_keys_has_no_such_option() -> None:
         ("Opt out", ("no", "no", "no"), ""),
     ],
 )
-def test_boxes_that_most_rows_leave_empty_may_be_no_wish_to_be_sold(
+def test_empty_boxes_in_most_rows_get_a_warning_before_they_count_as_opt_ins(
     name: str, cells: tuple[str, ...], count: str
 ) -> None:
     frame, rules = raw([(f"@{at}", cell) for at, cell in enumerate(cells)], ("PKey", name)), Rules()
@@ -110,10 +112,10 @@ def test_frequent_words_are_counted_however_many_others_there_are(most: int) -> 
     assert words.most_frequent() == {"Opted Out": 18, "DNS": 9}
 
 
-def test_a_column_with_the_addresses_is_named_if_it_has_them_in_most_of_all_slices() -> None:
+def test_a_column_with_the_addresses_is_named_by_the_rows_of_all_slices() -> None:
     pairs, rules = [("anonymous", "-"), ("nobody", "b@x.com"), ("x", "c@x.com")], Rules(state=True)
     frame = raw([*pairs], ("Email", "Your e-mail"))
     layout = Layout([], check.find_columns(frame.columns, rules), rules)
     parts = [part.reset_index(drop=True) for part in (frame[:1], frame[1:])]
     slices = Slices(3, lambda: (check.rows(part, rules) for part in parts))
-    assert hints.find(slices, layout) == told_of_keys(*pairs) != []
+    assert hints.find(slices, layout) == hints_about_keys(*pairs) != []

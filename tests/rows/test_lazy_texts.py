@@ -1,4 +1,4 @@
-"""Texts of a column, looked at one by one."""
+"""Texts of a column, read one by one."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def column(chunks: list[list[str]]) -> pd.Series:
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 @given(chunks=st.lists(st.lists(st.text("aä", max_size=2), max_size=4), max_size=5), seed=st.data())
 @examples(20)
-def test_they_are_those_of_the_column_in_the_order_asked_for(
+def test_texts_are_returned_in_the_requested_order(
     batch: int, chunks: list[list[str]], seed: st.DataObject
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -39,17 +39,17 @@ def test_they_are_those_of_the_column_in_the_order_asked_for(
         assert found.equal(np.array(places, np.intp), others).tolist() == same
 
 
-def test_the_last_is_found_from_the_end() -> None:
+def test_a_negative_position_counts_from_the_end() -> None:
     assert Texts(column([["@a"], ["@b"]]), np.array([1, 0]))[-1] == "@a"
 
 
 @pytest.mark.parametrize("at", [2, -3])
-def test_there_is_none_beyond_the_ends(at: int) -> None:
+def test_a_position_beyond_the_ends_is_an_error(at: int) -> None:
     with pytest.raises(IndexError):
         Texts(column([["@a", "@b"]]), np.array([0, 1]))[at]
 
 
-def test_two_batches_are_kept_for_whoever_works_across_their_border(
+def test_two_batches_are_cached_for_reads_across_their_border(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(lazy_texts, "_BATCH", 2)

@@ -20,7 +20,7 @@ ROWS = 1_000_000
 
 
 def keys(rows: int) -> pa.Table:
-    """Make keys that all stand in two rows."""
+    """Build keys; each is in two rows."""
     names = pa.array(np.arange(rows) // 2).cast(pa.large_string())
     none = pa.nulls(rows, pa.large_string())
     numbers = pa.array(np.arange(rows)), pa.array(np.zeros(rows, np.int32))
@@ -39,8 +39,8 @@ def keys(rows: int) -> pa.Table:
 
 
 @contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """Let no file grow further, as on a full disk."""
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit the size of files, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -50,7 +50,7 @@ def no_file_above(size: int) -> Iterator[None]:
 
 
 def test_a_full_disk_is_named_with_the_option_when_a_part_is_written(tmp_path: Path) -> None:
-    with no_file_above(10_000), Store(tmp_path, MEMORY) as store:
+    with file_size_limit(10_000), Store(tmp_path, MEMORY) as store:
         store.keep("keys", 0, keys(10_000))
         with pytest.raises(DiskFull, match=rf"^The disk is full: {tmp_path} .*--state-dir"):
             store.part("keys", 0)
@@ -58,23 +58,23 @@ def test_a_full_disk_is_named_with_the_option_when_a_part_is_written(tmp_path: P
 
 def test_a_full_disk_is_named_when_rows_are_written_one_after_the_other(tmp_path: Path) -> None:
     with (
-        no_file_above(10_000),
+        file_size_limit(10_000),
         pytest.raises(DiskFull, match="--state-dir"),
         Store(tmp_path, MEMORY).writer("settled", KEYS) as writer,
     ):
         writer.write_table(keys(10_000))
 
 
-def test_a_full_disk_is_named_when_what_does_not_fit_into_memory_is_put_aside(
+def test_a_full_disk_is_named_when_a_statement_spills_to_disk(
     tmp_path: Path,
 ) -> None:
     store = Store(tmp_path, MEMORY)
     store.keep("keys", 0, keys(ROWS))
-    with no_file_above(1_000_000), pytest.raises(DiskFull, match="--state-dir"):
+    with file_size_limit(1_000_000), pytest.raises(DiskFull, match="--state-dir"):
         list(store.repeats())
 
 
-def test_more_memory_is_asked_for_where_a_statement_has_too_little(
+def test_a_statement_without_enough_memory_names_the_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_disk, "_LEAST_BYTES", 2_000_000)
@@ -84,7 +84,7 @@ def test_more_memory_is_asked_for_where_a_statement_has_too_little(
         list(store.repeats())
 
 
-def test_what_does_not_fit_into_memory_is_compared_on_disk(tmp_path: Path) -> None:
+def test_inputs_larger_than_memory_are_compared_on_disk(tmp_path: Path) -> None:
     store = Store(tmp_path, MEMORY)
     store.keep("keys", 0, keys(ROWS))
     found = pa.Table.from_batches(store.repeats())
@@ -95,9 +95,7 @@ def test_what_does_not_fit_into_memory_is_compared_on_disk(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1, or so", b"PAR1" + b"\xff" * 50 + b"PAR1"])
-def test_a_part_that_is_gone_or_damaged_stops_the_command(
-    content: bytes | None, tmp_path: Path
-) -> None:
+def test_a_missing_or_damaged_part_stops_the_command(content: bytes | None, tmp_path: Path) -> None:
     with Store(tmp_path, MEMORY) as store:
         for number in (0, 1):
             store.keep("keys", number, keys(10))
@@ -115,10 +113,10 @@ def test_a_part_that_is_gone_or_damaged_stops_the_command(
 def test_the_stop_of_a_process_stops_the_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[tuple[str, int, int]] = []
+    seen: list[tuple[str, int, int]] = []
 
     def stop(*progress: object) -> None:
-        told.append(progress)  # type: ignore[arg-type]
+        seen.append(progress)  # type: ignore[arg-type]
         raise Terminated("Stopped by SIGTERM.")
 
     monkeypatch.setattr(duckdb_session, "_LOOK_EVERY_S", 0.001)
@@ -126,7 +124,7 @@ def test_the_stop_of_a_process_stops_the_comparison(
     store.keep("keys", 0, keys(ROWS))
     with pytest.raises(Terminated):
         list(store.repeats())
-    ((what, done, total),) = told
+    ((what, done, total),) = seen
     assert (what, total) == ("Comparing the keys", ROWS)
     assert 0 <= done < ROWS
 
@@ -155,7 +153,7 @@ def test_no_other_file_is_read_or_written_and_no_extension_is_loaded(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_fault_of_a_statement_is_none_of_the_disk(tmp_path: Path) -> None:
+def test_a_wrong_statement_is_no_error_of_the_disk(tmp_path: Path) -> None:
     with pytest.raises(duckdb.CatalogException, match="nowhere"):
         list(
             duckdb_session.rows_of({}, tmp_path / "sorting", MEMORY, lambda _: None, "FROM nowhere")

@@ -1,4 +1,4 @@
-"""Rows read from Parquet are those that were written, and keys are held once."""
+"""Rows read from Parquet are the written ones, and keys are stored once."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -31,7 +31,7 @@ def whole(rows: pd.DataFrame) -> pa.Table:
 WAYS = {"with all columns": whole, "without columns equal to the keys": parquet_rows.table}
 
 
-def again(rows: pd.DataFrame, group_rows: int, write: Write = whole) -> pd.DataFrame:
+def write_and_read(rows: pd.DataFrame, group_rows: int, write: Write = whole) -> pd.DataFrame:
     file = BytesIO()
     table = write(rows)
     pq.write_table(table, file, row_group_size=group_rows)
@@ -50,7 +50,7 @@ KEYS = {
 @pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
 def test_rows_come_back_as_they_were(write: Write, keys: list[str], group_rows: int) -> None:
     rows = judged(keys)
-    found = again(rows, group_rows, write)
+    found = write_and_read(rows, group_rows, write)
     assert found[columns.FILE].tolist() == rows[columns.FILE].tolist()
     pd.testing.assert_frame_equal(
         found.drop(columns=columns.FILE), rows.drop(columns=columns.FILE), check_categorical=False
@@ -58,26 +58,26 @@ def test_rows_come_back_as_they_were(write: Write, keys: list[str], group_rows: 
 
 
 def addresses(column: pd.Series) -> list[int]:
-    """Return where the texts of a column are in memory."""
+    """Return the memory addresses of the texts of a column."""
     return [chunk.buffers()[2].address for chunk in pa.chunked_array(column).chunks]
 
 
 def test_keys_take_no_memory_beside_the_column_they_were_read_from() -> None:
-    found = again(judged(["@a", "@b", "@c", " @d", "@e", "@f"]), 2)
+    found = write_and_read(judged(["@a", "@b", "@c", " @d", "@e", "@f"]), 2)
     shared, apart = addresses(found["PKey"]), addresses(found[columns.KEY])
     assert [one == other for one, other in zip(shared, apart, strict=True)] == [True, False, True]
 
 
 @pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
-def test_no_rows_are_no_rows(write: Write) -> None:
+def test_a_frame_without_rows_is_read_back(write: Write) -> None:
     rows = judged(["@a"]).iloc[:0]
-    pd.testing.assert_frame_equal(again(rows, 10, write), rows, check_categorical=False)
+    pd.testing.assert_frame_equal(write_and_read(rows, 10, write), rows, check_categorical=False)
 
 
 def test_columns_equal_to_the_keys_are_written_once_wherever_they_are() -> None:
     rows = judged(KEYS["as in the input"])
     rows.insert(0, "email", rows["PKey"])
     assert not {"email", "PKey"} & set(parquet_rows.table(rows).column_names)
-    found = again(rows, 2, parquet_rows.table)
+    found = write_and_read(rows, 2, parquet_rows.table)
     assert list(found) == list(rows)
     assert found["email"].tolist() == found["PKey"].tolist() == KEYS["as in the input"]

@@ -1,4 +1,4 @@
-"""Limits and oddities: what passes, what does not, and the exact words of the refusal."""
+"""Limits and oddities: which plans pass, which do not, and the exact words of the refusal."""
 
 from fractions import Fraction
 from random import Random
@@ -144,7 +144,7 @@ def test_a_file_is_cut_off_if_it_has_fewer_than_half_of_the_rows(
 
 
 @pytest.mark.parametrize("oddity", sorted({*Oddity} - {Oddity.SAME_FILE}))
-def test_what_is_allowed_passes_and_nothing_else(oddity: Oddity) -> None:
+def test_only_an_allowed_oddity_passes(oddity: Oddity) -> None:
     frame = {
         Oddity.INVERTED: planned(*INVERSE * 20),
         Oddity.UNKNOWN_KEYS: planned(*[(True, None)] * 40),
@@ -156,7 +156,7 @@ def test_what_is_allowed_passes_and_nothing_else(oddity: Oddity) -> None:
         assert (plan_limits.refusal(frame, passing, past) is None) is (allowed is oddity)
 
 
-def test_every_limit_that_is_passed_is_named_at_once() -> None:
+def test_every_exceeded_limit_is_named_at_once() -> None:
     refusal = plan_limits.refusal(planned(*INVERSE * 50), Limits(max_changes=Bound(count=7)))
     assert refusal is not None
     assert refusal.option == "--allow inverted --max-opt-ins 50 --max-changes 100"
@@ -190,7 +190,7 @@ def test_a_row_of_several_profiles_is_named_once() -> None:
 
 
 def creating(count: int, others: int) -> pd.DataFrame:
-    """Plan so many profiles to be created, and so many rows that stay as they are."""
+    """Plan profiles to be created, and rows without a change."""
     frame = planned(*[(True, None)] * count, *[(True, True)] * others)
     codes = columns.outcome_codes(frame[columns.OUTCOME])
     codes[:count] = columns.OUTCOME_CODES[Outcome.WOULD_CREATE]
@@ -224,7 +224,7 @@ OUT, IN, STAY, GONE = (True, False), (False, True), (True, True), (True, None)
 def test_exactly_the_limit_passes_and_one_more_does_not(
     other: Row, bounds: Limits, passes: list[Row], rows: int, too_much: Row, option: str
 ) -> None:
-    """A percentage is one of all rows of the input, also of those that are not found."""
+    """A percentage counts all rows of the input, also those not found."""
     others = [STAY, *[other] * (rows - len(passes) - 2)]
     assert plan_limits.refusal(planned(*passes, STAY, *others), bounds) is None
     refusal = plan_limits.refusal(planned(*passes, too_much, *others), bounds)
@@ -280,7 +280,7 @@ BOTH_WAYS = [OUT] * 18 + [IN] * 2
         "hardly both ways", "nothing but opt-outs to come", "no known key so far",
     ],
 )  # fmt: skip
-def test_rows_that_are_not_read_yet_count_at_their_worst(
+def test_rows_not_read_yet_count_as_the_worst_case(
     bounds: Limits, rows: list[Row], passes: bool
 ) -> None:
     assert plan_limits.passes_however(planned(*rows), bounds) is passes
@@ -292,7 +292,7 @@ def test_rows_that_are_not_read_yet_count_at_their_worst(
     st.integers(0, 20),
     st.randoms(use_true_random=False),
 )
-def test_what_passes_however_passes_whatever_is_read(
+def test_a_plan_that_passes_in_the_worst_case_passes_in_every_case(
     rows: list[Row], most_opt_ins: int, most_changes: int, chance: Random
 ) -> None:
     bounds = Limits(Bound(count=most_changes), Bound(count=most_opt_ins))
@@ -306,7 +306,7 @@ def test_what_passes_however_passes_whatever_is_read(
             assert plan_limits.refusal(planned(*read, STAY), bounds) is None
 
 
-def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, Totals]:
+def split(frame: pd.DataFrame) -> tuple[pd.DataFrame, Totals]:
     """Return a plan without its unchanged rows, and the counts of these."""
     is_rest = columns.have_outcome(frame, [Outcome.UNCHANGED])
     left = frame[~is_rest].reset_index(drop=True)
@@ -337,10 +337,10 @@ def apart(frame: pd.DataFrame) -> tuple[pd.DataFrame, Totals]:
         "half of the rows, none to change", "fewer than half, none to change",
     ],
 )  # fmt: skip
-def test_rows_that_need_no_work_count_for_every_limit_as_if_they_were_in_the_plan(
+def test_counted_rows_without_work_count_for_every_limit(
     rows: list[Row], bounds: Limits, past: int, option: str
 ) -> None:
-    frame, rest = apart(planned(*rows))
+    frame, rest = split(planned(*rows))
     before = [Past(past, 0)] if past else []
     refusal = plan_limits.refusal(frame, bounds, before, rest)
     assert ("" if refusal is None else refusal.option) == option
@@ -374,7 +374,7 @@ def test_a_plan_apart_from_its_unchanged_rows_is_refused_in_the_same_words(
     changes, opt_ins, creates = (each if each is None else Bound.parse(each, "") for each in most)
     bounds = Limits(changes, opt_ins, max_creates=creates, hold_opt_ins=hold)
     past = [Past(*each) for each in runs]
-    left, rest = apart(frame)
+    left, rest = split(frame)
     assert str(plan_limits.refusal(left, bounds, past, rest)) == str(
         plan_limits.refusal(frame, bounds, past)
     )

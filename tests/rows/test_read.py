@@ -1,4 +1,4 @@
-"""Files as people really save them, and every way in which a file can be unreadable."""
+"""Files as people really save them, and every kind of unreadable file."""
 
 import bz2
 import csv
@@ -89,7 +89,7 @@ def test_text_may_be_packed(
     assert rows(save(tmp_path / f"in{suffix}{packed}", pack(TEXT.encode()))) == EXPECTED
 
 
-def test_cells_are_text_to_the_letter(tmp_path: Path) -> None:
+def test_cells_are_unchanged_text(tmp_path: Path) -> None:
     keys = ["007", "NA", "null", "nan", "1e5", "TRUE", "", " x ", "#N/A", "None", "-0"]
     content = HEADER + "".join(f"{key},1\n" for key in keys)
     assert [key for key, _ in rows(save(tmp_path / "in.csv", content))] == keys
@@ -141,7 +141,7 @@ def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "*"])
-def test_what_is_not_read_of_a_folder_is_named_in_a_warning(
+def test_files_of_a_folder_that_are_not_read_are_named_in_a_warning(
     tmp_path: Path, pattern: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path / "a.csv", HEADER + "@a,false\n")
@@ -160,14 +160,14 @@ def test_what_is_not_read_of_a_folder_is_named_in_a_warning(
 CHOICE = "E-mail,Choice\nc@example.com,yes\n"
 
 
-def test_an_option_that_fits_all_files_is_suggested_for_all(tmp_path: Path, run: Run) -> None:
+def test_an_option_for_all_files_is_suggested_for_all(tmp_path: Path, run: Run) -> None:
     save(tmp_path / "a.csv", CHOICE)
     save(tmp_path / "b.csv", f"Requests of November,\n{CHOICE}")
     ran = run(None, "validate", ".")
     assert "  bulk-sync validate . --state-column Choice\n" in ran.err
 
 
-def test_a_pattern_that_passes_through_folders_names_none_of_them(
+def test_a_pattern_over_folders_warns_of_no_folder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "2026-11").mkdir()
@@ -176,7 +176,7 @@ def test_a_pattern_that_passes_through_folders_names_none_of_them(
     assert not caplog.records
 
 
-def test_a_file_that_only_sounds_like_a_report_is_data(tmp_path: Path) -> None:
+def test_a_file_named_like_a_report_is_data(tmp_path: Path) -> None:
     save(tmp_path / "acme.results.csv", HEADER + "@a,false\n")
     save(tmp_path / "b.csv", HEADER + "@b,false\n")
     assert [key for key, _ in rows(tmp_path)] == ["@a", "@b"]
@@ -368,7 +368,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_an_unreadable_input_is_explained_in_a_sentence(tmp_path: Path, case: str) -> None:
+def test_an_unreadable_input_has_a_message(tmp_path: Path, case: str) -> None:
     name, make, says = BAD[case]
     path = tmp_path / name
     make(path)
@@ -401,11 +401,11 @@ CELLS = st.text(
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
 @examples(80)
-def test_what_the_csv_module_writes_is_read_back_to_the_letter(
+def test_output_of_the_csv_module_is_read_back_unchanged(
     table: list[tuple[str, ...]], separator: str, newline: str, encoding: str, quoting: Any
 ) -> None:
     if newline != "\r\n" and any({*"\r\n"} & {*cell} for row in table for cell in row):
-        quoting = csv.QUOTE_ALL  # the csv module leaves line ends that it does not write bare
+        quoting = csv.QUOTE_ALL  # the csv module does not quote line ends that it does not write
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=separator, lineterminator=newline, quoting=quoting)
     writer.writerows([("PKey", "ccpaOptOut", "note"), *table])
@@ -436,7 +436,7 @@ def test_a_cell_may_be_huge_and_a_header_long(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("notes", [b"no json", b"[]", b'{"index_columns": 3}', b"\xff"])
-def test_odd_notes_of_pandas_in_parquet_are_passed_over(tmp_path: Path, notes: bytes) -> None:
+def test_odd_pandas_metadata_in_parquet_is_ignored(tmp_path: Path, notes: bytes) -> None:
     table = pa.table({"PKey": ["@a"]}).replace_schema_metadata({b"pandas": notes})
     pq.write_table(table, tmp_path / "in.parquet")
     assert rows(tmp_path / "in.parquet") == [("@a",)]

@@ -41,9 +41,7 @@ def test_every_stream_is_read(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "zeros"), [(".gz", 1), (".gz", 512), (".xz", 4), (".xz", 512)])
-def test_zeros_that_the_format_allows_are_passed_over(
-    tmp_path: Path, suffix: str, zeros: int
-) -> None:
+def test_zeros_allowed_by_the_format_are_ignored(tmp_path: Path, suffix: str, zeros: int) -> None:
     pack = PACK[suffix]
     padded = pack(ONE) + bytes(zeros) + pack(b"@z,false\n") + bytes(zeros)
     assert keys(tmp_path, suffix, padded) == ["@a", "@z"]
@@ -63,13 +61,13 @@ BEHIND: dict[str, Callable[[Pack], bytes]] = {
 
 @EACH
 @pytest.mark.parametrize("behind", BEHIND)
-def test_anything_else_behind_a_stream_is_refused(tmp_path: Path, suffix: str, behind: str) -> None:
+def test_anything_else_after_a_stream_is_refused(tmp_path: Path, suffix: str, behind: str) -> None:
     with pytest.raises(InputProblem, match=r"in\.csv\S+ is cut off or damaged, or not packed"):
         keys(tmp_path, suffix, PACK[suffix](ONE) + BEHIND[behind](PACK[suffix]))
 
 
 @pytest.mark.parametrize(("suffix", "zeros"), [(".bz2", 4), (".zst", 4), (".xz", 3)])
-def test_zeros_that_the_format_does_not_know_are_refused(
+def test_zeros_not_allowed_by_the_format_are_refused(
     tmp_path: Path, suffix: str, zeros: int
 ) -> None:
     with pytest.raises(InputProblem, match="is cut off or damaged"):
@@ -104,4 +102,4 @@ def test_a_changed_file_is_read_in_full_or_refused(
         found = len(read_whole(str(path)))
     except InputProblem:
         return
-    assert suffix == ".zst" or found in {1, 11}  # what pyarrow packs has no check sum
+    assert suffix == ".zst" or found in {1, 11}  # files packed by pyarrow have no checksum

@@ -24,8 +24,8 @@ NIGHT = dt.datetime.fromisoformat("2026-11-24T03:00:00")
 IDENTITY = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 
-def parsed(path: Path) -> list[pa.RecordBatch]:
-    """Parse a file, here and not in another process, which would take ten times as long."""
+def parse_here(path: Path) -> list[pa.RecordBatch]:
+    """Parse a file in this process: in another one it would take ten times as long."""
     return list(parquet.parse(path).batches)
 
 
@@ -76,7 +76,7 @@ def save(folder: Path, **named: Any) -> Path:
 def test_a_column_of_any_type_becomes_text(
     tmp_path: Path, values: pa.Array, expected: list[str]
 ) -> None:
-    (batch,) = parsed(save(tmp_path, PKey=values))
+    (batch,) = parse_here(save(tmp_path, PKey=values))
     assert batch.column(1).to_pylist() == expected
     assert batch.schema.types == [pa.int64(), pa.large_string()]
     assert batch.column(0).to_pylist() == list(range(2, len(expected) + 2))
@@ -84,7 +84,7 @@ def test_a_column_of_any_type_becomes_text(
 
 @examples(25)
 @given(st.lists(st.none() | st.floats(), min_size=1))
-def test_no_float_becomes_digits_that_it_does_not_hold(numbers: list[float | None]) -> None:
+def test_no_float_gets_digits_beyond_its_precision(numbers: list[float | None]) -> None:
     texts = parquet._as_text(pa.chunked_array([pa.array(numbers, pa.float64())])).to_pylist()
     for number, text in zip(numbers, texts, strict=True):
         if number is None or number != number:
@@ -124,8 +124,8 @@ def test_bytes_that_are_no_text_are_refused_by_column(tmp_path: Path) -> None:
         read_whole(str(path))
 
 
-def utf8(folder: Path, **named: Any) -> Path:
-    """Write texts and then damage them: what stood for ¿é? is no UTF-8."""
+def write_invalid_utf8(folder: Path, **named: Any) -> Path:
+    """Write texts, and damage them: the bytes of ¿é? become invalid UTF-8."""
     path = folder / "states.parquet"
     pq.write_table(pa.table(named), path, compression="none", write_statistics=False)
     path.write_bytes(path.read_bytes().replace("¿é?".encode(), b"\xff" * 5))
@@ -147,16 +147,16 @@ def utf8(folder: Path, **named: Any) -> Path:
 def test_text_that_is_not_utf8_is_refused_whatever_column_it_is_in(
     tmp_path: Path, values: Any
 ) -> None:
-    path = utf8(tmp_path, PKey=["@a", "@b"], note=values)
+    path = write_invalid_utf8(tmp_path, PKey=["@a", "@b"], note=values)
     with pytest.raises(InputProblem, match=r"Column 'note' of .* cannot be read as text, in row"):
-        parsed(path)
+        parse_here(path)
 
 
 def test_the_row_of_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     keys = [f"@{at}" for at in range(20_000)]
-    path = utf8(tmp_path, PKey=keys, note=["x"] * 19_999 + ["¿é?"])
+    path = write_invalid_utf8(tmp_path, PKey=keys, note=["x"] * 19_999 + ["¿é?"])
     with pytest.raises(InputProblem, match=r"Column 'note' .* in row 20001 "):
-        parsed(path)
+        parse_here(path)
 
 
 def test_a_column_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -164,13 +164,13 @@ def test_a_column_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"PKey": ["@a"], "x¿é?x": ["b"]}), path, store_schema=False)
     path.write_bytes(path.read_bytes().replace("¿é?".encode(), b"\xff" * 5))
     with pytest.raises(InputProblem, match=r"column whose name is not UTF-8"):
-        parsed(path)
+        parse_here(path)
 
 
 def test_a_nul_character_is_refused_by_its_row(tmp_path: Path) -> None:
     path = save(tmp_path, PKey=["@a", "@b"], note=["", "x\0y"])
     with pytest.raises(InputProblem, match=r"Column 'note' .* NUL character in row 3"):
-        parsed(path)
+        parse_here(path)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_nul_character_is_refused_by_its_row(tmp_path: Path) -> None:
 def test_a_value_out_of_range_is_refused_by_its_column(tmp_path: Path, values: pa.Array) -> None:
     path = save(tmp_path, PKey=["@a"], odd=values)
     with pytest.raises(InputProblem, match=r"Column 'odd' of .* cannot be read as text"):
-        parsed(path)
+        parse_here(path)
 
 
 def test_old_timestamps_out_of_the_range_of_nanoseconds_are_read(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_old_timestamps_out_of_the_range_of_nanoseconds_are_read(tmp_path: Path)
     assert found == ["0001-01-01 00:00:00", "2026-11-01 00:00:00", "9999-12-31 00:00:00"]
 
 
-def test_text_that_expands_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+def test_text_that_expands_enormously_is_refused(tmp_path: Path) -> None:
     keys = pa.array(["x" * 1_000_000]).dictionary_encode()
     many = pa.DictionaryArray.from_arrays(pa.array([0] * 400_000, pa.int32()), keys.dictionary)
     path = save(tmp_path, PKey=many)
@@ -239,7 +239,7 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
         pytest.param(b"PAR1\x15\x04", "cut off or damaged", id="only the beginning"),
     ],
 )
-def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "states.parquet"
     path.write_bytes(content)
     with pytest.raises(InputProblem, match=says):

@@ -1,4 +1,4 @@
-"""The two ways in which text is read, held against each other and against the csv module."""
+"""The two ways of reading text, compared with each other and with the csv module."""
 
 import csv
 import io
@@ -128,7 +128,7 @@ def test_text_that_would_lose_rows_is_refused(content: str | bytes, says: str) -
         read_text(content)
 
 
-def test_a_cell_like_no_key_is_called_so(tmp_path: Path) -> None:
+def test_a_cell_unlike_a_key_is_named(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(f"PKey,ccpaOptOut\n@a,yes\n{'x' * (1 << 24)}x,yes,\n")
     with pytest.raises(InputProblem, match="a cell in line 3 has more than 16,777,216 characters"):

@@ -1,4 +1,4 @@
-"""Workbooks: what a person sees in them is read, every row of it, whatever else is in the file."""
+"""Workbooks: all visible values are read, from every row, whatever else is in the file."""
 
 import re
 import struct
@@ -57,7 +57,7 @@ def test_an_error_value_in_xlsx_is_read_as_its_text(
             part = plain.read(name)
             assert was in part or "sheet1" not in name
             changed.writestr(name, part.replace(was, becomes) if "sheet1" in name else part)
-    assert parsed(path)[0].to_dict("list") == EXPECTED
+    assert parse_here(path)[0].to_dict("list") == EXPECTED
 
 
 NUMBER = (
@@ -73,8 +73,8 @@ XLS_NAME = bytes([2, 0, 29, 0, 0, 0, 255, 255])
 XLS_EMPTY = bytes([3, 0, 0, 0, 0, 0, 255, 255])
 
 
-def parsed(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
-    """Parse a workbook, here and not in another process, which would take ten times as long."""
+def parse_here(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
+    """Parse a workbook in this process: in another one it would take ten times as long."""
 
     def choose(sheets: Sequence[Sheet]) -> Chosen:
         first = [FirstRows(dict(each.first_rows()), each.name, each.is_hidden) for each in sheets]
@@ -82,19 +82,19 @@ def parsed(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
 
     found = workbook.parse(path, choose)
     batches = [each.select(range(each.num_columns - 1)) for each in found.batches]
-    names = [columns.ROW, *found.names[:-1]]  # the last column is what stands beside the table
+    names = [columns.ROW, *found.names[:-1]]  # the last column holds the cells beside the table
     frames = [each.rename_columns(names).to_pandas() for each in batches]
     frame = pd.concat(frames or [pd.DataFrame(columns=names)], ignore_index=True)
     return frame, " ".join(found.notes)
 
 
 def table(path: Path, sheet: str | None = None) -> list[tuple[object, ...]]:
-    return list(parsed(path, sheet)[0].itertuples(index=False, name=None))
+    return list(parse_here(path, sheet)[0].itertuples(index=False, name=None))
 
 
 def judged(path: Path) -> dict[int, tuple[str, str]]:
-    """Say of each row what becomes of it, and why."""
-    rows = check.rows(parsed(path)[0], check.Rules())
+    """Return the outcome and the reason of each row."""
+    rows = check.rows(parse_here(path)[0], check.Rules())
     open_as = rows[columns.OUTCOME].astype(object).fillna("usable")
     return dict(
         zip(rows[columns.ROW], zip(open_as, rows[columns.DETAIL], strict=True), strict=True)
@@ -170,7 +170,7 @@ def test_a_formula_whose_value_is_the_empty_text_is_an_empty_cell(tmp_path: Path
     assert table(path) == [(2, "@a", "true")]
 
 
-def test_the_0_that_xlsxwriter_writes_for_a_formula_is_no_value(tmp_path: Path) -> None:
+def test_the_0_written_by_xlsxwriter_for_a_formula_is_no_value(tmp_path: Path) -> None:
     with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
         page = book.add_worksheet()
         page.write_row(0, 0, ["PKey", "ccpaOptOut"])
@@ -178,7 +178,7 @@ def test_the_0_that_xlsxwriter_writes_for_a_formula_is_no_value(tmp_path: Path) 
     assert judged(tmp_path / "in.xlsx")[2][0] == Outcome.REJECTED
 
 
-def test_what_openpyxl_writes_as_formulas_is_rejected(tmp_path: Path) -> None:
+def test_formulas_written_by_openpyxl_are_rejected(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     page = book.create_sheet("Keys", 0)
     page.append(["PKey", "ccpaOptOut"])
@@ -207,7 +207,7 @@ def test_a_formula_without_a_value_in_ods_rejects_its_row(tmp_path: Path) -> Non
     assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED, "usable"]
 
 
-def of_three_sheets(folder: Path, suffix: str) -> Path:
+def write_sheets(folder: Path, suffix: str) -> Path:
     """Write a workbook with an empty sheet, a hidden one, and two with data."""
     path = folder / f"in{suffix}"
     keys = {"Old": "@old", "New": "@new", "More": "@more"}
@@ -250,7 +250,7 @@ EACH = pytest.mark.parametrize("suffix", [".xlsx", ".xls", ".ods"])
 def test_the_first_visible_sheet_with_data_is_read_and_a_warning_names_the_others(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = of_three_sheets(tmp_path, suffix)
+    path = write_sheets(tmp_path, suffix)
     assert read_whole(str(path))["PKey"].tolist() == ["@new"]
     (warning,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert "only the sheet 'New' was read" in warning
@@ -262,23 +262,23 @@ def test_the_first_visible_sheet_with_data_is_read_and_a_warning_names_the_other
 def test_a_hidden_sheet_is_read_if_it_is_named(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    frame, _ = parsed(of_three_sheets(tmp_path, suffix), "Old")
+    frame, _ = parse_here(write_sheets(tmp_path, suffix), "Old")
     assert frame["PKey"].tolist() == ["@old"]
     assert not caplog.records
 
 
-def test_data_on_hidden_sheets_alone_is_not_read_by_itself(tmp_path: Path) -> None:
+def test_data_only_on_hidden_sheets_is_an_error(tmp_path: Path) -> None:
     rows = office.row(1, "PKey") + office.row(2, "@a")
     path = office.xlsx(tmp_path / "in.xlsx", {"S": "", "H": rows}, states={"H": "veryHidden"})
     with pytest.raises(InputProblem, match=r"there is data on hidden ones: 'H'.*--sheet"):
-        parsed(path)
+        parse_here(path)
 
 
-def test_a_report_given_back_is_read_from_its_rows(
+def test_a_report_as_input_is_read_from_its_rows(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     report_frames.write(report_frames.results(1, {"PKey": ["@a"]}), tmp_path / "in.xlsx")
-    frame, _ = parsed(tmp_path / "in.xlsx")
+    frame, _ = parse_here(tmp_path / "in.xlsx")
     assert frame["PKey"].tolist() == ["@a"]
     assert not caplog.records
 
@@ -310,7 +310,7 @@ OURS: dict[str, Callable[[Path], Path]] = {
 
 
 @EACH
-def test_a_sheet_that_bulk_sync_wrote_beside_the_data_is_passed_over(
+def test_a_sheet_of_bulk_sync_beside_the_data_is_skipped(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = OURS[suffix](tmp_path / f"in{suffix}")
@@ -361,7 +361,7 @@ HIDDEN: dict[str, Callable[[Path], Path]] = {
 def test_hidden_rows_are_read_and_counted(tmp_path: Path, suffix: str) -> None:
     path = HIDDEN[suffix](tmp_path / f"in{suffix}")
     assert table(path) == [(2, "@a", "true"), (3, "@b", "true"), (5, "@c", "true")]
-    assert "2 rows are hidden and were read too (rows 3, 5)" in parsed(path)[1]
+    assert "2 rows are hidden and were read too (rows 3, 5)" in parse_here(path)[1]
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_a_number_that_is_no_date_stays_a_number_whatever_its_format(
     assert table(path) == [(2, "5551234567"), (3, "-1000000")]
 
 
-def test_a_text_inside_a_cell_is_read_although_the_cell_does_not_name_its_type(
+def test_a_text_inside_a_cell_without_a_type_is_read(
     tmp_path: Path,
 ) -> None:
     cells = '<c r="A2"><is><t>@a</t></is></c><c r="B2"><v>1</v></c>'
@@ -493,11 +493,11 @@ def test_a_value_far_from_the_table_is_refused_by_its_cell(tmp_path: Path, case:
     rows += f'<row r="{place.lstrip("XFDC")}">{office.text(place, "x")}</row>'
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + rows})
     with pytest.raises(InputProblem, match=says):
-        parsed(path)
+        parse_here(path)
 
 
 @EACH
-def test_what_stands_beside_the_table_is_kept_under_the_letter_of_its_column(
+def test_cells_beside_the_table_are_kept_under_the_letter_of_their_column(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [["PKey", "", "note", "note"], ["@a", "Ann", "1", "2"], ["", "", "", "", "Signed", "JD"]]
@@ -517,7 +517,7 @@ def test_what_stands_beside_the_table_is_kept_under_the_letter_of_its_column(
     assert "column E has no name but holds data, first in row 3" in told
 
 
-def test_cells_without_content_far_from_the_table_are_passed_over(tmp_path: Path) -> None:
+def test_empty_cells_far_from_the_table_are_ignored(tmp_path: Path) -> None:
     far = '<row r="1048576"><c r="A1048576" s="0"/><c r="XFD1048576" s="0"></c></row>'
     rows = office.HEADER + office.row(2, "@a", "true") + office.row(90_000, "@b", "false") + far
     path = office.xlsx(tmp_path / "in.xlsx", {"S": rows})
@@ -531,7 +531,7 @@ def test_a_sheet_cut_into_parts_keeps_every_row(tmp_path: Path) -> None:
     path = office.xlsx(
         tmp_path / "in.xlsx", {"S": office.row(1, "PKey", "ccpaOptOut", "note") + rows}
     )
-    frame, _ = parsed(path)
+    frame, _ = parse_here(path)
     assert frame[columns.ROW].tolist() == list(range(2, count + 2))
     assert frame["PKey"].tolist() == [f"@{at}" for at in range(2, count + 2)]
 
@@ -544,7 +544,7 @@ REFUSED: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_number_that_is_none_is_refused(tmp_path: Path, case: str) -> None:
+def test_a_malformed_number_is_refused(tmp_path: Path, case: str) -> None:
     cell, says = REFUSED[case]
     path = office.xlsx(
         tmp_path / "in.xlsx",
@@ -552,24 +552,24 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, case: str) -> None:
         formats=["[h]:mm:ss"],
     )
     with pytest.raises(InputProblem, match=says):
-        parsed(path)
+        parse_here(path)
 
 
 def test_nan_in_an_xls_is_refused(tmp_path: Path) -> None:
     cells = office.xls_text(0, 0, "PKey") + office.xls_number(1, 0, float("nan"))
     with pytest.raises(InputProblem, match=r"Row 2 .* holds nan"):
-        parsed(office.xls(tmp_path / "in.xls", {"S": cells}))
+        parse_here(office.xls(tmp_path / "in.xls", {"S": cells}))
 
 
 @pytest.mark.parametrize("part", ["xl/worksheets/S1.xml", "xl/styles.xml", "xl/workbook.xml"])
-def test_a_workbook_made_to_exhaust_memory_is_not_unpacked(tmp_path: Path, part: str) -> None:
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, part: str) -> None:
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + office.row(2, "@a", "true")})
     bomb = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name) + bytes(40 << 20) * (name == part))
     with pytest.raises(InputProblem, match=r"unpacks to more than .* MB"):
-        parsed(bomb)
+        parse_here(bomb)
 
 
 @pytest.mark.usefixtures("started_processes")

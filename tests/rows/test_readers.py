@@ -1,7 +1,7 @@
 """Every reader: any bytes are read or refused, and a valid file loses no row.
 
-Readers that run in a process of their own are called here in this one, where an example takes a
-thousandth of the time; what could abort or loop goes through the process.
+Readers with a process of their own run here in this process, where an example takes a thousandth of
+the time. Examples that could abort or loop use the process.
 """
 
 import bz2
@@ -101,7 +101,7 @@ def first_sheet(sheets: Sequence[Sheet]) -> Chosen:
     return Chosen(at, rows[0][0])
 
 
-def read_here(path: Path) -> Rows:
+def read_in_process(path: Path) -> Rows:
     """Read a file as ``read.rows`` does, but without another process."""
     kind = formats.find(path)
     if kind is None or not kind.parser:
@@ -109,7 +109,7 @@ def read_here(path: Path) -> Rows:
         numbers = frame.pop(columns.ROW)
         return rows_of(pd.concat([numbers, frame], axis=1))
     parsed = import_module(f"bulk_sync.rows.parse.{kind.parser}").parse(path, first_sheet)
-    width = 1 + len(NAMES)  # a column behind them is for what stands beside the table
+    width = 1 + len(NAMES)  # the last column holds the cells beside the table
     return rows_of(pa.Table.from_batches(parsed.batches).select(range(width)).to_pandas())
 
 
@@ -137,9 +137,9 @@ def test_a_valid_file_loses_no_row_and_changes_none(
     path = tmp_path / f"in{suffix}"
     path.write_bytes(WRITE[suffix](table))
     rows = [(at, cells) for at, cells in enumerate(table, 2) if any(cells)]
-    if suffix == ".parquet":  # where a row of empty texts is a row
+    if suffix == ".parquet":  # a row of empty texts is a row there
         rows = list(enumerate(table, 2))
-    assert read_here(path) == rows
+    assert read_in_process(path) == rows
 
 
 SAFE: Final = [suffix for suffix in WRITE if suffix not in {".xls", ".xlsx", ".ods", ".parquet"}]
@@ -147,8 +147,8 @@ SAMPLE: Final = [["@a", "true", "é"], ["@b", "", "x"], ["", "false", "y"]]
 
 
 @st.composite
-def changed(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return some bytes with a few of them changed, inserted or cut out; or any bytes."""
+def damaged(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draw the given bytes with a few changed, inserted or removed, or any other bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=200))
     for _ in range(draw(st.integers(1, 3))):
@@ -163,7 +163,7 @@ def changed(draw: st.DrawFn, content: bytes) -> bytes:
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     path = tmp_path / f"in{suffix}"
-    path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
+    path.write_bytes(data.draw(damaged(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
         assert len(read_whole(str(path)))
 
@@ -175,6 +175,6 @@ def test_any_bytes_of_a_file_that_another_process_parses_are_read_or_refused(
     tmp_path: Path, suffix: str, data: st.DataObject
 ) -> None:
     path = tmp_path / f"in{suffix}"
-    path.write_bytes(data.draw(changed(WRITE[suffix](SAMPLE))))
+    path.write_bytes(data.draw(damaged(WRITE[suffix](SAMPLE))))
     with suppress(InputProblem):
         assert len(read_whole(str(path)))

@@ -1,4 +1,4 @@
-"""Large inputs divided into work and rest, beside the same inputs compared whole."""
+"""Large inputs divided into work and rest, compared with the same inputs whole."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
 
 Listed = dict[str, list[tuple[bool, int]]]
-"""By PKey, the states and times of their last change that the pages showed."""
+"""The states and times of last change on the pages of the list, by PKey."""
 
 LISTED = st.dictionaries(
     st.sampled_from(["@a", "@b", "@c", "@A", "7", "@z"]),
@@ -40,7 +40,7 @@ def slices_of(rows: pd.DataFrame, size: int) -> Slices:
 
 
 def steps_of(rows: pd.DataFrame, listed: Listed) -> Steps:
-    """Return the states of the open rows as the pages showed them."""
+    """Return the states of the open rows, by the pages of the list."""
     positions = comparison.open_rows(rows)
     steps = Steps.blank(len(positions), stamped=columns.LATEST in rows)
     for at, key in enumerate(Texts(rows[columns.KEY], positions)):
@@ -53,7 +53,7 @@ def steps_of(rows: pd.DataFrame, listed: Listed) -> Steps:
 
 
 def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
-    """Return a store with the rows, those with an odd position in another part, and the list."""
+    """Return a store with the list and the rows, odd positions in another part."""
     store = Store(folder, MEMORY)
     placed = rows.assign(**{columns.POSITION: np.arange(len(rows))})
     for number in range(2):

@@ -1,4 +1,4 @@
-"""How request dates are read, found by name, and put rows into their order."""
+"""Request dates: how they are read, found by name, and used for the order of rows."""
 
 import logging
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -111,11 +111,11 @@ def test_a_date_is_read_as_people_spreadsheets_and_databases_write_it(
         "2026-11-23 and more", "\uff12\uff10\uff12\uff16-11-23",
     ],
 )  # fmt: skip
-def test_what_is_no_date_leaves_the_row_undated(cell: str) -> None:
+def test_an_unreadable_date_leaves_the_row_undated(cell: str) -> None:
     assert requests_of(column(cell)).earliest.tolist() == [UNDATED]
 
 
-def test_one_date_shows_how_the_others_are_meant() -> None:
+def test_one_date_shows_the_order_of_the_others() -> None:
     assert requests_of(column("3/4/2026", "3/14/2026")).earliest.tolist() == [
         ms(2026, 3, 4),
         ms(2026, 3, 14),
@@ -275,7 +275,7 @@ def test_the_log_names_the_option_that_ends_the_doubt(
     assert option in warning
 
 
-def test_of_two_dates_one_in_the_future_is_none() -> None:
+def test_of_two_possible_dates_one_in_the_future_does_not_count() -> None:
     today = date(2026, 11, 29)
     read = requests_of(column("11/12/2026", "2026-10-12", "2026-12-05", "14/3/2026"), today)
     assert read.earliest.tolist() == [
@@ -301,7 +301,7 @@ def test_in_doubt_between_two_dates_the_opt_out_counts(desired: int) -> None:
     assert str(request) == ("2026-04-03" if desired else "2026-03-04")
 
 
-def test_the_log_counts_what_cannot_be_read_and_names_no_content(
+def test_the_log_counts_unreadable_dates_without_their_content(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     read_dates(column("soon", "soon", "", "2026-11-23", "never"))
@@ -310,7 +310,7 @@ def test_the_log_counts_what_cannot_be_read_and_names_no_content(
     assert "soon" not in warning
 
 
-def test_the_log_names_the_first_rows_that_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_the_first_rows_concerned(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING", "bulk_sync"):
         rows = column("2026-11-23", "soon", *["3/4/2026"] * 7)
         read_dates(rows)
@@ -332,7 +332,7 @@ TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=ZONES)
     "far", ["1899-12-30", "1900-01-01 00:00:00", "1970-01-01", "1/13/1904", "0001-01-01",
             "2062-11-24", "13.1.2062", "2026-11-30T08:00:00Z", "12/14/2026", "9999-12-31"]
 )  # fmt: skip
-def test_dates_on_which_nobody_asked_are_undated_and_their_rows_named(
+def test_dates_before_2000_or_in_the_future_are_undated_and_their_rows_named(
     far: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     today = date(2026, 11, 28)
@@ -358,7 +358,7 @@ def test_an_iso_time_comes_back_to_the_millisecond(times: list[datetime], separa
 
 @given(days=st.lists(DAYS, max_size=12), is_day_first=st.booleans())
 @examples(40)
-def test_a_column_in_one_order_is_read_in_it_or_as_both(
+def test_a_column_in_one_order_is_read_in_it_or_as_doubtful(
     days: list[date], is_day_first: bool
 ) -> None:
     def written(day: date) -> str:
@@ -380,7 +380,7 @@ CELLS = st.one_of(REQUESTS.map(date.isoformat), st.sampled_from(["", "soon", "20
 
 @given(cells=st.lists(CELLS, max_size=20), data=st.data())
 @examples(40)
-def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
+def test_the_oldest_come_first_the_undated_last_and_equal_dates_in_input_order(
     cells: list[str], data: Any
 ) -> None:
     frame = dated(*cells)
@@ -400,7 +400,7 @@ def test_the_oldest_come_first_the_undated_last_and_equals_as_they_stand(
     assert comparison.writes(planned).tolist() == [at for at in order if not current[at]]
 
 
-def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same() -> None:
+def test_a_row_is_as_old_as_the_oldest_of_its_repeats() -> None:
     frame = raw(
         ["PKey", "ccpaOptOut", "Received"],
         ("@a", "true", "2026-03-01"),
@@ -420,7 +420,7 @@ def test_a_row_that_counts_for_others_is_as_old_as_the_oldest_that_says_the_same
         "Opt-out date", "Date received (MM/DD/YYYY)", "Requested on", "Submission time",
     ],
 )  # fmt: skip
-def test_the_column_is_found_by_name_case_and_punctuation_aside(name: str) -> None:
+def test_the_column_is_found_by_name_without_case_and_punctuation(name: str) -> None:
     checked = check.rows(raw(["PKey", "ccpaOptOut", name], ("@a", "true", "2026-01-01")), Rules())
     assert checked[columns.REQUESTED].tolist() == [ms(2026, 1, 1)]
 
@@ -471,17 +471,17 @@ def test_of_two_columns_neither_is_taken_and_the_log_asks(caplog: pytest.LogCapt
     assert "--date-column" in warning
 
 
-def test_a_column_of_states_is_none_of_dates() -> None:
+def test_a_column_of_states_is_no_column_of_dates() -> None:
     frame = raw(["PKey", "Requested"], ("@a", "true"))
     assert columns.REQUESTED not in check.rows(frame, Rules(state_column="Requested"))
 
 
-def test_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_an_unknown_name_is_refused_with_the_names_of_the_columns() -> None:
     with pytest.raises(InputProblem, match=r"--date-column 'when'.* Columns: 'PKey', 'ccpaOptOut'"):
         check.rows(raw(["PKey", "ccpaOptOut"], ("@a", "true")), Rules(date_column="when"))
 
 
-def test_what_a_plan_added_is_not_taken_for_a_column_of_the_input() -> None:
+def test_columns_added_by_a_plan_are_not_taken_for_columns_of_the_input() -> None:
     frame = raw(["PKey", "ccpaOptOut", columns.REQUESTED], ("@a", "true", "5"))
     assert columns.REQUESTED not in check.rows(frame, Rules())
 

@@ -1,4 +1,4 @@
-"""Which came last: the request, or the choice that Campaign holds?"""
+"""Whether the request or the choice in Campaign is the later one."""
 
 from datetime import datetime
 
@@ -16,29 +16,29 @@ def changed_ms(text: str) -> int:
 
 
 def is_newer(requests: list[str], desired: int, changed: int) -> bool:
-    """Judge a row that counts for several requests of one state."""
+    """Judge a row with several requests of one state."""
     read = requests_of(pd.Series(requests, dtype="str", name="Request date"))
     count = len(requests)
     states = np.full(count, desired, np.int8)
     times = request_dates.times_of(read, states)
-    asked = request_dates.merge(times, np.zeros(count, np.int64), states)
+    new_request = request_dates.merge(times, np.zeros(count, np.int64), states)
     choices = request_order.choices(
-        asked.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
+        new_request.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )
-    if asked.latest[0] != request_order.UNDATED:
-        doubt_ms = asked.latest[0] - request_order.of_request(
-            request_order.Request(0, precision(asked)), True
+    if new_request.latest[0] != request_order.UNDATED:
+        doubt_ms = new_request.latest[0] - request_order.of_request(
+            request_order.Request(0, precision(new_request)), True
         )
         request = request_order.Request(
-            int(doubt_ms if desired else asked.latest[0]), precision(asked)
+            int(doubt_ms if desired else new_request.latest[0]), precision(new_request)
         )
         one = request_order.is_newer(request_order.Choice(changed), request, desired=bool(desired))
         assert one is bool(choices[0])
     return bool(choices[0])
 
 
-def precision(asked: request_dates.RequestTimes) -> Precision:
-    return Precision(int(asked.precision[0]))
+def precision(new_request: request_dates.RequestTimes) -> Precision:
+    return Precision(int(new_request.precision[0]))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_of_repeated_requests_the_last_one_counts(
     assert is_newer(requests, 0, changed) is stops_opt_in
 
 
-def test_a_change_that_nobody_can_date_stops_opt_ins_alone() -> None:
+def test_a_change_with_an_unreadable_date_stops_opt_ins_alone() -> None:
     assert is_newer(["2026-11-02"], 0, request_order.UNREADABLE)
     assert not is_newer(["2026-11-02"], 1, request_order.UNREADABLE)
     assert not is_newer([""], 0, request_order.UNREADABLE)
@@ -105,13 +105,13 @@ def test_a_change_that_nobody_can_date_stops_opt_ins_alone() -> None:
     assert "cannot be read" in request_order.sentence(Choice(request_order.UNREADABLE))
 
 
-def test_a_choice_of_the_year_10000_can_be_told() -> None:
+def test_a_choice_of_the_year_10000_has_a_message() -> None:
     assert "9999-12-31 23:59 UTC" in request_order.sentence(Choice(changed_ms("9999-12-31 23:59")))
     assert "10000-01-01 07:59 UTC" in request_order.sentence(Choice(253402329599000))
 
 
-def own(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
-    """A write at noon of 28 November, confirmed a second later."""
+def own_write(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
+    """Return a write at noon of 28 November, confirmed a second later."""
     began = changed_ms("2026-11-28 12:00")
     request = Request.parse(requested) if requested else None
     return Own(state, began, began + 1_000, request, began, "R", is_doubtful)
@@ -130,7 +130,7 @@ LATER_FIRST = [
     ("2026-11-22", "2026-11-20T10:00Z", AT_NOON),
     ("2026-11-21T08:00Z", "2026-11-20", AT_NOON),
 ]
-"""Two requests, the later one first, and Campaign's stamp of the write for the other one."""
+"""Two requests, the later one first, and Campaign's time of the write for the other one."""
 
 
 @pytest.mark.parametrize(("later", "earlier", "stamp"), LATER_FIRST)
@@ -140,11 +140,11 @@ def test_the_later_request_wins_whatever_was_written_when(
 ) -> None:
     stamp_ms = changed_ms(stamp) if stamp else 0
     for request, carried_out in ((later, earlier), (earlier, later)):
-        asked = Request.parse(request)
+        new_request = Request.parse(request)
         found = request_order.choice(
-            stamp_ms, own(carried_out, state=not desired), asked, desired=desired
+            stamp_ms, own_write(carried_out, state=not desired), new_request, desired=desired
         )
-        assert request_order.is_newer(found, asked, desired=desired) is (request == earlier)
+        assert request_order.is_newer(found, new_request, desired=desired) is (request == earlier)
 
 
 @pytest.mark.parametrize(
@@ -175,33 +175,37 @@ def test_the_later_request_wins_whatever_was_written_when(
 def test_on_a_tie_or_in_doubt_the_opt_out_wins(
     request_date: str, carried_out: str, stamp: str
 ) -> None:
-    asked = Request.parse(request_date)
+    new_request = Request.parse(request_date)
     for desired in (True, False):
-        written = own(carried_out, state=not desired)
-        found = request_order.choice(changed_ms(stamp), written, asked, desired=desired)
-        assert request_order.is_newer(found, asked, desired=desired) is not desired
+        written = own_write(carried_out, state=not desired)
+        found = request_order.choice(changed_ms(stamp), written, new_request, desired=desired)
+        assert request_order.is_newer(found, new_request, desired=desired) is not desired
 
 
-def test_an_undated_request_is_older_than_what_comes_after_its_write() -> None:
-    asked = Request.parse("2026-11-28T12:00:00.001Z")
-    found = request_order.choice(changed_ms(AT_NOON), own("", state=True), asked, desired=False)
-    assert not request_order.is_newer(found, asked, desired=False)
+def test_an_undated_request_is_older_than_requests_after_its_write() -> None:
+    new_request = Request.parse("2026-11-28T12:00:00.001Z")
+    found = request_order.choice(
+        changed_ms(AT_NOON), own_write("", state=True), new_request, desired=False
+    )
+    assert not request_order.is_newer(found, new_request, desired=False)
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-28 13:00:01.001", "2026-12-24 10:00"])
 def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
-    asked = Request.parse("2026-11-25")
-    found = request_order.choice(changed_ms(stamp), own("2026-11-20"), asked, desired=True)
+    new_request = Request.parse("2026-11-25")
+    found = request_order.choice(
+        changed_ms(stamp), own_write("2026-11-20"), new_request, desired=True
+    )
     assert found == Choice(changed_ms(stamp))
-    assert request_order.is_newer(found, asked, desired=True)
+    assert request_order.is_newer(found, new_request, desired=True)
 
 
-def test_of_a_doubtful_write_both_times_may_count() -> None:
+def test_both_times_of_a_doubtful_write_may_count() -> None:
     for desired, stops in ((True, False), (False, True)):
-        asked = Request.parse("2026-11-25")
-        written = own("2026-11-20", state=not desired, is_doubtful=True)
-        found = request_order.choice(changed_ms(AT_NOON), written, asked, desired=desired)
-        assert request_order.is_newer(found, asked, desired=desired) is stops
+        new_request = Request.parse("2026-11-25")
+        written = own_write("2026-11-20", state=not desired, is_doubtful=True)
+        found = request_order.choice(changed_ms(AT_NOON), written, new_request, desired=desired)
+        assert request_order.is_newer(found, new_request, desired=desired) is stops
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_a_request_date_is_read_back_as_it_is_written(text: str) -> None:
     assert str(Request.parse(text)) == text
 
 
-def test_who_is_left_alone_for_another_request_is_told_which() -> None:
-    told = request_order.sentence(Choice(1, own("2026-11-25")))
-    assert "Run R has carried out a request of 2026-11-25 for this profile" in told
-    assert "whose date is not known" in request_order.sentence(Choice(1, own("")))
+def test_the_message_names_the_other_request() -> None:
+    message = request_order.sentence(Choice(1, own_write("2026-11-25")))
+    assert "Run R has carried out a request of 2026-11-25 for this profile" in message
+    assert "whose date is not known" in request_order.sentence(Choice(1, own_write("")))

@@ -1,4 +1,4 @@
-"""Slices of an input's rows are its rows."""
+"""Slices of the rows of an input."""
 
 import pandas as pd
 
@@ -25,7 +25,7 @@ def test_a_frame_is_one_slice_and_is_not_copied() -> None:
     assert slices.joined() is _ROWS
 
 
-def test_slices_join_to_the_rows_that_were_cut() -> None:
+def test_joined_slices_are_the_original_rows() -> None:
     """Order, index, dtypes and categories are those of the whole."""
     pd.testing.assert_frame_equal(_SLICES.joined(), _ROWS)
 

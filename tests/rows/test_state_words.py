@@ -60,7 +60,7 @@ def test_no_word_is_both_yes_and_no() -> None:
 
 
 @given(st.sampled_from(sorted(state_words._STATES)), st.sampled_from(sorted(WAYS)))
-def test_no_spelling_changes_the_meaning_of_a_word(word: str, way: str) -> None:
+def test_no_respelling_changes_the_meaning_of_a_word(word: str, way: str) -> None:
     assert StateWords().state(WAYS[way](word)) in {state_words._STATES[word], None}
     assert StateWords.parse("consent", None, None).state(word) is not state_words._STATES[word]
 
@@ -72,7 +72,7 @@ def test_no_spelling_changes_the_meaning_of_a_word(word: str, way: str) -> None:
         "1.0", "yes\u200b", "(no)", "not", "none", "N/A", "-", "opted out",
     ],
 )  # fmt: skip
-def test_what_is_no_word_for_a_state_is_not_guessed(cell: str) -> None:
+def test_an_unknown_word_is_not_guessed(cell: str) -> None:
     assert StateWords().state(cell) is None
 
 
@@ -123,7 +123,7 @@ def test_words_that_contradict_are_refused(
     assert sentence in str(refused.value)
 
 
-def test_a_word_that_has_the_meaning_already_does_no_harm() -> None:
+def test_a_repeated_word_with_the_same_meaning_is_accepted() -> None:
     assert StateWords.parse(None, "yes,x", "no").state("yes") is True
     assert StateWords.parse("consent", "no", "yes").state("no") is True
 

@@ -1,4 +1,4 @@
-"""Plain HTTP to a simulator: what goes over the wire is what a test wrote, to the letter."""
+"""Plain HTTP to a simulator: every byte of a request comes from the test."""
 
 import http.client
 from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ class Wire:
         headers: Mapping[str, str] = HEADERS,
         timeout_s: float = 10,
     ) -> Reply:
-        """Send one request on its own connection; a body that is not bytes is sent as JSON."""
+        """Send one request on its own connection, with JSON unless the body is bytes."""
         content = body if isinstance(body, bytes | None) else orjson.dumps(body)
         connection = http.client.HTTPConnection(
             self.simulator.url.removeprefix("http://"), timeout=timeout_s

@@ -1,4 +1,4 @@
-"""Adobe's own Node SDK, unmodified, takes the simulator for the real thing."""
+"""Adobe's own Node SDK, unmodified, works with the simulator."""
 
 from pathlib import Path
 from typing import Any

@@ -56,7 +56,7 @@ def test_profiles_come_from_a_csv_file(tmp_path: Path) -> None:
         pytest.param("b,true,more", "row 3: more cells than the header", id="ragged"),
     ],
 )
-def test_a_csv_file_that_cannot_be_understood_does_not_start(
+def test_the_simulator_does_not_start_with_an_unreadable_csv_file(
     tmp_path: Path, row: str, said: str
 ) -> None:
     path = tmp_path / "profiles.csv"
@@ -173,7 +173,7 @@ STANDARD = "RST-360011 An error has occurred - please contact your administrator
         ),
     ],
 )
-def test_a_key_that_no_profile_has(
+def test_an_unknown_key_is_not_found(
     method: str, dialect: Dialect, key: str, status: int, text: str
 ) -> None:
     body = {"ccpaOptOut": True} if method == "PATCH" else None
@@ -224,7 +224,7 @@ def test_a_patch_may_be_answered_with_the_profile() -> None:
         pytest.param(b"", STANDARD, id="empty"),
     ],
 )
-def test_a_patch_that_cannot_be_is_a_500_and_changes_nothing(body: object, text: str) -> None:
+def test_an_impossible_patch_is_a_500_and_changes_nothing(body: object, text: str) -> None:
     with wired(Options(profiles=1)) as wire:
         key = first(wire)
         before = dict(wire.simulator.profiles[key])
@@ -306,7 +306,7 @@ def test_metadata_describes_fields_and_links_to_filters() -> None:
         pytest.param("GET", "profile/x/y/z", id="too deep"),
     ],
 )
-def test_what_is_not_simulated_is_a_bare_500(method: str, path: str) -> None:
+def test_other_paths_are_a_bare_500(method: str, path: str) -> None:
     with wired(Options(profiles=1)) as wire:
         reply = wire.send(method, f"{API}/{path}")
     assert (reply.status, reply.text) == (500, STANDARD)

@@ -12,7 +12,7 @@ BODY = {"ccpaOptOut": True}
 
 
 def patch(wire: Wire, timeout_s: float = 10) -> tuple[object, object]:
-    """Send a PATCH; return the status, or the exception's class, and whether it was applied."""
+    """Send a PATCH; return the status or the exception's class, and whether it was applied."""
     key = wire.simulator.add(ccpaOptOut=False)
     saw: object
     try:
@@ -81,7 +81,7 @@ def test_a_broken_body_holds_no_profile(fault: Fault) -> None:
     assert content in (None, [])
 
 
-def test_a_queued_fault_waits_for_the_request_that_fits() -> None:
+def test_a_queued_fault_waits_for_a_matching_request() -> None:
     with wired(Options(profiles=2, client_secret="hush")) as wire:
         one, two = wire.simulator.profiles
         wire.simulator.queue_fault(Fault.UNAVAILABLE_503, method="GET", times=2, matching=two)
@@ -147,7 +147,7 @@ def test_requests_are_kept_as_they_were_sent() -> None:
         assert wire.simulator.counters.statuses == {500: 1}
 
 
-def test_clearing_forgets_what_happened_but_not_the_profiles() -> None:
+def test_clearing_removes_the_record_but_not_the_profiles() -> None:
     with wired(Options(profiles=1)) as wire:
         simulator = wire.simulator
         wire.patch(next(iter(simulator.profiles)), BODY)

@@ -42,7 +42,7 @@ def test_the_server_caps_the_page_size() -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", ""])
-def test_a_page_size_that_is_none_is_a_500(sixty: Wire, count: str) -> None:
+def test_an_invalid_page_size_is_a_500(sixty: Wire, count: str) -> None:
     reply = sixty.get(f"{PROFILE}?_lineCount={count}")
     assert reply.status == 500
     assert "XTK-170006" in reply.text
@@ -117,7 +117,7 @@ def test_a_table_at_the_threshold_is_not_big() -> None:
     ("fault", "seen"),
     [(ScanFault.NONE, 100), (ScanFault.ENDS_EARLY, 50), (ScanFault.LOOPS, 325)],
 )
-def test_a_scan_fault_bends_the_list(fault: ScanFault, seen: int) -> None:
+def test_each_scan_fault_has_its_effect_on_the_list(fault: ScanFault, seen: int) -> None:
     with wired(Options(profiles=100, scan_fault=fault)) as wire:
         pages = list(wire.follow(PROFILE, most=13))
         assert len(keys(pages)) == seen

@@ -1,4 +1,4 @@
-"""Whatever bytes are sent to a form or a path, the answer is no error of ours."""
+"""Any bytes in a form or a path get an answer without an error of ours."""
 
 import socket
 from urllib.parse import quote_from_bytes

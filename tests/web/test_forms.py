@@ -1,4 +1,4 @@
-"""The fields of a form, however many a browser sends."""
+"""The fields of a form, in any number."""
 
 import asyncio
 import time
@@ -9,18 +9,17 @@ from bulk_sync.web.forms import Form
 
 
 class Sent:
-    """A request that was received whole: what is left is to take its fields apart."""
+    """A request received whole: only its fields are left to parse."""
 
     def __init__(self, fields: int) -> None:
         self._fields = MultiDict([("page", "1\0")] * fields)
 
     async def post(self) -> MultiDict[str]:
-        """Return the fields."""
         return self._fields
 
 
 def read(fields: int) -> tuple[Form, float]:
-    """Read a form, and return it with the seconds of work."""
+    """Read a form; return it with its seconds of computing."""
     sent, begun = Sent(fields), time.thread_time()
     form = asyncio.run(Form.read(sent))  # type: ignore[arg-type]
     return form, time.thread_time() - begun
@@ -33,6 +32,6 @@ def test_a_field_may_stand_several_times() -> None:
 
 
 def test_many_fields_of_one_name_cost_no_more_than_their_number() -> None:
-    """All people wait meanwhile, and the form of the sign-in needs no session."""
+    """Everybody waits meanwhile, and the form of the sign-in needs no session."""
     few, many = (min(read(fields)[1] for _ in range(3)) for fields in (5_000, 80_000))
     assert many < 80 * few

@@ -1,4 +1,4 @@
-"""Processes of the page: they outlive it, and their files show what became of them."""
+"""Processes of the page: they outlive it, and their files show their progress and end."""
 
 import asyncio
 import os
@@ -44,13 +44,13 @@ def jobs(settings: PageSettings) -> Jobs:
 
 @pytest.fixture
 def copied_jobs(jobs: Jobs) -> Iterator[Jobs]:
-    """Return the same; their processes are copies."""
+    """Yield the same jobs; their processes are copies."""
     with copying():
         yield jobs
 
 
-def ended(job: Job) -> Progress:
-    """Wait for the end of a process, and return what its files hold."""
+def wait_for_end(job: Job) -> Progress:
+    """Wait for the end of a process, and return the progress in its files."""
     wait_for(job)
     return job.progress()
 
@@ -87,10 +87,10 @@ def test_another_page_finds_the_process_and_reads_the_same(
     assert other.last(1) == [job]
     assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
     assert other.list_about("u1", "plan") == other.list_about("u2") == []
-    assert ended(job).exit == 0
+    assert wait_for_end(job).exit == 0
 
 
-def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
+def test_a_killed_process_counts_as_dead_and_its_run_can_be_resumed(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 50)
@@ -98,17 +98,17 @@ def test_a_killed_process_has_died_and_nobody_else_takes_its_lock(
     job: list[Job] = []
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
     job.append(copied_jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    progress = ended(job[0])
+    progress = wait_for_end(job[0])
     assert not progress.is_alive
     assert progress.exit is None
     assert progress.run_id is not None
     assert job[0].stop() is False
     resumed = copied_jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
-    assert ended(resumed).exit == 0
+    assert wait_for_end(resumed).exit == 0
     assert all(sim.states.values())
 
 
-def test_stop_finishes_what_is_in_flight_and_ends(
+def test_stop_finishes_requests_in_flight_and_ends(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     populate(sim, 200)
@@ -124,12 +124,12 @@ def test_stop_finishes_what_is_in_flight_and_ends(
     before_answer(sim, "PATCH", 5, stop)
     words = [path, "--concurrency", "1"]
     job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
-    progress = ended(job[0])
+    progress = wait_for_end(job[0])
     assert progress.exit == 130
     assert 0 < list(sim.states.values()).count(True) < 200
 
 
-def test_a_campaign_that_cannot_be_reached_is_told_while_it_is_tried_again(
+def test_an_unreachable_campaign_is_shown_during_the_retries(
     copied_jobs: Jobs, tmp_path: Path
 ) -> None:
     with socket.socket() as taken:  # nothing listens there
@@ -164,7 +164,7 @@ def test_a_campaign_that_cannot_be_reached_is_told_while_it_is_tried_again(
     ],
     ids=["another line", "nothing done", "something done", "plan", "end"],
 )
-def test_the_trouble_with_campaign_is_over_once_something_is_done(
+def test_the_trouble_with_campaign_is_over_after_the_next_progress(
     then: dict[str, object], is_over: bool, tmp_path: Path
 ) -> None:
     first = {"level": "WARNING", "trouble": "Campaign answered 503"}
@@ -180,10 +180,10 @@ def test_the_id_of_a_run_is_known_as_soon_as_it_begins(
     path = str(write_states(tmp_path / "in.csv", 1))
     job = copied_jobs.start("run", [path], about="u1", who="Ana Diaz")
     run_id = asyncio.run(copied_jobs.run_id_of(job, within_s=60))
-    assert run_id == ended(job).run_id
+    assert run_id == wait_for_end(job).run_id
     refused = copied_jobs.start("run", ["missing.csv"], about="u2", who="Ana Diaz")
     asyncio.run(copied_jobs.run_id_of(refused, within_s=60))
-    assert ended(refused).exit == 2
+    assert wait_for_end(refused).exit == 2
 
 
 def test_no_secret_is_an_argument_and_the_files_are_private(
@@ -199,7 +199,7 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
 
     before_answer(sim, "PATCH", 1, look)
     job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    assert ended(job[0]).exit == 0
+    assert wait_for_end(job[0]).exit == 0
     assert b"bulk_sync\0run\0" in words[0]
     assert b"demo-token" not in words[0]
     modes = {each.stat().st_mode & 0o777 for each in job[0].folder.iterdir()}
@@ -208,7 +208,7 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[1]\n", b'{"event": 3}\n\n{"a"'])
-def test_half_a_file_holds_nothing(tmp_path: Path, content: bytes) -> None:
+def test_half_a_file_counts_as_empty(tmp_path: Path, content: bytes) -> None:
     for name in ("log", "summary"):
         (tmp_path / name).write_bytes(content)
     found = Progress.read(tmp_path / "log", tmp_path / "summary", is_alive=False)

@@ -24,7 +24,7 @@ def test_nothing_is_lost_and_nothing_applied_twice_or_without_approval(tmp_path:
 
 
 class Dying(subprocess.Popen[str]):
-    """A page that answers nobody any more, and is gone once the test itself waits for that."""
+    """A page that answers no more, and is gone after the test has waited for it."""
 
     def __init__(self) -> None:
         super().__init__(["cat"], stdin=subprocess.PIPE, text=True)

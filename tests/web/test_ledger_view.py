@@ -1,4 +1,4 @@
-"""The ledger as the page follows it."""
+"""The page's copy of the ledger."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +12,7 @@ from bulk_sync.web.ledger_view import LedgerView
 
 
 @pytest.mark.parametrize("ends", [True, False], ids=["ends", "begins"])
-def test_a_run_that_ends_or_begins_while_the_ledger_is_read_is_at_work(
+def test_a_run_is_at_work_if_it_begins_or_ends_while_the_ledger_is_read(
     tmp_path: Path, ends: bool
 ) -> None:
     held = ExitStack()

@@ -1,4 +1,4 @@
-"""Files of the page go after --keep days; what is younger, or at work, stays."""
+"""Files of the page are removed after --keep days; younger ones, and those at work, stay."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from bulk_sync.web.records import Upload
 DAY_S = 86_400
 
 
-def test_what_is_older_goes_and_it_is_noted(tmp_path: Path) -> None:
+def test_older_files_are_removed_and_it_is_recorded(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     with closing(open_database(settings.state)) as database:
         paperwork, jobs = Paperwork(database, DAY_S), Jobs(database, settings)
@@ -44,7 +44,7 @@ def test_what_is_older_goes_and_it_is_noted(tmp_path: Path) -> None:
         assert kept == {"old": True, "new": False}
 
 
-def test_a_link_to_nowhere_is_in_no_ones_way(tmp_path: Path) -> None:
+def test_a_broken_link_does_not_stop_the_removal(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     uploads = settings.folder / "uploads"
     uploads.mkdir(parents=True)

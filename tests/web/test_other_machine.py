@@ -1,4 +1,4 @@
-"""The page beside a ledger on PostgreSQL that another machine writes to as well."""
+"""The page with a ledger on PostgreSQL, while another machine writes to it as well."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ _HANG_UP = text(
     [(("run", "in.csv", "-q"), "PATCH"), (("plan", "in.csv", "--out", "p.parquet", "-q"), "GET")],
     ids=["run", "plan"],
 )
-def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
+def test_a_run_of_another_machine_is_at_work_until_its_process_dies(
     sim: Simulator,
     tmp_path: Path,
     new_database: Callable[[], str],
@@ -61,7 +61,7 @@ def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
             other.wait()
         (requested,), _ = served.page.ledger.requested_and_at_work()
         where = Connection(sim.url, "acme", Credentials("k", access_token=Secret("t")))
-        with ledger.open_ledger(state) as book:  # the server notices the death of a process late
+        with ledger.open_ledger(state) as book:  # the server detects the death of a process late
             for name in (lock.name(where), f"plan {requested.run_id}"):
                 book.hold(name, "this test", 60)
         seen.append(text_of(ben.get(served.url)))
@@ -77,7 +77,7 @@ def test_a_run_of_another_machine_is_at_work_until_it_dies_there(
     assert f"`bulk-sync resume {requested.run_id}` goes on." in told
 
 
-def test_the_page_says_that_the_database_server_is_away_and_goes_on_when_it_is_back(
+def test_the_page_names_an_unreachable_database_server_and_recovers(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     state = State(tmp_path / "state", ledger=new_database())

@@ -33,7 +33,7 @@ def paperwork(state: State) -> Iterator[Paperwork]:
 
 
 def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
-    """Return a plan of Ana's for which approval was asked."""
+    """Return a plan of Ana's with a request for approval."""
     new = Paper(plan_id, 1, ANA, "u1", None, None)
     paperwork.add_plan(new)
     paperwork.set_made(plan_id, "a" * 64)
@@ -44,7 +44,7 @@ def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
 
 
 def verdict(who: str, *, approves: bool = True, sha256: str = "a" * 64, ago_s: int = 0) -> Verdict:
-    """Return a verdict some seconds ago, as if it were made at the time 0."""
+    """Return a verdict made some seconds before the time 0."""
     return Verdict("p1", sha256, -1000 * ago_s, who, approves, "")
 
 
@@ -98,7 +98,7 @@ def test_a_plan_is_open_until_it_is_applied_or_replaced_however_many_follow(
     assert paperwork.open_plans() == [first]
 
 
-def test_what_is_read_waits_for_no_one_who_writes(tmp_path: Path) -> None:
+def test_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
     state = State(tmp_path / "state")
     with closing(open_database(state)) as found:
         paperwork, plans = Paperwork(found, DAY_S), LedgerView(state)
@@ -179,7 +179,7 @@ def test_a_plan_that_is_applied_is_not_sent_back_nor_changed(paperwork: Paperwor
     assert paperwork.decide(verdict(BEN))
 
 
-def test_the_approval_of_who_uploaded_or_asked_does_not_count(paperwork: Paperwork) -> None:
+def test_the_approval_of_the_uploader_or_requester_does_not_count(paperwork: Paperwork) -> None:
     upload = Upload("u1", 1, BEN, "a.csv", 9, "f" * 64, "", "", {}, None, False)
     paperwork.add_upload(upload)
     plan = paper(paperwork)
@@ -188,7 +188,7 @@ def test_the_approval_of_who_uploaded_or_asked_does_not_count(paperwork: Paperwo
     assert paperwork.approvals(replace(plan, asked_by=IDA.upper())) == []
 
 
-def test_what_was_seen_is_of_one_person_and_one_plan(paperwork: Paperwork) -> None:
+def test_confirmations_belong_to_one_person_and_one_plan(paperwork: Paperwork) -> None:
     plan = paper(paperwork)
     ben, ida = (Person(name, frozenset({Role.ADMIN})) for name in (BEN, IDA))
     paperwork.note_seen(plan, ben, [0, 1])

@@ -1,4 +1,4 @@
-"""A plan on its screen: shown whole, approved by others, applied once, whatever happens between."""
+"""A plan on its screen: shown whole, approved by others, applied once, in any order of events."""
 
 import re
 import threading
@@ -39,7 +39,7 @@ from bulk_sync.web.records import Verdict
 
 @pytest.fixture
 def served(inline_page: Served) -> Served:
-    """A page; what it starts runs here."""
+    """Return a page whose processes run here."""
     return inline_page
 
 
@@ -54,7 +54,7 @@ def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
     return path
 
 
-def asked(sim: Simulator, served: Served, path: Path, rows: int = 1) -> str:
+def plan_to_approve(sim: Simulator, served: Served, path: Path, rows: int = 1) -> str:
     """Make a plan of opt-outs, ask for its approval, and return its id."""
     populate(sim, rows)
     plan_id = planned(served, write_states(path, rows))
@@ -69,7 +69,7 @@ def stage(served: Served, plan_id: str) -> Stage:
 
 
 def tasks(served: Served, role: Role) -> list[tuple[str, str]]:
-    """Return the plans that wait for a person on the start, each with what is to be done."""
+    """Return the plans on a person's start screen, each with its next step."""
     text = served.signed_in(role).get(f"{served.url}/").text.partition('id="others"')[0]
     return re.findall(r'href="/plans/(\w+)">([^<]*)', text)
 
@@ -109,7 +109,7 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
     assert not list(tmp_path.glob("*.results.csv"))
 
 
-def test_a_plan_and_its_run_show_the_same_states_also_of_a_row_that_repeats_another(
+def test_a_plan_and_its_run_show_the_same_states_also_of_a_repeated_row(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     path = mixed(sim, tmp_path / "in.csv", 1, 3)
@@ -145,7 +145,7 @@ def test_two_approvers_at_the_same_moment_start_it_once(
     sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
     served = working_page
-    plan_id = asked(sim, served, tmp_path / "in.csv", rows=2)
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv", rows=2)
     people = [served.signed_in(role) for role in (Role.APPROVER, Role.ADMIN)]
     sha256, answers = sha256_of(served, plan_id), list[int]()
 
@@ -200,7 +200,7 @@ def test_as_many_people_as_asked_for_must_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with page_before(sim, tmp_path, monkeypatch, approvals=2) as served, without_processes():
-        plan_id = asked(sim, served, tmp_path / "in.csv")
+        plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
         for _ in range(2):
             assert "Your approval is recorded." in approve(ben, served, plan_id).text
@@ -213,12 +213,12 @@ def test_as_many_people_as_asked_for_must_approve(
 
 
 @pytest.mark.parametrize("plan_valid_s", [7 * 86_400.0, 3_600.0], ids=["approval", "plan"])
-def test_an_approval_shows_until_when_it_is_valid_which_is_never_longer_than_the_plan(
+def test_an_approval_shows_its_expiry_never_later_than_that_of_the_plan(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan_valid_s: float
 ) -> None:
     settings = {"approvals": 2, "plan_valid_s": plan_valid_s}
     with page_before(sim, tmp_path, monkeypatch, **settings) as served:
-        plan_id = asked(sim, served, tmp_path / "in.csv")
+        plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         ben = served.signed_in(Role.APPROVER)
         before = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
         assert "0 of 2 approvals so far. An approval is for this plan alone" in before
@@ -252,7 +252,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
     assert stage(served, plan_id) is Stage.ASKED
 
 
-def test_without_approvals_one_person_applies_what_they_have_seen(
+def test_without_approvals_one_person_applies_a_plan_they_have_seen(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with page_before(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
@@ -273,8 +273,8 @@ def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
         plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 0, 1))
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
         assert Form(ana.get(f"{served.url}/plans/{plan_id}").text, "Ask for approval").is_there
-        asked = text_of(press(ana, served, f"/plans/{plan_id}/ask"))
-        assert "It waits for another person to approve it" in asked
+        plan_to_approve = text_of(press(ana, served, f"/plans/{plan_id}/ask"))
+        assert "It waits for another person to approve it" in plan_to_approve
         assert "A plan to approve" in ben.get(f"{served.url}/").text
         approve(ben, served, plan_id)
         ended(served, plan_id)
@@ -284,7 +284,7 @@ def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
 def test_an_approval_is_for_the_plan_that_was_seen(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = asked(sim, served, tmp_path / "in.csv")
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/approve", sha256="0" * 64)
     assert answer.status_code == 409
@@ -295,7 +295,7 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
     sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
     served = working_page
-    plan_id = asked(sim, served, tmp_path / "in.csv")
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     state = plan_state.read(served.page, plan_id)
     assert state is not None
@@ -323,7 +323,7 @@ def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
 ) -> None:
     expired = page_before(sim, tmp_path, monkeypatch, approval_valid_s=0.0)
     with expired as served, without_processes():
-        plan_id = asked(sim, served, tmp_path / "in.csv")
+        plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         state = plan_state.read(served.page, plan_id)
         assert state is not None
         verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
@@ -332,10 +332,10 @@ def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
         assert tasks(served, Role.APPROVER) == [(plan_id, "A plan to approve")]
 
 
-def test_a_plan_that_could_not_begin_to_be_applied_names_the_reason_and_can_be_tried_again(
+def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = asked(sim, served, tmp_path / "in.csv")
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
     ben = served.signed_in(Role.APPROVER)
     path = plan_state.path_of(served.page, plan_id)
     aside = path.rename(path.with_suffix(".aside"))
@@ -403,7 +403,7 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     )  # fmt: skip
 
 
-def test_a_limit_that_comes_up_later_is_raised_besides_the_first(
+def test_a_second_limit_is_raised_besides_the_first(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
@@ -443,7 +443,7 @@ def test_opt_ins_can_be_held_back_and_the_rest_is_written(
 def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = asked(sim, served, tmp_path / "in.csv")
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
     press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
@@ -473,7 +473,7 @@ def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     assert sim.patched == [(key(0), True)]
 
 
-def test_a_plan_that_was_not_made_names_the_reason_and_is_made_again(
+def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 1)
@@ -509,7 +509,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
     assert "Every opt-in has been on your screen" in answer.text
 
 
-def test_a_comment_that_was_typed_first_stays_when_rows_are_confirmed(
+def test_a_typed_comment_stays_when_rows_are_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
@@ -518,7 +518,7 @@ def test_a_comment_that_was_typed_first_stays_when_rows_are_confirmed(
     screen = f"{served.url}/plans/{plan_id}"
     for _ in range(2):
         form = Form(ben.get(screen).text, "Confirm these rows")
-        assert "comment" in form.fields  # so a browser sends it along
+        assert "comment" in form.fields  # a browser sends it too
         sent = {**form.fields, "comment": "Rows 2 & 3 by phone"}
         answer = ben.post(f"{served.url}{form.action}", data=sent)
         assert ">Rows 2 &amp; 3 by phone</textarea>" in answer.text
@@ -527,7 +527,7 @@ def test_a_comment_that_was_typed_first_stays_when_rows_are_confirmed(
 
 
 @pytest.mark.parametrize("path", ["/plans/x", "/runs/x", "/plans/x/approve", "/runs/x/undo"])
-def test_what_is_not_there_is_not_found(served: Served, path: str) -> None:
+def test_unknown_plans_are_not_found(served: Served, path: str) -> None:
     admin = served.signed_in(Role.ADMIN)
     method = "GET" if path.count("/") == 2 else "POST"
     assert admin.request(method, served.url + path).status_code == 404

@@ -1,4 +1,4 @@
-"""A run on its screen: at work, broken off, at its end, and what can follow from it."""
+"""A run on its screen: at work, stopped, at its end, and its next steps."""
 
 import os
 import re
@@ -27,11 +27,11 @@ from bulk_sync.web.identity import Role
 
 @pytest.fixture
 def served(inline_page: Served) -> Served:
-    """A page; what it starts runs here."""
+    """Return a page whose processes run here."""
     return inline_page
 
 
-def applied(served: Served, path: Path) -> str:
+def apply_file(served: Served, path: Path) -> str:
     """Have a plan of a file approved; wait for the end of the process, and return its run."""
     plan_id = planned(served, path)
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
@@ -39,13 +39,13 @@ def applied(served: Served, path: Path) -> str:
     return f"/runs/{run_of(served, plan_id)}"
 
 
-def test_the_result_is_shown_with_its_files_and_is_put_back_once_that_is_approved(
+def test_the_result_is_shown_with_its_files_and_undone_after_an_approval(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 3)
     path = write_states(tmp_path / "in.csv", 3)
     path.write_text(path.read_text() + f"{key(9)},true\n")
-    run = applied(served, path)
+    run = apply_file(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     shown = text_of(ana.get(served.url + run))
     assert "(0 opt-ins, 3 opt-outs); 1 row needs a person. Files " in shown
@@ -88,7 +88,7 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
         os.kill(job.pid, signal.SIGKILL)
 
     before_answer(sim, "PATCH", 5, kill)
-    run = applied(served, write_states(tmp_path / "in.csv", 30))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 30))
     viewer, ben = served.signed_in(Role.VIEWER), served.signed_in(Role.APPROVER)
     shown = text_of(viewer.get(served.url + run))
     assert (shown.count("broke off"), shown.count("It broke off, as by a power cut")) == (2, 1)
@@ -114,7 +114,7 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
         answers.extend([shown, text_of(press(ana, served, f"/runs/{run_id}/stop"))])
 
     before_answer(sim, "PATCH", 3, stop)
-    run = applied(served, write_states(tmp_path / "in.csv", 400))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 400))
     assert "State: → at work" in answers[0]
     assert "The run was asked to stop." in answers[1]
     shown = text_of(ana.get(served.url + run))
@@ -136,7 +136,7 @@ def test_failed_rows_are_tried_again_as_a_run_of_their_own(
 ) -> None:
     populate(sim, 2)
     sim.forbidden.add(key(1))
-    run = applied(served, write_states(tmp_path / "in.csv", 2))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 2))
     sim.forbidden.clear()
     ana = served.signed_in(Role.UPLOADER)
     assert "Try failed rows again" in ana.get(served.url + run).text
@@ -154,7 +154,7 @@ def test_a_retry_that_could_not_begin_names_the_reason(
 ) -> None:
     populate(sim, 2)
     sim.forbidden.add(key(1))
-    run = applied(served, write_states(tmp_path / "in.csv", 2))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 2))
     ana, settings = served.signed_in(Role.UPLOADER), served.page.settings
     broken = {**settings.variables, "BULK_SYNC_RATE": "fast"}
     served.page.jobs._settings = replace(settings, variables=broken)
@@ -163,11 +163,11 @@ def test_a_retry_that_could_not_begin_names_the_reason(
     assert "'fast'" in text_of(ana.get(served.url + run))
 
 
-def test_what_was_applied_is_read_again_on_demand(
+def test_applied_states_are_read_again_on_demand(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 2)
-    run = applied(served, write_states(tmp_path / "in.csv", 2))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 2))
     sim.profiles[key(1)]["ccpaOptOut"] = False
     ana = served.signed_in(Role.UPLOADER)
     press(ana, served, f"{run}/audit")

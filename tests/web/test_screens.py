@@ -1,4 +1,4 @@
-"""The start, one person, and the ledger, as plain HTTP has them."""
+"""The start, one person, and the ledger, over plain HTTP."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_run_that_could_not_start_is_listed_with_the_reason_and_no_link(
     assert "A run to resume" not in text
 
 
-def test_each_person_sees_what_waits_for_them(served: Served) -> None:
+def test_each_person_sees_their_tasks(served: Served) -> None:
     paperwork = served.page.paperwork
     for plan_id in ("p1", "p2", "p3", "p4"):
         new = Paper(plan_id, 1, ANA, "u1", None, None)
@@ -86,7 +86,7 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     wait_for(job)
     assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
     assert "to correct" not in served.signed_in(Role.ADMIN).get(f"{served.url}/").text
-    upload("u2", content="e")  # another file of the job has rows of its own
+    upload("u2", content="e")  # another file of the job has its own rows
     assert "a.csv: 1 row to correct" in session.get(f"{served.url}/").text
     upload("u3")
     assert "to correct" not in session.get(f"{served.url}/").text
@@ -95,7 +95,7 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     assert "to correct" not in session.get(f"{served.url}/").text
 
 
-def test_a_file_that_cannot_be_used_waits_until_there_is_a_newer_one_of_the_job(
+def test_an_unusable_file_waits_until_there_is_a_newer_one_of_the_job(
     served: Served, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.csv"
@@ -182,7 +182,7 @@ def test_a_key_that_no_profile_has_is_explained_without_words_of_the_command_lin
     assert "The key &#39;x\\u200by&#39; holds an invisible character" in answer.text
 
 
-def test_nothing_is_known_of_a_stranger(served: Served) -> None:
+def test_an_unknown_person_has_no_story(served: Served) -> None:
     session = served.signed_in(Role.VIEWER)
     answer = session.post(f"{served.url}/people", data={"key": "<i>eve@example.com"})
     assert "This tool never changed &lt;i&gt;eve@example.com" in answer.text
@@ -221,7 +221,7 @@ def test_without_a_ledger_there_is_nothing_to_verify_and_the_page_explains_it(
     assert answer.status_code == 200
 
 
-def test_what_people_did_is_listed_without_whom_they_looked_up(served: Served) -> None:
+def test_acts_are_listed_without_the_searched_keys(served: Served) -> None:
     session = served.signed_in(Role.VIEWER)
     session.post(f"{served.url}/people", data={"key": "jo@example.com"})
     text = session.get(f"{served.url}/ledger").text
@@ -257,6 +257,6 @@ def test_a_restarted_page_knows_sessions_and_acts(tmp_path: Path) -> None:
         assert found.name == NAMES[Role.VIEWER]
 
 
-def test_a_screen_that_is_not_built_says_so(served: Served) -> None:
+def test_a_screen_not_built_yet_has_a_message(served: Served) -> None:
     answer = served.signed_in(Role.UPLOADER).get(f"{served.url}/uploads/new")
     assert answer.status_code == 200

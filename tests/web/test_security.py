@@ -52,7 +52,7 @@ def test_without_a_session_a_path_leads_to_the_sign_in(shared: Served, route: Ro
         assert answer.status_code == 401
 
 
-def test_of_a_person_who_is_signed_in_only_this_page_sends_forms(shared: Served) -> None:
+def test_forms_of_other_pages_are_refused_for_signed_in_people(shared: Served) -> None:
     session = shared.signed_in(Role.ADMIN)
     for site in ("cross-site", ""):
         session.headers["Sec-Fetch-Site"] = site
@@ -116,7 +116,7 @@ def sessions(shared: Served) -> dict[Role, requests.Session]:
     "host",
     ["evil.example", "127.0.0.1.evil.example", "evil.example:8710", "", "127.0.0.1@evil.example"],
 )
-def test_a_name_that_is_not_ours_gets_no_answer(shared: Served, host: str) -> None:
+def test_a_request_for_another_host_name_is_refused(shared: Served, host: str) -> None:
     for path in ("/", "/healthz", "/sign-in"):
         answer = shared.visitor().get(shared.url + path, headers={"Host": host})
         assert answer.status_code in {400, 403}
@@ -124,7 +124,7 @@ def test_a_name_that_is_not_ours_gets_no_answer(shared: Served, host: str) -> No
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:9000", "[::1]:8710"])
-def test_each_name_of_this_machine_is_ours(shared: Served, host: str) -> None:
+def test_each_name_of_this_machine_is_accepted(shared: Served, host: str) -> None:
     assert shared.visitor().get(f"{shared.url}/healthz", headers={"Host": host}).text == "ok"
 
 
@@ -235,7 +235,7 @@ def test_without_a_header_of_roles_the_account_has_the_role_or_one_only_reads(
             assert answer.status_code == status
 
 
-def test_two_headers_of_a_person_are_none(tmp_path: Path) -> None:
+def test_two_headers_of_a_person_count_as_none(tmp_path: Path) -> None:
     proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
     with serving(settings_in(tmp_path, proxy=proxy)) as served:
         host, port = served.url.removeprefix("http://").split(":")

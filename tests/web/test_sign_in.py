@@ -20,7 +20,7 @@ from bulk_sync.web.settings import Proxy
 
 WRONG = "a wrong password"
 PEOPLE = itertools.cycle(NAMES.values())
-"""Names in turn: each of them fails fewer than ten times while an address fails thirty times."""
+"""Names in turn: each fails fewer than ten times while an address fails thirty times."""
 
 
 def is_signed_in(session: requests.Session, served: Served) -> bool:
@@ -46,7 +46,7 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(served: Served
 def test_unknown_names_cost_the_same_work_as_known_ones(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both verify one hash of the same cost; no clock is needed to see it."""
+    """Both verify one hash of the same cost."""
     costs: list[Parameters] = []
     verify = PasswordHasher.verify
 
@@ -62,7 +62,7 @@ def test_unknown_names_cost_the_same_work_as_known_ones(
         assert costs == [extract_parameters(PasswordHasher().hash(PASSWORD))]
 
 
-def test_the_way_leads_back_to_the_path_that_was_wanted(served: Served) -> None:
+def test_the_sign_in_leads_back_to_the_requested_path(served: Served) -> None:
     session = served.visitor()
     wanted = session.get(f"{served.url}/ledger")
     assert 'name="next" value="/ledger"' in wanted.text
@@ -82,7 +82,7 @@ def test_no_sign_in_leads_to_another_site(served: Served, path: str) -> None:
     assert answer.headers["Location"] == "/"
 
 
-def test_ten_failures_of_a_name_are_answered_and_then_it_waits(served: Served) -> None:
+def test_after_ten_failures_a_name_has_to_wait(served: Served) -> None:
     visitor = served.visitor()
     for name in ("Ana Diaz", "Eve Nobody"):
         for spelling in [name, name.upper()] * 5:
@@ -94,7 +94,7 @@ def test_ten_failures_of_a_name_are_answered_and_then_it_waits(served: Served) -
     assert sign_in(visitor, served.url, "Ben Miller").status_code == 303
 
 
-def test_thirty_failures_of_an_address_are_answered_and_then_it_waits(served: Served) -> None:
+def test_after_thirty_failures_an_address_has_to_wait(served: Served) -> None:
     visitor = served.visitor()
     for name in itertools.islice(PEOPLE, 30):
         assert sign_in(visitor, served.url, name, WRONG).status_code == 401
@@ -133,7 +133,7 @@ def test_success_counts_as_no_failure(served: Served) -> None:
         assert sign_in(visitor, served.url, "Ana Diaz").status_code == 303
 
 
-def test_the_address_is_that_of_the_browser_as_far_as_a_proxy_is_believed(tmp_path: Path) -> None:
+def test_the_address_of_the_browser_is_taken_from_a_trusted_proxy(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path, proxy=Proxy(is_there=True))) as served:
         for number in range(31):
             visitor = served.visitor()
@@ -237,7 +237,9 @@ def test_the_token_signs_in_once_as_a_person_with_every_role(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("token", ["x", "", "\udcff", "%ff" * 20])
-def test_a_guessed_token_signs_no_one_in_and_uses_nothing_up(tmp_path: Path, token: str) -> None:
+def test_a_wrong_token_signs_no_one_in_and_leaves_the_right_one_valid(
+    tmp_path: Path, token: str
+) -> None:
     with serving(settings_in(tmp_path), people=False) as served:
         session = served.visitor()
         session.get(f"{served.url}/sign-in?token=" + token.encode("utf-8", "replace").decode())
@@ -260,7 +262,7 @@ def test_with_the_first_account_the_token_and_its_session_end(tmp_path: Path) ->
     [({}, True), ({"host": "0.0.0.0", "proxy": Proxy(is_there=True)}, False)],
     ids=["with accounts", "on a network"],
 )
-def test_elsewhere_there_is_no_token(
+def test_there_is_no_token_except_on_loopback(
     tmp_path: Path, settings: dict[str, object], people: bool
 ) -> None:
     if people:

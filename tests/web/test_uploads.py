@@ -1,4 +1,4 @@
-"""Uploads: kept and recorded before anything follows, checked, mapped, corrected and compared."""
+"""Uploads: kept and recorded before any check, then checked, mapped, corrected and compared."""
 
 import io
 import os
@@ -44,12 +44,12 @@ REQUESTS: Final = (
 OWN: Final = Own(True, 1, 2, None, 2, "20261123T020000Z-7f3a9c")
 MOST: Final = 3_000_000
 NAMES: Final = (f"list{'-' * number}.csv" for number in count())
-"""Each is of a job of its own: no file is checked with the choices for another one."""
+"""Each name is of another job: no file is checked with the choices for another one."""
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A page whose processes work on a simulator."""
+    """Yield a page whose processes work on a simulator."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch, running(Options()) as sim:
         populate(sim, 5)
@@ -60,14 +60,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def ana_with_processes(served: Served, monkeypatch: pytest.MonkeyPatch) -> requests.Session:
-    """A person who uploads; the processes of the page take its variables."""
+    """Return the session of an uploader; the page's processes take its variables."""
     monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
     return served.signed_in(Role.UPLOADER)
 
 
 @pytest.fixture
 def ana(ana_with_processes: requests.Session) -> Iterator[requests.Session]:
-    """A person who uploads; what the page starts runs here."""
+    """Yield the session of an uploader; the page's processes run here."""
     with without_processes():
         yield ana_with_processes
 
@@ -75,13 +75,13 @@ def ana(ana_with_processes: requests.Session) -> Iterator[requests.Session]:
 def upload(
     session: requests.Session, served: Served, name: str, content: bytes | str, **fields: str
 ) -> requests.Response:
-    """Upload a file, and return the page that follows."""
+    """Upload a file, and return the next page."""
     files = {"file": (name, content)}
     return session.post(f"{served.url}/uploads/new", files=files, data=fields)
 
 
 def press(session: requests.Session, answer: requests.Response, name: str, **changed: str) -> str:
-    """Press a button of the form about columns; return the address of the page that follows."""
+    """Press a button of the form about columns; return the address of the next page."""
     found = session.post(f"{path(answer)}/{name}", data={**form(answer.text), **changed})
     assert found.status_code == 200, found.text
     return found.url
@@ -102,7 +102,7 @@ def form(text: str) -> dict[str, str]:
 
 
 def text_of(answer: requests.Response) -> str:
-    """Return what a person reads."""
+    """Return the visible text."""
     main = answer.text.partition("<main")[2]
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
 
@@ -113,8 +113,8 @@ def state_of(served: Served, answer: requests.Response) -> UploadState:
     return state
 
 
-def settled(session: requests.Session, served: Served, answer: requests.Response) -> str:
-    """Wait for the end of the check, and return what a person reads."""
+def wait_for_check(session: requests.Session, served: Served, answer: requests.Response) -> str:
+    """Wait for the end of the check, and return the visible text."""
     for job in served.page.jobs.list_about(path(answer).rpartition("/")[2]):
         wait_for(job)
     return text_of(session.get(path(answer)))
@@ -132,7 +132,7 @@ def test_a_file_is_kept_for_this_user_alone_and_recorded(
     served: Served, ana: requests.Session
 ) -> None:
     answer = upload(ana, served, "../../Liste größer.CSV", REQUESTS, job="requests", ticket="T-7")
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert text.startswith("main") or "Liste größer.CSV" in text
     assert "Job requests , ticket T-7" in text
     state = state_of(served, answer)
@@ -149,7 +149,7 @@ def test_a_file_is_kept_for_this_user_alone_and_recorded(
 
 def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests.Session) -> None:
     answer = upload(ana, served, next(NAMES), REQUESTS)
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "1 row can be used, 3 cannot" in text
     assert "1 forbids the sale (opt-outs), 0 allow it" in text
     assert "1 row: The state is neither yes nor no" in text
@@ -168,17 +168,17 @@ def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests
 
 def test_a_cell_of_blanks_is_empty(served: Served, ana: requests.Session) -> None:
     answer = upload(ana, served, next(NAMES), "E-mail,Opt out\np0@example.com,  \n")
-    assert "2 p0@example.com ✗ empty " in settled(ana, served, answer)
+    assert "2 p0@example.com ✗ empty " in wait_for_check(ana, served, answer)
 
 
-def test_rows_with_doubtful_dates_are_shown_last_with_what_becomes_of_them(
+def test_rows_with_doubtful_dates_are_shown_last_with_their_treatment(
     served: Served, ana: requests.Session
 ) -> None:
     rows = ("p0@example.com,yes,someday", "p1@example.com,yes,", "p2@example.com,no,03/04/2026",
             "p3@example.com,maybe,03/04/2026")  # fmt: skip
     content = "\n".join(["E-mail,Opt out,Received", *rows, ""])
     answer = upload(ana, served, next(NAMES), content)
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "3 rows can be used, 1 cannot." in text
     bad = text.index("1 row: The state is neither yes nor no")
     swapped = text.index("1 row: Day and month of the request date could be swapped It is used")
@@ -193,7 +193,7 @@ def test_rows_with_doubtful_dates_are_shown_last_with_what_becomes_of_them(
 def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session) -> None:
     rows = "".join(f"p{row}@example.com,maybe\n" for row in range(120))
     answer = upload(ana, served, next(NAMES), f"E-mail,Opt out\n{rows}@a b,yes\n")
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     found = ana.get(path(answer), params={"reason": "bad_state", "page": "3"}).text
     numbers = re.findall(r'<th scope="row" class="n">([\d,]+)</th>', found)
     assert numbers == [str(row) for row in range(102, 122)]
@@ -204,14 +204,14 @@ def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session)
         assert ana.get(path(answer), params={"reason": "bad_state", "page": odd}).status_code == 200
 
 
-def test_rows_with_one_problem_stand_together_however_it_reads(
+def test_rows_with_one_problem_are_grouped_whatever_the_message(
     served: Served, ana: requests.Session
 ) -> None:
-    """Where an invisible sign stands is another place in each row; so is a faulty domain."""
+    """An invisible character has another place in each row; so has a faulty domain."""
     rows = [f"{'p' * row}\u200b@example.com,yes" for row in range(1, 31)]
     rows += [f"p{row}@-b{row}.example.com,yes" for row in range(40)]
     answer = upload(ana, served, next(NAMES), "\n".join(["E-mail,Opt out", *rows, ""]))
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "30 rows: The key holds an invisible character, U+200B ZERO WIDTH SPACE" in text
     titles = re.findall(r"([\d,]+) rows?: ", text)
     assert len(titles) <= 12 + 1
@@ -223,7 +223,7 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
 ) -> None:
     content = "Report\n\nKontakt,Werbung\np0@example.com,yes\np1@example.com,no\n"
     answer = upload(ana, served, "x.csv", content, job="kontakte")
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "The file cannot be used as it is" in text
     assert "x.csv: row 3 looks most like a header" in text
     assert "name it with “Key column”" in text
@@ -235,12 +235,12 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     answer = ana.get(path(answer))
     chosen = {"key_column": "Kontakt", "key": "email", "state_column": "Werbung"}
     press(ana, answer, "check", **chosen, state_means="consent")
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "Every row can be used" in text
     assert "1 forbids the sale (opt-outs), 1 allows it" in text
     assert state_of(served, answer).choices == {**chosen, "state_means": "consent"}
     next_one = upload(ana, served, "y.csv", f"A further line\n{content}", job="kontakte")
-    assert "Every row can be used" in settled(ana, served, next_one)
+    assert "Every row can be used" in wait_for_check(ana, served, next_one)
 
 
 def test_the_order_of_doubtful_dates_is_stated_where_they_are_shown_and_remembered_for_the_job(
@@ -248,33 +248,33 @@ def test_the_order_of_doubtful_dates_is_stated_where_they_are_shown_and_remember
 ) -> None:
     content = "E-mail,Opt out,Received\np0@example.com,yes,2026-04-03\np1@example.com,no,{}\n"
     answer = upload(ana, served, "x.csv", content.format("3/14/2026"), job="stated")
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "? doubtful 2026-04-03" in text
     assert f"say so with “Day and month: {choices.ORDER['month-first']}”" in text
     assert "--" not in text
     press(ana, ana.get(path(answer)), "check", date_order="month-first")
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "doubtful" not in text
     assert "'Received', read as month/day/year, as stated, and real dates as they are." in text
     next_one = upload(ana, served, "y.csv", content.format("5/14/2026"), job="stated")
-    assert "as stated" in settled(ana, served, next_one)
+    assert "as stated" in wait_for_check(ana, served, next_one)
     assert form(ana.get(path(next_one)).text)["date_order"] == "month-first"
     press(ana, ana.get(path(next_one)), "check", date_order="")
-    assert "? doubtful 2026-04-03" in settled(ana, served, next_one)
+    assert "? doubtful 2026-04-03" in wait_for_check(ana, served, next_one)
 
 
 def test_choices_that_do_not_fit_another_file_of_the_job_are_forgotten(
     served: Served, ana: requests.Session
 ) -> None:
     answer = upload(ana, served, "x.csv", "Kontakt,Werbung\np0@example.com,yes\n", job="odd")
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     chosen = {"key_column": "Kontakt", "key": "email", "state_column": "Werbung"}
     press(ana, ana.get(path(answer)), "check", **chosen, state_means="opt-out")
-    assert "The row can be used" in settled(ana, served, answer)
+    assert "The row can be used" in wait_for_check(ana, served, answer)
     other = upload(ana, served, "y.csv", "PKey,Opt out\n@a,yes\n", job="odd")
     while len(served.page.jobs.list_about(path(other).rpartition("/")[2])) < 2:
         threading.Event().wait(0.01)
-    assert "The row can be used" in settled(ana, served, other)
+    assert "The row can be used" in wait_for_check(ana, served, other)
     assert state_of(served, other).choices == {}
 
 
@@ -290,10 +290,10 @@ def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: request
     file = io.BytesIO()
     book.save(file)
     answer = upload(ana, served, "two.xlsx", file.getvalue())
-    assert "only the sheet 'Old' was read" in settled(ana, served, answer)
+    assert "only the sheet 'Old' was read" in wait_for_check(ana, served, answer)
     answer = ana.get(path(answer))
     press(ana, answer, "check", sheet="New")
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     fields = form(ana.get(path(answer)).text)
     assert (fields["sheet"], fields["key_column"], fields["key"]) == (
         "New", "Customer e-mail", "email",
@@ -319,17 +319,17 @@ def test_capitals_in_addresses_count_until_a_person_chooses(
 ) -> None:
     content = "E-mail,Opt out\nP3@EXAMPLE.COM,yes\np4@example.com,yes\np4@example.com,no\n"
     answer = upload(ana, served, next(NAMES), content)
-    verdict = settled(ana, served, answer)
+    verdict = wait_for_check(ana, served, answer)
     assert "count with “One key with two states: The opt-out counts”." in verdict
     exact = press(ana, ana.get(path(answer)), "compare")
-    settled(ana, served, ana.get(exact))
+    wait_for_check(ana, served, ana.get(exact))
     assert "as one with “Capitals in addresses: Do not count”." in text_of(ana.get(exact))
     press(ana, ana.get(path(answer)), "check", email_case="ignore")
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     checked = ana.get(path(answer))
     assert form(checked.text)["email_case"] == "ignore"
     plan = press(ana, checked, "compare")
-    settled(ana, served, ana.get(plan))
+    wait_for_check(ana, served, ana.get(plan))
     assert "1 of 3 rows would be changed in Campaign" in text_of(ana.get(plan))
 
 
@@ -341,7 +341,7 @@ def test_capitals_in_addresses_count_until_a_person_chooses(
         pytest.param(["yes", "perhaps"], "2026-11-20", True, True, False, id="one-bad"),
     ],
 )
-def test_rows_to_correct_are_offered_only_if_there_are_some(
+def test_rows_to_correct_are_offered_only_if_there_are_any(
     served: Served,
     ana: requests.Session,
     states: Sequence[str],
@@ -359,7 +359,7 @@ def test_rows_to_correct_are_offered_only_if_there_are_some(
     file = io.BytesIO()
     book.save(file)
     answer = upload(ana, served, "some.xlsx", file.getvalue())
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     html = ana.get(path(answer)).text
     assert ("/rows-to-correct" in html) == is_link
     assert ('class="button" href' in html) == is_button
@@ -374,21 +374,21 @@ def test_rows_to_correct_are_offered_only_if_there_are_some(
         ("ods", "Your list as an .xlsx, without formats, formulas and other sheets,"),
     ],
 )
-def test_the_rows_to_correct_are_called_what_they_are(
+def test_the_rows_to_correct_have_a_fitting_label(
     served: Served, ana: requests.Session, end: str, says: str
 ) -> None:
     content = (workbook_kinds.FOLDER / f"signed.{end}").read_bytes()
     answer = upload(ana, served, f"signed.{end}", content)
-    assert says in settled(ana, served, answer)
+    assert says in wait_for_check(ana, served, answer)
 
 
-def test_nothing_is_said_of_marks_that_a_long_workbook_has_not(
+def test_the_marks_missing_in_a_long_workbook_are_not_mentioned(
     served: Served, ana: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(marked, "MOST_ROWS", 1)
     content = (workbook_kinds.FOLDER / "signed.xlsx").read_bytes()
     answer = upload(ana, served, "long.xlsx", content)
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "Rows to correct Upload the corrected file Just these rows, with the reasons." in text
     assert "a new workbook" not in text
 
@@ -398,7 +398,7 @@ def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
 ) -> None:
     ana = ana_with_processes
     answer = upload(ana, served, "requests.csv", REQUESTS, job="nightly", ticket="T-9")
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     todo = ana.get(f"{path(answer)}/rows-to-correct")
     assert todo.headers["Content-Disposition"].startswith("attachment;")
     assert "requests.rows-to-correct.csv" in todo.headers["Content-Disposition"]
@@ -412,7 +412,7 @@ def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
     mended = re.sub(r"\n4.5E\+11,", "\np2@example.com,", todo.text)
     mended = re.sub(r"\nnobody,,", "\np3@example.com,yes,", mended).replace(",perhaps,", ",yes,", 1)
     second = upload(ana, served, "fixed.csv", mended, **fields)
-    text = settled(ana, served, second)
+    text = wait_for_check(ana, served, second)
     assert "Every row can be used" in text
     assert "Corrects requests.csv" in text
     assert "A corrected file was uploaded" in text_of(ana.get(path(answer)))
@@ -421,23 +421,21 @@ def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
     paper = served.page.paperwork.plan(plan.rpartition("/")[2])
     assert paper is not None
     assert (paper.who, paper.upload) == ("Ana Diaz", path(second).rpartition("/")[2])
-    settled(ana, served, ana.get(plan))
+    wait_for_check(ana, served, ana.get(plan))
     (run,) = (run for run in served.page.ledger.runs() if run.begun.job == "nightly")
     assert run.begun.settings["ticket"] == "T-9"
     assert run.begun.settings["prepared_by"] == "Ana Diaz"
     assert run.begun.rows == 3
 
 
-def test_comparing_twice_makes_one_plan_of_what_was_seen(
-    served: Served, ana: requests.Session
-) -> None:
+def test_comparing_twice_makes_one_plan(served: Served, ana: requests.Session) -> None:
     content = "E-mail,Opt out,May sell\np0@example.com,yes,no\np1@example.com,no,no\n"
     answer = upload(ana, served, next(NAMES), content)
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     seen = ana.get(path(answer))
     changed = press(ana, seen, "compare", state_column="May sell", state_means="consent")
     assert changed == f"{path(answer)}?note=checked-again"
-    assert "2 forbid the sale" in settled(ana, served, answer)
+    assert "2 forbid the sale" in wait_for_check(ana, served, answer)
     assert press(ana, seen, "compare") == f"{path(answer)}?note=checked-since"
     seen = ana.get(path(answer))
     plans = {press(ana, seen, "compare") for _ in range(2)}
@@ -470,13 +468,13 @@ def test_a_check_that_was_killed_is_shown_and_made_again(
 ) -> None:
     ana = ana_with_processes
     answer = upload(ana, served, next(NAMES), REQUESTS)
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     state = state_of(served, answer)
     job = upload_state.check(served.page, state.upload, "Ana Diaz", {})
     os.kill(job.pid, signal.SIGKILL)
-    assert "The check broke off" in settled(ana, served, answer)
+    assert "The check broke off" in wait_for_check(ana, served, answer)
     press(ana, ana.get(path(answer)), "check")
-    assert "1 row can be used, 3 cannot" in settled(ana, served, answer)
+    assert "1 row can be used, 3 cannot" in wait_for_check(ana, served, answer)
 
 
 def bomb() -> bytes:
@@ -504,7 +502,7 @@ def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
 ) -> None:
     assert callable(content)
     answer = upload(ana, served, name, content())
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert state_of(served, answer).stage is Stage.UNREADABLE
     assert says in text
     assert "Choose the columns" not in text
@@ -524,7 +522,7 @@ def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
         ("big.exe", b"x" * (MOST * 6), 415, "A file that ends in .exe cannot be read."),
     ],
 )
-def test_files_that_are_not_kept_name_the_field_and_keep_the_input(
+def test_rejected_files_have_a_message_at_the_field_and_the_input_stays(
     served: Served, ana: requests.Session, name: str, content: bytes, status: int, says: str
 ) -> None:
     before, known = folders(served), len(acts(served))
@@ -551,7 +549,7 @@ def test_other_forms_are_no_upload(
     assert folders(served) == before
 
 
-def test_a_file_goes_to_the_disk_while_it_comes_and_away_if_it_breaks_off(
+def test_an_upload_is_written_as_it_arrives_and_removed_if_it_breaks_off(
     served: Served, ana: requests.Session
 ) -> None:
     before, folder = folders(served), served.page.settings.folder / "uploads"
@@ -607,7 +605,7 @@ def test_the_template_is_read_without_a_choice(served: Served, ana: requests.Ses
     filled = io.BytesIO()
     book.save(filled)
     answer = upload(ana, served, "filled.xlsx", filled.getvalue())
-    text = settled(ana, served, answer)
+    text = wait_for_check(ana, served, answer)
     assert "✓ The row can be used." in text
     assert "To read another one" not in text
     fields = form(ana.get(path(answer)).text)
@@ -618,7 +616,7 @@ def test_a_viewer_reads_but_does_not_upload_check_or_compare(
     served: Served, ana: requests.Session
 ) -> None:
     answer = upload(ana, served, next(NAMES), REQUESTS)
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     viewer = served.signed_in(Role.VIEWER)
     shown = viewer.get(path(answer))
     assert shown.status_code == 200
@@ -664,7 +662,7 @@ def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
     ],
     ids=["ambiguous", "changed elsewhere", "carried out", "migrated"],
 )
-def test_what_became_of_a_row_is_explained_without_options_and_commands(
+def test_the_outcome_of_a_row_is_explained_without_options_and_commands(
     text: str, advice: str
 ) -> None:
     shown = choices.in_words(text)
@@ -693,9 +691,9 @@ def test_odd_choices_get_a_message_and_can_be_changed_back(
     served: Served, ana: requests.Session, field: str, value: str, says: str
 ) -> None:
     answer = upload(ana, served, next(NAMES), REQUESTS)
-    settled(ana, served, answer)
+    wait_for_check(ana, served, answer)
     before = form(ana.get(path(answer)).text)
     press(ana, ana.get(path(answer)), "check", **{field: value})
-    assert says in settled(ana, served, answer)
+    assert says in wait_for_check(ana, served, answer)
     press(ana, ana.get(path(answer)), "check", **before)
-    assert "1 row can be used, 3 cannot" in settled(ana, served, answer)
+    assert "1 row can be used, 3 cannot" in wait_for_check(ana, served, answer)

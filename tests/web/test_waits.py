@@ -1,4 +1,4 @@
-"""No request waits without a limit, and none holds up the others."""
+"""No request waits without a limit, and none delays the others."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ def state(tmp_path: Path, new_database: Callable[[], str]) -> State:
 
 
 @contextmanager
-def held(state: State, statement: str) -> Iterator[None]:
+def hold_lock(state: State, statement: str) -> Iterator[None]:
     """Hold a lock of the database, as another page does."""
     url = make_url(str(state.ledger)).set(drivername="postgresql+psycopg")
     engine = create_engine(url)
@@ -42,12 +42,12 @@ def held(state: State, statement: str) -> Iterator[None]:
     engine.dispose()
 
 
-def test_what_takes_too_long_is_answered_and_goes_on(
+def test_slow_work_gets_an_answer_and_goes_on(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(PageSettings(state, variables={})) as served:
         ben = served.signed_in(Role.APPROVER)
-        with held(state, "LOCK TABLE page_sessions"):
+        with hold_lock(state, "LOCK TABLE page_sessions"):
             monkeypatch.setattr(security, "_ANSWER_S", 0.1)
             slow = ben.get(served.url)
             assert (slow.status_code, slow.headers["Retry-After"]) == (503, "60")
@@ -70,7 +70,7 @@ def test_an_upload_and_live_progress_have_no_limit(
     assert events.text.startswith("event: ")
 
 
-def test_work_that_fails_behind_its_answer_is_logged(
+def test_work_that_fails_after_its_answer_is_logged(
     shared: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(gate: asyncio.Event, error: Exception) -> str:
@@ -117,13 +117,13 @@ def test_work_whose_request_is_cancelled_is_cancelled(shared: Served) -> None:
     assert ended == ["cancelled"]
 
 
-def test_a_page_does_not_wait_for_ever_for_the_turn_of_another(
+def test_a_page_waits_a_limited_time_for_the_turn_of_another(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_S", 1)
     turn = "SELECT pg_advisory_lock(hashtext('bulk-sync page'))"
     with serving(PageSettings(state, variables={})) as served:
-        with held(state, turn):
+        with hold_lock(state, turn):
             busy = sign_in(served.visitor(), served.url, NAMES[Role.VIEWER])
         assert busy.status_code == 503
         assert "The database of the page is busy" in text_of(busy)
@@ -177,7 +177,7 @@ def test_the_names_of_this_machine_are_looked_up_beside_other_requests(
     assert all(name.startswith("asyncio_") for name in threads)
 
 
-def test_a_server_that_takes_connections_and_says_nothing_holds_nobody_up_for_long() -> None:
+def test_a_silent_server_delays_a_request_only_briefly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = make_url(f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/ledger")
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What leads from one screen to the next: what waits, sentences shown once, links, the sign-in."""
+"""The links between screens: tasks, messages shown once, and the sign-in."""
 
 import re
 from html import unescape
@@ -17,7 +17,7 @@ from bulk_sync.web.identity import Role
 
 @pytest.fixture
 def served(working_page: Served) -> Served:
-    """A page whose processes work on the simulator."""
+    """Return a page whose processes work on the simulator."""
     return working_page
 
 
@@ -77,7 +77,7 @@ def test_a_plan_leads_from_one_person_to_the_next(
         ("/sign-out", ""),
     ],
 )
-def test_who_presses_a_button_after_the_session_ended_comes_back_to_its_screen(
+def test_a_button_pressed_after_the_session_ended_leads_back_to_its_screen(
     served: Served, path: str, way_back: str
 ) -> None:
     answer = press(served.visitor(), served, path)

@@ -1,4 +1,4 @@
-"""Inputs read in slices, held against the same inputs read whole."""
+"""Inputs read in slices, compared with the same inputs read whole."""
 
 import bz2
 import gzip
@@ -32,7 +32,7 @@ SIZES = (1, 7, 64, 1000)
 
 
 class Refused(NamedTuple):
-    """Why an input was not read."""
+    """The error of an unreadable input."""
 
     message: str
     overview: Sequence[str]
@@ -42,7 +42,7 @@ class Refused(NamedTuple):
 Read = tuple[pd.DataFrame, Sequence[object]] | Refused
 
 
-def in_one(source: Path, wanted: read.Wanted) -> Read:
+def read_in_one(source: Path, wanted: read.Wanted) -> Read:
     try:
         frames, places = read.slices(str(source), wanted)
         (frame,) = frames
@@ -51,8 +51,8 @@ def in_one(source: Path, wanted: read.Wanted) -> Read:
     return frame, [(place, place.positions) for place in places]
 
 
-def sliced(source: Path, wanted: read.Wanted, most_bytes: int) -> Read:
-    """Read in slices, which follow the rules, and join them."""
+def read_sliced(source: Path, wanted: read.Wanted, most_bytes: int) -> Read:
+    """Read an input in slices, check their rules, and join them."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             frames, places = read.slices(
@@ -69,7 +69,7 @@ def sliced(source: Path, wanted: read.Wanted, most_bytes: int) -> Read:
 
 
 def check_files(frames: Sequence[pd.DataFrame]) -> None:
-    """Check that each of several slices has rows of one file, the last one enough of them."""
+    """Check that no slice has rows of two files, and that the last one is long enough."""
     if len(frames) == 1:
         return
     if columns.FILE in frames[0]:
@@ -101,7 +101,7 @@ END = st.sampled_from(["\n", "\r\n", "\r"])
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252")
 
 
-def written(record: Sequence[str], separator: str, *, always: bool) -> str:
+def csv_line(record: Sequence[str], separator: str, *, always: bool) -> str:
     def cell(text: str) -> str:
         bare = not always and not set(text) & set('"\r\n,;\t|')
         return text if bare else '"' + text.replace('"', '""') + '"'
@@ -111,7 +111,7 @@ def written(record: Sequence[str], separator: str, *, always: bool) -> str:
 
 @st.composite
 def texts(draw: st.DrawFn) -> bytes:
-    """Files as programs write them, with what people do to them."""
+    """Draw files as programs write them, with edits by people."""
     width = draw(st.integers(1, 4))
     separator = draw(st.sampled_from(",;\t"))
     always = draw(st.booleans())
@@ -120,7 +120,7 @@ def texts(draw: st.DrawFn) -> bytes:
         st.permutations(["PKey", "ccpaOptOut", "", "PKey"]).map(lambda names: names[:width])
     )
     records = draw(st.lists(st.tuples(*[CELL] * width), max_size=90))
-    lines = [written(record, separator, always=always) for record in [names, *records]]
+    lines = [csv_line(record, separator, always=always) for record in [names, *records]]
     for at, odd in draw(
         st.lists(
             st.tuples(
@@ -159,7 +159,7 @@ def test_a_text_in_slices_is_the_text_read_whole(
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(content)
     wanted = read.Wanted(header_row=header_row, rules=rules)
-    assert same(sliced(path, wanted, most_bytes), in_one(path, wanted))
+    assert same(read_sliced(path, wanted, most_bytes), read_in_one(path, wanted))
 
 
 @examples(150)
@@ -172,7 +172,7 @@ def test_any_body_in_slices_is_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_text("PKey,state\n" + body, newline="")
-    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
+    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
 @examples(80)
@@ -186,7 +186,7 @@ def test_any_bytes_in_slices_are_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(head + content)
-    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
+    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -208,14 +208,14 @@ def test_a_packed_text_in_slices_is_the_text_read_whole(
     path = tmp_path / f"in.csv{suffix}"
     packed = PACK[suffix](encoded(LIST.replace("x", "é"), encoding))
     path.write_bytes(packed)
-    found = sliced(path, read.Wanted(), most_bytes)
+    found = read_sliced(path, read.Wanted(), most_bytes)
     assert not isinstance(found, Refused)
     assert found[0]["column C"].iloc[150] == "é"
-    assert same(found, in_one(path, read.Wanted()))
+    assert same(found, read_in_one(path, read.Wanted()))
     path.write_bytes(packed + b"more")
-    found = sliced(path, read.Wanted(), most_bytes)
+    found = read_sliced(path, read.Wanted(), most_bytes)
     assert isinstance(found, Refused)
-    assert same(found, in_one(path, read.Wanted()))
+    assert same(found, read_in_one(path, read.Wanted()))
 
 
 FOLDERS = {
@@ -239,7 +239,7 @@ def test_a_folder_in_slices_is_the_folder_read_whole(
     for at, each in enumerate(texts):
         (tmp_path / f"{at}.csv").write_text(each)
     wanted = read.Wanted(rules=rules)
-    assert same(sliced(tmp_path, wanted, most_bytes), in_one(tmp_path, wanted))
+    assert same(read_sliced(tmp_path, wanted, most_bytes), read_in_one(tmp_path, wanted))
 
 
 @pytest.mark.parametrize(("rows", "most_bytes"), [(0, 64), (61, 1), (300, 64)])
@@ -254,12 +254,12 @@ def test_parquet_in_slices_is_the_file_read_whole(
         ["x" * (at > 50) for at in range(rows)],
     ]
     pq.write_table(pa.table(cells, names), path)
-    assert same(sliced(path, read.Wanted(), most_bytes), in_one(path, read.Wanted()))
+    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
-def test_parquet_that_is_damaged_further_down_is_refused_there(tmp_path: Path) -> None:
+def test_parquet_damaged_further_down_is_refused_at_the_damage(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
-    notes = [b"x" * 100] * 100_000 + [b"\xff\xd8"]  # the first ones are handed on before
+    notes = [b"x" * 100] * 100_000 + [b"\xff\xd8"]  # the first slices come before the error
     pq.write_table(pa.table({"PKey": ["@a"] * 100_001, "note": notes}), path)
     frames, _ = read.slices(str(path), read.Wanted(), most_bytes=1_000_000, folder=tmp_path)
     assert len(next(frames))
@@ -267,10 +267,10 @@ def test_parquet_that_is_damaged_further_down_is_refused_there(tmp_path: Path) -
         list(frames)
 
 
-def test_the_process_of_a_parquet_file_ends_when_nobody_reads_on(tmp_path: Path) -> None:
+def test_the_process_of_a_parquet_file_ends_with_its_reader(tmp_path: Path) -> None:
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"PKey": [f"@{at}" for at in range(1_000_000)]}), path)
-    before = children()  # those of other tests may go on
+    before = children()  # processes of other tests may go on
     frames, _ = read.slices(str(path), read.Wanted(), most_bytes=1000, folder=tmp_path)
     next(frames)
     started = children() - before
@@ -285,7 +285,7 @@ def children() -> set[str]:
 
 
 @pytest.mark.parametrize("is_one", [True, False])
-def test_slices_of_a_remote_input_are_called_by_their_urls(tmp_path: Path, is_one: bool) -> None:
+def test_slices_of_a_remote_input_are_named_by_their_urls(tmp_path: Path, is_one: bool) -> None:
     copies = []
     for name, each in (("a.csv", LIST), ("b.csv", LIST + "\n@z"))[is_one:]:
         (tmp_path / name).write_text(each)
@@ -305,16 +305,16 @@ def test_slices_of_a_remote_input_are_called_by_their_urls(tmp_path: Path, is_on
         assert found[columns.FILE].cat.categories.tolist() == ["a.csv", "b.csv"]
 
 
-def test_a_quote_that_swallows_a_large_text_is_named_by_its_line(tmp_path: Path) -> None:
+def test_an_unclosed_quote_in_a_large_text_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text('k,s\n1,2\n3,"' + ("x" * 1000 + "\n") * 18_000)
-    found = sliced(path, read.Wanted(), 1000)
+    found = read_sliced(path, read.Wanted(), 1000)
     assert isinstance(found, Refused)
     assert "opens in line 3" in found.message
-    assert same(found, in_one(path, read.Wanted()))
+    assert same(found, read_in_one(path, read.Wanted()))
 
 
-def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> None:
+def test_a_changed_input_is_noticed_after_its_last_slice(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(LIST)
     (frames, _), digest = LocalInput(str(path)).slices(read.Wanted(), 64, tmp_path)
@@ -325,7 +325,9 @@ def test_a_changed_input_is_noticed_behind_its_last_slice(tmp_path: Path) -> Non
         list(frames)
 
 
-def test_so_is_one_that_was_cut_between_two_rows(tmp_path: Path) -> None:
+def test_an_input_truncated_between_two_rows_is_noticed_after_its_last_slice(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "in.csv"
     path.write_text("PKey,ccpaOptOut\n" + "@a,true\n" * 20_000)
     (frames, _), _ = LocalInput(str(path)).slices(read.Wanted(), 4096, tmp_path)
@@ -335,7 +337,7 @@ def test_so_is_one_that_was_cut_between_two_rows(tmp_path: Path) -> None:
         list(frames)
 
 
-def test_a_changed_input_is_noticed_when_it_was_read_whole(
+def test_a_changed_input_is_noticed_after_it_was_read_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "in.csv"
@@ -345,7 +347,7 @@ def test_a_changed_input_is_noticed_when_it_was_read_whole(
         path.write_text("PKey,ccpaOptOut,\n@a,false,a column without a name\n")
         return bool(record)
 
-    # The log is told of the column while the rows are read.
+    # The log names the column while the rows are read.
     monkeypatch.setattr(caplog.handler, "filters", [change])
     with pytest.raises(UsageProblem, match="changed while it was read"):
         list(LocalInput(str(path)).slices(read.Wanted())[0].frames)
