@@ -34,6 +34,9 @@ T = TypeVar("T")
 _HASHES_AT_ONCE: Final = 2
 """A hash takes 64 MB and a core."""
 
+_SEARCHES_AT_ONCE: Final = 2
+"""A search takes a second for each million kept rows; other requests need threads too."""
+
 SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 """Methods that change nothing."""
 
@@ -67,6 +70,7 @@ class Page:
         self.ledger = LedgerView(settings.state)
         self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
+        self.searching = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turns = WeakValueDictionary[str, asyncio.Lock]()
 

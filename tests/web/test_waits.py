@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -16,14 +18,18 @@ from serving import NAMES, Served, serving, settings_in, sign_in
 from sqlalchemy import create_engine, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
+from bulk_sync import ledger
 from bulk_sync.errors import LedgerAway, UsageProblem
-from bulk_sync.ledger import availability
+from bulk_sync.ledger import Begun, Kind, availability
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import database, security
 from bulk_sync.web.database import open_database
 from bulk_sync.web.identity import Role
 from bulk_sync.web.settings import PageSettings
+
+_MOST_THREADS = 32
+"""That a page has, however large the machine."""
 
 
 @pytest.fixture
@@ -155,6 +161,31 @@ def test_no_request_waits_for_a_query_of_another(
     ana = inline_page.signed_in(Role.UPLOADER)
     answer = press(ana, inline_page, f"/plans/{plan_id}/stop")  # ``serving`` looks at each query
     assert answer.status_code == 200
+
+
+def test_searches_that_take_long_leave_threads_for_others(served: Served) -> None:
+    """Each search has to open a pipe that nobody fills: it stands for the rows of large runs."""
+    state, run_id = served.page.settings.state, "20261123T020000Z-7f3a9c"
+    with ledger.open_ledger(state) as book:
+        place = ("https://mc.adobe.io", "acme", "ccpaOptOut")
+        book.begin(run_id, Begun(Kind.RUN, "in", *place, "in.csv", "9f", 1, None, {}, "1", "me"))
+    pipe = state.folder / "rows" / f"{run_id}.20290131.parquet"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    people = [served.signed_in(Role.VIEWER) for _ in range(_MOST_THREADS + 1)]
+    vera = people.pop()
+    with ThreadPoolExecutor(len(people)) as pool:
+        answers = [pool.submit(press, each, served, "/people", key="@k") for each in people]
+        try:
+            while len(served.page.ledger.acts()) < len(people):
+                pass
+            assert vera.get(served.url).status_code == 200
+        finally:
+            filled = os.open(pipe, os.O_RDWR)
+            pipe.unlink()
+        found = {answer.result().status_code for answer in answers}
+    os.close(filled)
+    assert found == {200}
 
 
 def test_the_names_of_this_machine_are_looked_up_beside_other_requests(

@@ -38,7 +38,8 @@ async def search(request: web.Request) -> web.StreamResponse:
         return _shown(request, typed, str(problem).replace("KEY", "The key", 1), status=400)
     searches = await page.blocking(_searches, page, key)
     await page.record(person_of(request), Deed.LOOKED_UP, key=key)
-    story = await page.blocking(_story, page, key)
+    async with page.searching:
+        story = await page.blocking(_story, page, key)
     return _shown(
         request,
         key,
