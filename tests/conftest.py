@@ -29,7 +29,7 @@ from bulk_sync.report import marked
 from bulk_sync.rows.read import confined
 from bulk_sync.settings import State
 from bulk_sync.signals import DEADLINE
-from bulk_sync.simulator import Options, Request, Simulator, running
+from bulk_sync.simulator import Options, ReceivedRequest, Simulator, running
 
 if TYPE_CHECKING:
     from buckets import Bucket, Cloud
@@ -124,10 +124,10 @@ def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], obj
     So what happens in the middle of a run does so on a machine of any speed.
     """
 
-    class Watched(list[Request]):
+    class Watched(list[ReceivedRequest]):
         left = count
 
-        def append(self, request: Request) -> None:
+        def append(self, request: ReceivedRequest) -> None:
             super().append(request)
             self.left -= request.method == method
             if request.method == method and self.left == 0:

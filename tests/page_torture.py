@@ -25,7 +25,7 @@ from page_story import ANA, BEN, Story
 from serving import add_people
 from torture import key_of
 
-from bulk_sync.simulator import Options, Request, running
+from bulk_sync.simulator import Options, ReceivedRequest, running
 from bulk_sync.web.database import open_database
 
 ROWS, OPT_INS, OPT_OUTS = 24, 4, 8
@@ -100,8 +100,8 @@ def play(folder: Path, moments: Sequence[Moment], seed: int, ledger: str | None 
         site = Site(sim, folder, ledger)
         killer = Killer(list(moments), site.kill)
 
-        class Watched(list[Request]):
-            def append(self, request: Request) -> None:
+        class Watched(list[ReceivedRequest]):
+            def append(self, request: ReceivedRequest) -> None:
                 super().append(request)
                 killer.beat(may_wait=False)
 

@@ -22,7 +22,7 @@ from conftest import Ran, Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
-from bulk_sync.simulator import Fault, Options, Request, Simulator, running
+from bulk_sync.simulator import Fault, Options, ReceivedRequest, Simulator, running
 
 ROWS = [
     (key(0), "true", "plain"),
@@ -43,7 +43,7 @@ ROWS = [
 HEADER = ("PKey", "ccpaOptOut", "Note")
 
 
-def key_of(request: Request) -> str:
+def key_of(request: ReceivedRequest) -> str:
     """Return the key of the profile that a request is about."""
     return unquote(request.raw_path.rpartition("/")[2])
 
@@ -120,7 +120,7 @@ def test_2_no_row_is_updated_without_an_answer_that_confirms_it(
 # flight before it writes.
 
 
-class Killing(list[Request]):
+class Killing(list[ReceivedRequest]):
     """The requests of a simulator, of which one kills who sends it before it is answered."""
 
     def __init__(self, at: int) -> None:
@@ -128,7 +128,7 @@ class Killing(list[Request]):
         self.process_id = 0
         self.at = at
 
-    def append(self, request: Request) -> None:
+    def append(self, request: ReceivedRequest) -> None:
         super().append(request)
         if len(self) == self.at:
             os.kill(self.process_id, signal.SIGKILL)

@@ -39,7 +39,7 @@ from typing import Final
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import request_order
-from bulk_sync.rows.request_order import Own, Request
+from bulk_sync.rows.request_order import Own, RequestDate
 from bulk_sync.rows.results import Match
 
 
@@ -71,7 +71,7 @@ class Care:
     forbidden: str | None = None
     forbidden_by: Reason = Reason.NEWER_RUN
     uncertain: bool = False
-    request: Request | None = None
+    request: RequestDate | None = None
     own: Own | None = None
     put_back_ms: int | None = None
     body: bytes | None = None

@@ -33,7 +33,7 @@ STATES: Final = ("true", "false", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunRequest:
     """Who wanted a run, and why; "" where that is not known. ``purpose`` names an earlier run."""
 
     prepared_by: str = ""
@@ -136,7 +136,7 @@ class Facts:
     subject: Subject
     run_id: str
     at: datetime
-    request: Request = field(default_factory=Request)
+    request: RunRequest = field(default_factory=RunRequest)
     source: Source = field(default_factory=Source)
     result: Result = field(default_factory=Result)
     counts: Counts = field(default_factory=Counts)

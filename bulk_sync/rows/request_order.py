@@ -56,7 +56,7 @@ _DOUBTS_MS: Final = {
 }
 
 
-class Request(NamedTuple):
+class RequestDate(NamedTuple):
     """The date of a request: the earliest moment it may mean, in ms since the epoch."""
 
     first_ms: int
@@ -86,7 +86,7 @@ class Request(NamedTuple):
         return cls(int(moment.astype(np.int64)), precision)
 
 
-def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Request | None]:
+def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[RequestDate | None]:
     """Return the request dates of rows; None where a row has none."""
     names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in frame]
     if not names:
@@ -99,7 +99,7 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     desired = columns.state_codes(frame[columns.DESIRED])[positions]
     first_ms = latest - np.where(desired == 1, doubts_ms, 0)
     return [
-        None if at == UNDATED else Request(first, Precision(kind))
+        None if at == UNDATED else RequestDate(first, Precision(kind))
         for at, first, kind in zip(latest.tolist(), first_ms.tolist(), kinds.tolist(), strict=True)
     ]
 
@@ -107,7 +107,7 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
 class Confirmed(NamedTuple):
     """A request that found its state in Campaign: its date, the run, and when the run read it."""
 
-    request: Request
+    request: RequestDate
     run_id: str
     at_ms: int
 
@@ -131,7 +131,7 @@ class Own:
     state: bool
     began_ms: int
     ended_ms: int
-    request: Request | None
+    request: RequestDate | None
     no_later_ms: int
     run_id: str
     is_doubtful: bool = False
@@ -165,7 +165,7 @@ def no_writes(_keys: Sequence[str], _since_ms: int) -> Writes:
     return {}
 
 
-def choice(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
+def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool) -> Choice:
     """Return when the state in Campaign, other than the desired one, was chosen.
 
     =========================================  ====================================
@@ -207,7 +207,7 @@ def dated(own: Own) -> Choice | None:
     return None if own.request is None else Choice(own.request.last_ms, own)
 
 
-def _written(changed_ms: int, own: Own | None, request: Request, *, desired: bool) -> Choice:
+def _written(changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool) -> Choice:
     """Return when the state was chosen, by the stamp and this tool's write."""
     is_later = own is not None and changed_ms > own.ended_ms + _DOUBT_MS
     if own is None or own.is_seen or changed_ms < 0 or is_later:
@@ -223,7 +223,7 @@ def _written(changed_ms: int, own: Own | None, request: Request, *, desired: boo
     return Choice(requested_ms, own)
 
 
-def _comparable(other: Request, request: Request, *, desired: bool) -> int:
+def _comparable(other: RequestDate, request: RequestDate, *, desired: bool) -> int:
     """Return the moment of another request, to be compared with ``of_request``."""
     if other.precision is request.precision:  # two days, or two times of the same zone
         moment = other.first_ms + of_request(request, desired) - request.first_ms
@@ -254,12 +254,12 @@ def choices(
     return is_newer & np.where(desired == 1, opt_out, opt_in)
 
 
-def of_request(request: Request, desired: bool) -> int:  # noqa: FBT001 - a state
+def of_request(request: RequestDate, desired: bool) -> int:  # noqa: FBT001 - a state
     """Return the decisive moment of a request, as ``RequestTimes.latest`` has it."""
     return request.last_ms if desired else request.first_ms
 
 
-def is_newer(found: Choice, request: Request, *, desired: bool) -> bool:
+def is_newer(found: Choice, request: RequestDate, *, desired: bool) -> bool:
     """Return the answer of ``choices`` for one row."""
     latest = np.array([of_request(request, desired)])
     return bool(choices(latest, np.array([desired], np.int8), np.array([found.at_ms]))[0])

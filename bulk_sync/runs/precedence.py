@@ -29,7 +29,7 @@ from typing import Final
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import request_order
-from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, Request, Writes
+from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, RequestDate, Writes
 from bulk_sync.runs import kept_rows, lineage
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
@@ -74,7 +74,7 @@ class PutBack:
 def superseded(
     run: RunContext,
     recording: Recording,
-    requests: Mapping[int, Request],
+    requests: Mapping[int, RequestDate],
     last_writes: LastWrites,
 ) -> Superseded:
     """Return the rows of a run with profiles of later runs, by the table above.
@@ -102,7 +102,7 @@ def superseded(
 
 
 def own_writes(
-    last_writes: LastWrites, recording: Recording, requests: Mapping[int, Request]
+    last_writes: LastWrites, recording: Recording, requests: Mapping[int, RequestDate]
 ) -> Writes:
     """Look up the last writes to the profiles of some rows."""
     if not requests:
@@ -215,7 +215,7 @@ def _opt_ins_forbidden(recording: Recording, later: Iterable[Run]) -> dict[int, 
 
 
 def _overruled(
-    recording: Recording, opt_outs: Mapping[int, Request], last_writes: LastWrites
+    recording: Recording, opt_outs: Mapping[int, RequestDate], last_writes: LastWrites
 ) -> frozenset[int]:
     """Return the opt-outs with a request at least as new as the one carried out later."""
     found = own_writes(last_writes, recording, opt_outs)
@@ -267,7 +267,7 @@ def _own(write: Write, *, is_doubtful: bool) -> Own:
         state=write.intent.desired,
         began_ms=write.at_ms,
         ended_ms=_ended_ms(write),
-        request=None if requested is None else Request.parse(requested),
+        request=None if requested is None else RequestDate.parse(requested),
         no_later_ms=write.at_ms,
         run_id=write.run_id,
         is_doubtful=is_doubtful,

@@ -22,8 +22,8 @@ from bulk_sync.report.facts import (
     Counts,
     Facts,
     PastRun,
-    Request,
     Result,
+    RunRequest,
     Source,
     Subject,
 )
@@ -123,9 +123,9 @@ def _ended_at(run: Run) -> datetime:
     return datetime.fromtimestamp((run.ended_ms or run.begun_ms) / 1000, UTC)
 
 
-def _request(begun: Begun) -> Request:
+def _request(begun: Begun) -> RunRequest:
     settings = begun.settings
-    return Request(
+    return RunRequest(
         prepared_by=_text(settings.get("prepared_by") or begun.operator),
         approved_by=tuple(map(_text, settings.get("approved_by") or ())),
         ticket=_text(settings.get("ticket")),

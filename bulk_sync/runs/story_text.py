@@ -85,7 +85,7 @@ def _requested(event: Event) -> str:
     if latest is None or latest == request_order.UNDATED:
         return ""
     precision = request_order.Precision(event.row.get(columns.PRECISION, 0))
-    request = request_order.Request(latest, precision)
+    request = request_order.RequestDate(latest, precision)
     doubt_ms = request.last_ms - latest if event.row[columns.DESIRED] else 0
     return str(request._replace(first_ms=latest - doubt_ms))
 

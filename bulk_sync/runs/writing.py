@@ -11,7 +11,7 @@ from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
-from bulk_sync.rows.request_order import Request
+from bulk_sync.rows.request_order import RequestDate
 from bulk_sync.runs import precedence
 from bulk_sync.runs.execution import Execution, StageEnd, early_end
 from bulk_sync.runs.job import Job
@@ -104,7 +104,7 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
-def _requests(planned: pd.DataFrame) -> Mapping[int, Request]:
+def _requests(planned: pd.DataFrame) -> Mapping[int, RequestDate]:
     """Return the dates of the requests, by write, if dates are judged; undated ones are left out.
 
     A choice may have been made in Campaign since the plan. ``apply`` reads every profile again for

@@ -28,7 +28,7 @@ from bulk_sync.simulator.behavior import (
     RetryAfter,
     ScanFault,
 )
-from bulk_sync.simulator.call import Request
+from bulk_sync.simulator.call import ReceivedRequest
 from bulk_sync.simulator.faults import Fault
 from bulk_sync.simulator.server import running, serve_in_foreground
 from bulk_sync.simulator.simulation import Simulator
@@ -44,7 +44,7 @@ __all__ = [
     "NextStyle",
     "Options",
     "PatchStyle",
-    "Request",
+    "ReceivedRequest",
     "RetryAfter",
     "ScanFault",
     "Simulator",

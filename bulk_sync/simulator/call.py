@@ -53,7 +53,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Request(Call):
+class ReceivedRequest(Call):
     """A request with its result.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Final
 from bulk_sync.simulator import answers, rest_api
 from bulk_sync.simulator.answers import Answer, Refusal
 from bulk_sync.simulator.behavior import Options
-from bulk_sync.simulator.call import Call, Request
+from bulk_sync.simulator.call import Call, ReceivedRequest
 from bulk_sync.simulator.faults import Fault, FaultPlan
 from bulk_sync.simulator.gateway import IMS_PATH, Gateway
 from bulk_sync.simulator.instance import Instance
@@ -37,7 +37,7 @@ class Simulator(Instance):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self.requests: list[Request] = []
+        self.requests: list[ReceivedRequest] = []
         self.counters = Counters()
         self._gateway = Gateway()
         self._plan = FaultPlan(options.seed)
@@ -102,5 +102,5 @@ class Simulator(Instance):
             self.counters.faults[fault] += 1
         if self.options.log_requests:
             self.requests.append(
-                Request(call.method, call.target, call.headers, call.body, status, at)
+                ReceivedRequest(call.method, call.target, call.headers, call.body, status, at)
             )

@@ -18,11 +18,11 @@ from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows.request_order import Request
+from bulk_sync.rows.request_order import RequestDate
 from bulk_sync.rows.results import Match, Steps
 from bulk_sync.stopping import Stop
 
-REQUEST: Final = Request.parse("2026-11-25T12:00:00Z")
+REQUEST: Final = RequestDate.parse("2026-11-25T12:00:00Z")
 BEFORE_MS, AFTER_MS = REQUEST.first_ms - 86_400_000, REQUEST.first_ms + 86_400_000
 WHY: Final = "A later run has written this profile."
 BODY: Final = b'{"email":"ada@example.com"}'

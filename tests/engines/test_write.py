@@ -24,11 +24,11 @@ from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows.request_order import Precision, Request
+from bulk_sync.rows.request_order import Precision, RequestDate
 from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import Connection, Credentials, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
-from bulk_sync.simulator import Request as RawRequest
+from bulk_sync.simulator import ReceivedRequest as RawRequest
 from bulk_sync.stopping import Stop
 
 REASON = "A later run has written this profile."
@@ -210,7 +210,7 @@ def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
     campaign: Simulator,
 ) -> None:
     campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
-    request = Request.parse("2026-11-25T12:00:00Z")
+    request = RequestDate.parse("2026-11-25T12:00:00Z")
     assert request.precision is Precision.INSTANT
     result = write_row(campaign, desired, request=request)
     assert result.outcome == outcome
@@ -536,7 +536,7 @@ WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
         ({"usual": READ_FIRST}, 2),
         ({"cares": {0: Care(in_doubt=True)}}, 1),
         ({"cares": {0: Care(reads_first=True)}, "verify": True}, 3),
-        ({"cares": {0: Care(request=Request.parse("2026-11-25"))}}, 2),
+        ({"cares": {0: Care(request=RequestDate.parse("2026-11-25"))}}, 2),
         ({"cares": {0: Care(body=b"{}")}, "resolver": WARY}, 1),
         ({"cares": {0: Care(body=b"{}", reads_first=True)}, "resolver": WARY}, 3),
     ],

@@ -15,7 +15,7 @@ from report_frames import AT_MS, FACTS, as_text, expected, nasty_results, result
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import html_file, wording
-from bulk_sync.report.facts import Counts, Facts, PastRun, Request, Result, Source
+from bulk_sync.report.facts import Counts, Facts, PastRun, Result, RunRequest, Source
 from bulk_sync.rows import columns
 
 OURS: Final = ("Row", "Outcome", "Reason", "What happened", "Key", "Wanted", "Before", "After")
@@ -23,7 +23,7 @@ PKEYS: Final = [f"@{letter * 50}{'-' * 20}{letter * 15}" for letter in "abc"]
 
 FULL: Final = replace(
     FACTS,
-    request=Request("Ada", ("Grace", "Edsger"), "PRIV-7", "by phone"),
+    request=RunRequest("Ada", ("Grace", "Edsger"), "PRIV-7", "by phone"),
     source=Source("in.xlsx", "ab12", "Header in row 4.", "acme", "https://mc", "ccpaOptOut"),
     result=Result(
         sentences=("2 of 4 rows were changed.", "Exit status 3: finished."),
@@ -306,7 +306,9 @@ def test_facts_are_no_markup(path: Path) -> None:
     evil = "</td></dd><script>alert(1)</script>&amp;`<b>`"
     source = Source(*[evil] * 6)
     result = Result((evil,), evil, (evil,), evil)
-    facts = replace(FULL, request=Request(evil, (evil,), evil, evil), source=source, result=result)
+    facts = replace(
+        FULL, request=RunRequest(evil, (evil,), evil, evil), source=source, result=result
+    )
     found = page(path, results(1), facts)
     assert not {"script", "b"} & {tag for tag, _ in found.tags}
     assert found.text.count("<script>alert(1)</script>") > 10

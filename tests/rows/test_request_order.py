@@ -8,7 +8,7 @@ import pytest
 from date_cells import requests_of
 
 from bulk_sync.rows import request_dates, request_order
-from bulk_sync.rows.request_order import Choice, Own, Precision, Request
+from bulk_sync.rows.request_order import Choice, Own, Precision, RequestDate
 
 
 def changed_ms(text: str) -> int:
@@ -27,9 +27,9 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     )
     if new_request.latest[0] != request_order.UNDATED:
         doubt_ms = new_request.latest[0] - request_order.of_request(
-            request_order.Request(0, precision(new_request)), True
+            request_order.RequestDate(0, precision(new_request)), True
         )
-        request = request_order.Request(
+        request = request_order.RequestDate(
             int(doubt_ms if desired else new_request.latest[0]), precision(new_request)
         )
         one = request_order.is_newer(request_order.Choice(changed), request, desired=bool(desired))
@@ -113,7 +113,7 @@ def test_a_choice_of_the_year_10000_has_a_message() -> None:
 def own_write(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
     """Return a write at noon of 28 November, confirmed a second later."""
     began = changed_ms("2026-11-28 12:00")
-    request = Request.parse(requested) if requested else None
+    request = RequestDate.parse(requested) if requested else None
     return Own(state, began, began + 1_000, request, began, "R", is_doubtful)
 
 
@@ -140,7 +140,7 @@ def test_the_later_request_wins_whatever_was_written_when(
 ) -> None:
     stamp_ms = changed_ms(stamp) if stamp else 0
     for request, carried_out in ((later, earlier), (earlier, later)):
-        new_request = Request.parse(request)
+        new_request = RequestDate.parse(request)
         found = request_order.choice(
             stamp_ms, own_write(carried_out, state=not desired), new_request, desired=desired
         )
@@ -175,7 +175,7 @@ def test_the_later_request_wins_whatever_was_written_when(
 def test_on_a_tie_or_in_doubt_the_opt_out_wins(
     request_date: str, carried_out: str, stamp: str
 ) -> None:
-    new_request = Request.parse(request_date)
+    new_request = RequestDate.parse(request_date)
     for desired in (True, False):
         written = own_write(carried_out, state=not desired)
         found = request_order.choice(changed_ms(stamp), written, new_request, desired=desired)
@@ -183,7 +183,7 @@ def test_on_a_tie_or_in_doubt_the_opt_out_wins(
 
 
 def test_an_undated_request_is_older_than_requests_after_its_write() -> None:
-    new_request = Request.parse("2026-11-28T12:00:00.001Z")
+    new_request = RequestDate.parse("2026-11-28T12:00:00.001Z")
     found = request_order.choice(
         changed_ms(AT_NOON), own_write("", state=True), new_request, desired=False
     )
@@ -192,7 +192,7 @@ def test_an_undated_request_is_older_than_requests_after_its_write() -> None:
 
 @pytest.mark.parametrize("stamp", ["2026-11-28 13:00:01.001", "2026-12-24 10:00"])
 def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
-    new_request = Request.parse("2026-11-25")
+    new_request = RequestDate.parse("2026-11-25")
     found = request_order.choice(
         changed_ms(stamp), own_write("2026-11-20"), new_request, desired=True
     )
@@ -202,7 +202,7 @@ def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
 
 def test_both_times_of_a_doubtful_write_may_count() -> None:
     for desired, stops in ((True, False), (False, True)):
-        new_request = Request.parse("2026-11-25")
+        new_request = RequestDate.parse("2026-11-25")
         written = own_write("2026-11-20", state=not desired, is_doubtful=True)
         found = request_order.choice(changed_ms(AT_NOON), written, new_request, desired=desired)
         assert request_order.is_newer(found, new_request, desired=desired) is stops
@@ -212,7 +212,7 @@ def test_both_times_of_a_doubtful_write_may_count() -> None:
     "text", ["2026-11-20", "2026-11-20T10:00:00.000", "2026-11-20T10:00:00.001Z", "0001-01-01"]
 )
 def test_a_request_date_is_read_back_as_it_is_written(text: str) -> None:
-    assert str(Request.parse(text)) == text
+    assert str(RequestDate.parse(text)) == text
 
 
 def test_the_message_names_the_other_request() -> None:

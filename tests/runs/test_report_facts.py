@@ -16,7 +16,7 @@ from bulk_sync.errors import Exit
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
-from bulk_sync.report.facts import Facts, PastRun, Request, Subject
+from bulk_sync.report.facts import Facts, PastRun, RunRequest, Subject
 from bulk_sync.rows import columns
 from bulk_sync.rows.check import Found, Rules
 from bulk_sync.rows.layout import Layout, Place
@@ -78,7 +78,7 @@ def facts_of(run: Run, rows: pd.DataFrame, past: Sequence[Run] = (), **more: Any
 def test_a_report_names_who_when_what_and_how_it_ended() -> None:
     facts = facts_of(ended_run(five_rows()), five_rows())
     assert facts.subject is Subject.RESULT
-    assert facts.request == Request("Ada", ("Grace", "Edsger"), "PRIV-7", "November")
+    assert facts.request == RunRequest("Ada", ("Grace", "Edsger"), "PRIV-7", "November")
     assert dict(facts.lines())["Approved by"] == "Grace, Edsger"
     assert dict(facts.lines())["How it was read"] == "Header in row 4 of sheet 'Requests'."
     assert facts.at == datetime.fromtimestamp(AT_MS / 1000, UTC)
@@ -128,7 +128,7 @@ def test_what_a_run_that_can_be_resumed_has_left_needs_no_person(
 
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
     run = ended_run(five_rows(), replace(BEGUN, settings={}))
-    assert facts_of(run, five_rows()).request == Request("cron on host")
+    assert facts_of(run, five_rows()).request == RunRequest("cron on host")
 
 
 def test_every_row_is_counted_once_by_outcome_and_in_the_matrix() -> None:
