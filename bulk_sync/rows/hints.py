@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from bulk_sync import amounts
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, emails
+from bulk_sync.rows import columns
 from bulk_sync.rows.check.header import allows, forbids
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.state_words import plain_word
@@ -22,9 +22,7 @@ from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.listing import one_value
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.rows.slices import Slices
-from bulk_sync.settings import KeyKind
 
-_MOST: Final = 0.5
 _NAMED_WORDS: Final = 3
 _LONGEST_WORD: Final = 40
 
@@ -68,8 +66,6 @@ class Cells:
 
     Attributes:
         layout: the columns of the rows.
-        rows: how many there are.
-        bad_keys: how many have no key in its cell.
         blank: how many have an empty cell in place of a state.
         states: how many have a state.
         allowed: how many of these allow the sale.
@@ -77,8 +73,6 @@ class Cells:
     """
 
     layout: Layout
-    rows: int = 0
-    bad_keys: int = 0
     blank: int = 0
     states: int = 0
     allowed: int = 0
@@ -86,8 +80,6 @@ class Cells:
 
     def add(self, rows: pd.DataFrame) -> None:
         """Count further rows, from ``check.rows``."""
-        self.rows += len(rows)
-        self.bad_keys += int(_rejected(rows, Reason.BAD_KEY).sum())
         column = self.layout.columns.state
         if column is None or column not in rows:
             return
@@ -103,12 +95,12 @@ def find(rows: Slices, layout: Layout) -> list[str]:
     cells = Cells(layout)
     for each in rows.read():
         cells.add(each)
-    return sentences(cells, rows)
+    return sentences(cells)
 
 
-def sentences(cells: Cells, rows: Slices) -> list[str]:
+def sentences(cells: Cells) -> list[str]:
     """Return the same sentences from the counts of the rows."""
-    return [*_for_keys(cells, rows), *_for_states(cells), *_for_dates(cells.layout)]
+    return [*_for_states(cells), *_for_dates(cells.layout)]
 
 
 def _for_states(cells: Cells) -> list[str]:
@@ -175,27 +167,6 @@ def _for_dates(layout: Layout) -> list[str]:
         f"Column {name!r} is not used: it may have the dates of something else. If the requests "
         f"were made on these dates, add --date-column {shlex.quote(name)}."
         for name in layout.columns.unused
-    ]
-
-
-def _for_keys(cells: Cells, rows: Slices) -> list[str]:
-    """Return a sentence about a column with addresses, if that of keys has hardly any.
-
-    Only then the rows are read a second time.
-    """
-    found = cells.layout.columns
-    if found.keys.kind is not KeyKind.EMAIL or 2 * cells.bad_keys <= cells.rows:
-        return []
-    addresses: Counter[str] = Counter()
-    for each in rows.read():
-        own = each[[name for name in each if name not in columns.OURS]]
-        for name, column in columns.rows_of(own, _rejected(each, Reason.BAD_KEY)).items():
-            addresses[str(name)] += int(column.str.strip().str.match(emails.PLAIN).sum())
-    return [
-        f"Hardly any row has an address in column {found.key!r}, but most have one in column "
-        f"{name!r}. To use that one, add --key email --key-column {shlex.quote(name)}."
-        for name, number in addresses.items()
-        if number > _MOST * cells.bad_keys
     ]
 
 

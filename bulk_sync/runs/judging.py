@@ -71,7 +71,7 @@ class Verdict:
             return Counts.from_rows(each, [Outcome.REJECTED], today)
 
         counts = reduce(Counts.plus, map(counted, rows.read()))
-        return cls(at_ms, *counts, hints.sentences(cells, rows))
+        return cls(at_ms, *counts, hints.sentences(cells))
 
     @property
     def is_usable(self) -> bool:

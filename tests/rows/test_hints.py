@@ -62,21 +62,6 @@ def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
     assert hints_for(*["long " * 9] * 3) == []
 
 
-def hints_about_keys(*pairs: tuple[str, str]) -> list[str]:
-    frame, rules = raw([*pairs], ("Email", "Your e-mail")), Rules(state=True)
-    layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    return hints.find(Slices.of(check.rows(frame, rules)), layout)
-
-
-def test_a_column_with_the_missing_addresses_is_named() -> None:
-    (hint,) = hints_about_keys(
-        ("anonymous", "a@x.com"), ("anonymous", " b@x.com"), ("c@x.com", "-")
-    )
-    assert hint.endswith("add --key email --key-column 'Your e-mail'.")
-    assert hints_about_keys(("anonymous", "a@x.com"), ("b@x.com", "c@x.com")) == []
-    assert hints_about_keys(("anonymous", "Ann"), ("anonymous", "Bob")) == []
-
-
 def test_a_file_of_keys_has_no_such_option() -> None:
     frame = raw([("", "x"), ("", "x")], ("PKey", "note"))
     rules = Rules(state=True)
@@ -110,12 +95,3 @@ def test_frequent_words_are_counted_however_many_others_there_are(most: int) -> 
         cells = ["Opted Out", "opted out", "DNS", *(f"word {number} {at}" for at in range(3))]
         words.add(pd.Series(cells, dtype="str"))
     assert words.most_frequent() == {"Opted Out": 18, "DNS": 9}
-
-
-def test_a_column_with_the_addresses_is_named_by_the_rows_of_all_slices() -> None:
-    pairs, rules = [("anonymous", "-"), ("nobody", "b@x.com"), ("x", "c@x.com")], Rules(state=True)
-    frame = raw([*pairs], ("Email", "Your e-mail"))
-    layout = Layout([], check.find_columns(frame.columns, rules), rules)
-    parts = [part.reset_index(drop=True) for part in (frame[:1], frame[1:])]
-    slices = Slices(3, lambda: (check.rows(part, rules) for part in parts))
-    assert hints.find(slices, layout) == hints_about_keys(*pairs) != []
