@@ -2,7 +2,8 @@
 
     ok <--> needs a person <--> overdue opt-outs <--> failed
 
-The state that people were last told lies in a file of the job; no file means ok. A message that no
+The state that people were last told lies in a file of the job; no file means ok. It is there from
+the first run on and has one length, so that a full disk can take a new state. A message that no
 service took is sent again after the next run.
 """
 
@@ -15,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import Exit, UsageProblem, is_disk_full
 from bulk_sync.monitoring.run_end import HookFailed, RunEnd
 from bulk_sync.monitoring.time_budget import TOGETHER_S, TimeBudget
 from bulk_sync.storage import atomic
@@ -43,6 +44,7 @@ _OF_ROWS: Final = {
 }
 _FOLDER: Final = "notified"
 _DIGITS: Final = 16
+_LENGTH: Final = max(map(len, JobState))
 _WHAT_TO_DO: Final = "What to do: bulk-sync help nightly"
 
 
@@ -64,7 +66,11 @@ def notify(urls: Sequence[str], end: RunEnd, folder: Path, time_budget: TimeBudg
     """Send one message to every URL, if the state of the job changed; it is in the state folder."""
     path = path_of(folder, end.job)
     before, now = _told(path), state_of(end)
-    if now in {None, before}:
+    if now is None:
+        return
+    if now is before:
+        if not path.exists():
+            _keep(path, now)
         return
     title = f"bulk-sync: {end.job} {now}"
     body = end.text if now is JobState.OK else f"{end.text}\n{_WHAT_TO_DO}"
@@ -118,9 +124,16 @@ def _told(path: Path) -> JobState | None:
 
 
 def _keep(path: Path, state: JobState) -> None:
+    content = f"{state:<{_LENGTH}}\n".encode()
     try:
         atomic.make_folder(path.parent)
-        with atomic.replacing(path) as file:
-            file.write(f"{state}\n".encode())
+        try:
+            with atomic.replacing(path) as file:
+                file.write(content)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            with path.open("r+b") as file:
+                file.write(content)
     except OSError as error:
         log.warning("--notify: %s: %s. The next run tells the same again.", path, error.strerror)
