@@ -43,7 +43,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScanPosition:
     """Where a scan stopped, to go on another day.
 
     Attributes:

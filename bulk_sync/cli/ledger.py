@@ -12,7 +12,7 @@ from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
-    from bulk_sync.ledger import Transfer, Verdict
+    from bulk_sync.ledger import LedgerVerdict, Transfer
     from bulk_sync.settings import State
 
 _EPILOG = """\b
@@ -144,7 +144,7 @@ def _next(state: "State", target: "State", copied: "Transfer") -> Iterator[str]:
     )
 
 
-def _facts(verdict: "Verdict") -> dict[str, object]:
+def _facts(verdict: "LedgerVerdict") -> dict[str, object]:
     misfit = verdict.misfit
     return {
         "ledger": verdict.ledger,

@@ -285,5 +285,5 @@ def suggested(command: str, argument: str, options: Iterable[str]) -> NextComman
 
 def _missing(argument: str) -> list[str]:
     """Return what is left out of an argument: secret parts of a URL."""
-    is_whole = not isinstance(argument, url.Source) or argument.whole == argument
+    is_whole = not isinstance(argument, url.InputUrl) or argument.whole == argument
     return [] if is_whole else ["the rest of the URL"]

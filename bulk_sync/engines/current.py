@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.breaker import no_attribute
 from bulk_sync.engines.journal import ReadyQueue, Recorder, now_ms
@@ -42,10 +42,10 @@ class Checkpoint(Protocol):
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
         """Write the states of some keys."""
 
-    def keep_place(self, place: Place | None) -> None:
+    def keep_place(self, place: ScanPosition | None) -> None:
         """Write where the list is left; None while it is read."""
 
-    def place(self) -> Place | None:
+    def place(self) -> ScanPosition | None:
         """Return where the list was left; None if it was not."""
 
 
@@ -265,7 +265,7 @@ class StateReader:
 
         return Recorder(record, self._run.thread, self._run.stop)
 
-    async def _keep_place(self, place: Place | None) -> None:
+    async def _keep_place(self, place: ScanPosition | None) -> None:
         if self._checkpoint is None:
             return
         run = self._run

@@ -21,7 +21,7 @@ Record = Callable[[Sequence[int]], None]
 """Makes the results of some positions durable, or raises StopRun."""
 
 
-class Source(Protocol):
+class PositionSource(Protocol):
     """Where workers take their positions from."""
 
     async def take(self) -> int | None:

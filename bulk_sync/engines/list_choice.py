@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.list_pages import Page, Place
+from bulk_sync.campaign.list_pages import Page, ScanPosition
 from bulk_sync.errors import RowFailed
 from bulk_sync.settings import ATTRIBUTE, AUTO, Connection, Fetch, Reading
 
@@ -55,7 +55,7 @@ class ProfileList:
     total: int | None
     costs: Costs
     seen: Page
-    left_at: Place | None = None
+    left_at: ScanPosition | None = None
 
     @property
     def known_email(self) -> str:
@@ -86,7 +86,7 @@ async def choose(
     lookups: tuple[int, int],
     *,
     needs_whole_list: bool,
-    left_at: Place | None,
+    left_at: ScanPosition | None,
 ) -> ProfileList:
     """Make the first calls, and begin or continue the list if a scan may cost less.
 
@@ -137,7 +137,7 @@ async def _begun(
 
 
 async def _continued(
-    client: Client, how: Reading, left_at: Place, listing: ProfileList
+    client: Client, how: Reading, left_at: ScanPosition, listing: ProfileList
 ) -> ProfileList | None:
     """Return the list from where it was left; None if it does not continue there."""
     left = None if listing.total is None else max(0, listing.total - left_at.shown)

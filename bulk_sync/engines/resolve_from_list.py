@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bulk_sync.campaign.list_pages import Page, Place
+from bulk_sync.campaign.list_pages import Page, ScanPosition
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.engines.scan import Pages
@@ -98,9 +98,9 @@ class Gathering(Pages):
             self._steps.found_at(at, 1, now, found, key=self._keys[at])
         self._recorder.add_all(settled)
 
-    def place(self, api: str, path: str | None) -> Place | None:
+    def place(self, api: str, path: str | None) -> ScanPosition | None:
         """Return that there is nothing more to read, or None: a part of the list is no use."""
-        return Place(api, None, self.pages, self.shown, ()) if path is None else None
+        return ScanPosition(api, None, self.pages, self.shown, ()) if path is None else None
 
     def _take(self, profile: Profile) -> None:
         value = text_of(profile.get(self._shows.field))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bulk_sync.amounts import count
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.list_pages import Page, Place, parser_of
+from bulk_sync.campaign.list_pages import Page, ScanPosition, parser_of
 from bulk_sync.campaign.responses import Parse
 from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.engines.key_index import HashIndex
@@ -43,7 +43,7 @@ class Pages(ABC):
     missing: int
     is_used = True
 
-    def __init__(self, fields: Collection[str], left_at: Place | None = None) -> None:
+    def __init__(self, fields: Collection[str], left_at: ScanPosition | None = None) -> None:
         self.fields = fields
         self.pages = 0 if left_at is None else left_at.pages
         self.shown = 0 if left_at is None else left_at.shown
@@ -55,7 +55,7 @@ class Pages(ABC):
     def settle(self, total: int | None) -> None:  # noqa: B027 - what a page shows counts at once
         """Record what only the end of the list makes certain."""
 
-    def place(self, api: str, path: str | None) -> Place | None:  # noqa: ARG002
+    def place(self, api: str, path: str | None) -> ScanPosition | None:  # noqa: ARG002
         """Return where the list is left, if another run can continue there."""
         return None
 
@@ -173,7 +173,7 @@ class Listing(Pages):
         steps: Steps,
         attribute: str,
         recorder: Recorder,
-        left_at: Place | None = None,
+        left_at: ScanPosition | None = None,
     ) -> None:
         super().__init__(profiles.fields_of_state(attribute), left_at)
         is_open = steps.attempts == 0
@@ -201,11 +201,11 @@ class Listing(Pages):
         self._record(places[is_wanted], states[is_wanted] == TRUE)
         return self._following(page, has_states=bool(is_known.any()))
 
-    def place(self, api: str, path: str | None) -> Place | None:
+    def place(self, api: str, path: str | None) -> ScanPosition | None:
         """Return where the list is left, if keys are missing."""
         if not self.missing:
             return None
-        return Place(api, path, self.pages, self.shown, sorted(self._contradictions))
+        return ScanPosition(api, path, self.pages, self.shown, sorted(self._contradictions))
 
     def _record(self, where: npt.NDArray[np.intp], values: npt.NDArray[np.bool_]) -> None:
         """Record states: in one go if none was shown before."""

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.current import Checkpoint, StateReader
 from bulk_sync.engines.list_choice import preflight
@@ -136,7 +136,7 @@ class Session:
         return reader
 
     def reading_list(
-        self, keys: int, how: Reading, save: Save, left_at: Place | None, some_keys: SomeKeys
+        self, keys: int, how: Reading, save: Save, left_at: ScanPosition | None, some_keys: SomeKeys
     ) -> WholeList:
         """Return what reads Campaign's whole list, for more keys than memory can look for."""
         whole = WholeList(self._workers, self._connection, keys, how, save, left_at, some_keys)

@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.list_pages import Page, Place
+from bulk_sync.campaign.list_pages import Page, ScanPosition
 from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.current import TRIED, Read, StateReader, positions_to_try
 from bulk_sync.engines.journal import now_ms
@@ -34,7 +34,7 @@ in ms since the epoch; 0 where the first of the two is not needed."""
 _AT_ONCE: Final = 250_000
 """So many profiles are made durable together."""
 
-Save = Callable[[pa.Table, Place], None]
+Save = Callable[[pa.Table, ScanPosition], None]
 """Makes profiles durable, with the place where the list goes on; raises StopRun if it cannot."""
 
 SomeKeys = Callable[[], Sequence[str]]
@@ -45,7 +45,7 @@ class SavedPages(Pages):
     """Pages with their profiles saved; see ``scan.Pages``."""
 
     def __init__(
-        self, api: str, attribute: str, keys: int, save: Save, left_at: Place | None
+        self, api: str, attribute: str, keys: int, save: Save, left_at: ScanPosition | None
     ) -> None:
         super().__init__(profiles.fields_of_state(attribute), left_at)
         self.missing = keys
@@ -71,9 +71,9 @@ class SavedPages(Pages):
             self.keep(path)
         return path
 
-    def place(self, api: str, path: str | None) -> Place:
+    def place(self, api: str, path: str | None) -> ScanPosition:
         """Return where the list is left."""
-        return Place(api, path, self.pages, self.shown, [])
+        return ScanPosition(api, path, self.pages, self.shown, [])
 
     def keep(self, path: str | None) -> None:
         """Make the profiles so far durable; ``path`` is that of the next page."""
@@ -100,7 +100,7 @@ class WholeList:
         keys: int,
         how: Reading,
         save: Save,
-        left_at: Place | None,
+        left_at: ScanPosition | None,
         some_keys: SomeKeys,
     ) -> None:
         self._run, self._connection, self._some_keys = run, connection, some_keys

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
-from bulk_sync.engines.journal import Source, now_ms
+from bulk_sync.engines.journal import PositionSource, now_ms
 from bulk_sync.errors import RowFailed, StopRun
 from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
@@ -79,7 +79,7 @@ class Workers:
     async def carry_out(
         self,
         work: Work,
-        source: Source,
+        source: PositionSource,
         count: int,
         note: Callable[[int], None],
         done: int = 0,
@@ -118,7 +118,7 @@ class _Crew:
 
     shared: Workers
     work: Work
-    source: Source
+    source: PositionSource
     note: Callable[[int], None]
     left: int
     affordable: int

@@ -39,7 +39,7 @@ from bulk_sync.ledger.records import (
     utc,
 )
 from bulk_sync.ledger.transfer import Transfer, transfer
-from bulk_sync.ledger.verification import Verdict, verify
+from bulk_sync.ledger.verification import LedgerVerdict, verify
 from bulk_sync.outcomes import Kind
 
 __all__ = [
@@ -51,12 +51,12 @@ __all__ = [
     "Intent",
     "Kind",
     "Ledger",
+    "LedgerVerdict",
     "Misfit",
     "NotBegun",
     "Run",
     "Settled",
     "Transfer",
-    "Verdict",
     "Write",
     "anchor_of",
     "at",

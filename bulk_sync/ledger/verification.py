@@ -10,7 +10,7 @@ from bulk_sync.settings import State
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LedgerVerdict:
     """The result of a verification.
 
     Attributes:
@@ -31,7 +31,7 @@ class Verdict:
         return Exit.DONE if self.misfit is None else Exit.ROWS_LEFT
 
 
-def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
+def verify(state: State, noted: Sequence[Head] = ()) -> LedgerVerdict:
     """Verify a ledger without changing it; memory: one batch of lines.
 
     ``noted`` are earlier ends of it, noted elsewhere.
@@ -47,18 +47,18 @@ def verify(state: State, noted: Sequence[Head] = ()) -> Verdict:
         with open_existing(state) as book:
             if book is not None:
                 head, misfit = book.verify(*noted)
-                return Verdict(anchor.ledger, head, misfit, bool(heads))
+                return LedgerVerdict(anchor.ledger, head, misfit, bool(heads))
     except UnknownSchema:
         raise
     except UsageProblem as problem:
         if not last or folder_of(state) is None:
             raise
         unread = Misfit(1, f"cannot be read: {str(problem).removesuffix('.')}")
-        return Verdict(anchor.ledger, Head(), unread, bool(heads))
+        return LedgerVerdict(anchor.ledger, Head(), unread, bool(heads))
     if not last:
         raise UsageProblem(
             f"There is no ledger at {anchor.ledger}. Look at --state-dir and --ledger; the first "
             "`bulk-sync run` makes it."
         )
     gone = Misfit(1, f"is missing: the ledger is gone, and {last:,} lines were there")
-    return Verdict(anchor.ledger, Head(), gone, bool(heads))
+    return LedgerVerdict(anchor.ledger, Head(), gone, bool(heads))

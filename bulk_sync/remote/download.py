@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bulk_sync.errors import InputProblem, StopRun, unwritable
 from bulk_sync.remote.store import RemoteProblem, changed, explained, open_store
-from bulk_sync.remote.url import Source, Url
+from bulk_sync.remote.url import InputUrl, Url
 from bulk_sync.storage import atomic, scratch
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def downloaded(
         RemoteProblem: it is not there, may not be read, or changed meanwhile.
         StoppedEarly: the store cannot be reached, or the disk is full.
     """
-    whole = source.whole if isinstance(source, Source) else source
+    whole = source.whole if isinstance(source, InputUrl) else source
     url = Url.parse(whole)
     if not url.is_bucket:
         with scratch.folder(state_dir, scratch.DOWNLOADS) as folder:

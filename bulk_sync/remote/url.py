@@ -19,7 +19,7 @@ _USER: Final = re.compile(r"(?<=://)([^/?#]*@|[^/?#@\[]*:(?!\d*([/?#]|$)).*@)", 
 _BUCKET: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{1,221}", re.ASCII)
 
 
-class Source(str):
+class InputUrl(str):
     """An input as it may be shown and recorded; the secret parts of its URL stay apart.
 
     Whatever is made of it, such as a copy or a part, has lost them.
@@ -97,7 +97,7 @@ def is_url(text: str) -> bool:
 
 def source(text: str) -> str:
     """Return an input as it may be shown and recorded."""
-    return Source(text) if is_url(text) else text
+    return InputUrl(text) if is_url(text) else text
 
 
 def unquoted(source: str) -> str:

@@ -19,7 +19,7 @@ _KINDS: Final = {KeyKind.CUSTOM: " (custom keys)", KeyKind.FILTER: " (values for
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TablePlace:
     """The place of the table in one file.
 
     Attributes:
@@ -51,7 +51,7 @@ class Layout:
         date_order: of the numbers in them.
     """
 
-    places: Sequence[Place]
+    places: Sequence[TablePlace]
     columns: Found
     rules: Rules
     dates_read_as: str = ""

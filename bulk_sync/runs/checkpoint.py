@@ -31,7 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem, unwritable
 from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows import columns, current_table, expand, parquet_rows
@@ -168,14 +168,14 @@ class Checkpoint:
                 current_table.fill(steps, file.read())
         return steps
 
-    def keep_place(self, place: Place | None) -> None:
+    def keep_place(self, place: ScanPosition | None) -> None:
         """Write where Campaign's list was left; None while it is being read."""
         if place is None:
             self.drop(_LIST)
         else:
             self._keep_json(orjson.dumps(place), self.folder / _LIST)
 
-    def place(self) -> Place | None:
+    def place(self) -> ScanPosition | None:
         """Return where the list was left; None if it was not, or the file is damaged.
 
         Then the list is read from its beginning, which costs only calls.
@@ -186,7 +186,7 @@ class Checkpoint:
         except OSError:
             return None
         if content is not None:
-            return Place(**orjson.loads(content))
+            return ScanPosition(**orjson.loads(content))
         log.warning(
             "Campaign's list does not go on where it was left, because %s is damaged or of "
             "another version: it is read from its beginning",

@@ -19,7 +19,7 @@ from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.remote.download import Download, downloaded
 from bulk_sync.remote.url import is_url
 from bulk_sync.rows import columns, read
-from bulk_sync.rows.layout import Place
+from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import RawSlices, Wanted
 
@@ -95,7 +95,7 @@ class RemoteInput:
         paths = [copy.path for copy in self.download.copies]
         source, paths = (str(paths[0]), []) if self.download.is_one else (self.source, paths)
         urls = {str(copy.path): copy.url for copy in self.download.copies}
-        places: list[Place] = []
+        places: list[TablePlace] = []
         raw = read.slices(source, wanted, copies=paths, most_bytes=most_bytes, folder=folder)
 
         def frames() -> Generator[pd.DataFrame, None, None]:

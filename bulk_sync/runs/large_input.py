@@ -27,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 
 from bulk_sync.beside import Behind, ahead
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.memory import check_fits, sliced_bytes
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
@@ -48,7 +48,7 @@ _OWN: Final = "own "
 
 _PLACE: Final = b"bulk-sync.place"
 _COUNTS: Final = b"bulk-sync.counts"
-"""Names in the metadata: of the ``Place``; of counts, in ``WHOLE``, and in ``ROWS`` if divided."""
+"""Names in the metadata: of the ``ScanPosition``; of counts, in ``WHOLE`` and divided ``ROWS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +84,19 @@ class LargeInput:
         """Return the judged rows."""
         return self._slices(None)
 
-    def save(self, listed: pa.Table, place: Place) -> None:
+    def save(self, listed: pa.Table, place: ScanPosition) -> None:
         """Keep pages of the list, and where it goes on; raise StoppedEarly if that fails."""
         number = len(_parts(self.checkpoint, "listed")) + 1
         noted = listed.replace_schema_metadata({_PLACE: orjson.dumps(place)})
         self.checkpoint.keep_part(_name("listed", number), noted)
 
-    def place(self) -> Place | None:
+    def place(self) -> ScanPosition | None:
         """Return where the list was left; None if no page was read."""
         parts = _parts(self.checkpoint, "listed")
         if not parts:
             return None
         with self.checkpoint.opened(parts[-1]) as file:
-            return Place(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
+            return ScanPosition(**orjson.loads((file.schema_arrow.metadata or {})[_PLACE]))
 
     def some_keys(self) -> list[str]:
         """Return the keys that are looked for in the first part and in the last one."""

@@ -17,7 +17,7 @@ from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
 from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.check import Checked
-from bulk_sync.rows.layout import Layout, Place
+from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.on_disk import Store
 from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.runs.input_files import InputFiles, at_hand
@@ -126,7 +126,7 @@ def _watched(
 
 
 def _judged(
-    checked: Checked, places: Sequence[Place], digest: str, given: Input, found: InputFiles
+    checked: Checked, places: Sequence[TablePlace], digest: str, given: Input, found: InputFiles
 ) -> Judged:
     layout = Layout(places, checked.found, given.rules, *checked[2:])
     return Judged(checked.rows, digest, layout, found.facts)

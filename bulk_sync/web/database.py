@@ -37,7 +37,7 @@ from bulk_sync import ledger
 from bulk_sync.errors import LedgerAway, StopRun, UsageProblem
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
-from bulk_sync.web.records import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict, Upload
 
 FILE: Final = "page.sqlite3"
 """The name in the state folder, unless the ledger is on a database server."""
@@ -125,7 +125,9 @@ uploads: Final = _table_of(Upload, "page_uploads")
 
 plans: Final = _table_of(Paper, "page_plans", index="upload")
 
-verdicts: Final = _table_of(Verdict, "page_verdicts", _text("id", primary_key=True), index="plan")
+verdicts: Final = _table_of(
+    PlanVerdict, "page_verdicts", _text("id", primary_key=True), index="plan"
+)
 """With an id to sort by."""
 
 seen_rows: Final = Table(

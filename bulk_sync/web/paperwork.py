@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Table, insert, select, update
 from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
 from bulk_sync.web.identity import Person
-from bulk_sync.web.records import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict, Upload
 
 
 def new_id() -> str:
@@ -130,7 +130,7 @@ class Paperwork:
         is_open = plans.c.applied_by.is_(None) & plans.c.asked_ms.is_(None)
         return self._changed(plan_id, is_open, asked_ms=now_ms(), asked_by=who, comment=comment)
 
-    def decide(self, verdict: Verdict) -> bool:
+    def decide(self, verdict: PlanVerdict) -> bool:
         """Keep a verdict; one to send back ends the request for approval.
 
         Return False if the plan is applied by now, or, to send it back, if it was sent back.
@@ -146,15 +146,15 @@ class Paperwork:
                 connection.execute(insert(verdicts).values(id=new_id(), **asdict(verdict)))
             return is_open
 
-    def verdicts(self, plan_id: str) -> list[Verdict]:
+    def verdicts(self, plan_id: str) -> list[PlanVerdict]:
         """Return all verdicts on a plan, the oldest first."""
         query = select(verdicts).where(verdicts.c.plan == plan_id).order_by(verdicts.c.id)
-        return [Verdict(*row[1:]) for row in self._database.rows(query)]
+        return [PlanVerdict(*row[1:]) for row in self._database.rows(query)]
 
-    def approvals(self, paper: Paper) -> list[Verdict]:
+    def approvals(self, paper: Paper) -> list[PlanVerdict]:
         """Return the approvals that count now, one for each person other than the preparers."""
         since = max(paper.asked_ms or 0, now_ms() - self._valid_ms)
-        found: dict[str, Verdict] = {}
+        found: dict[str, PlanVerdict] = {}
         for verdict in self.verdicts(paper.id):
             if not verdict.is_approval:
                 found.clear()

@@ -19,7 +19,7 @@ from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
 from bulk_sync.web.progress import Progress
-from bulk_sync.web.records import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict, Upload
 
 HOLD: Final = "hold_opt_ins"
 """Among the options of a plan: opt-ins that pass their limit are held back."""
@@ -71,8 +71,8 @@ class PlanState:
     planned: Run | None
     made_ms: int
     facts: dict[str, Any]
-    approvals: tuple[Verdict, ...]
-    verdicts: tuple[Verdict, ...]
+    approvals: tuple[PlanVerdict, ...]
+    verdicts: tuple[PlanVerdict, ...]
     preparers: tuple[str, ...]
 
     @property
@@ -103,7 +103,7 @@ class PlanState:
         return str(self.paper.options.get(RAISED) or "")
 
     @property
-    def sender(self) -> Verdict | None:
+    def sender(self) -> PlanVerdict | None:
         """Return who sent it back last, unless approval was asked for again."""
         last = self.verdicts[-1] if self.verdicts and self.stage is Stage.MADE else None
         return None if last is None or last.is_approval else last

@@ -66,7 +66,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PlanVerdict:
     """A person's decision about the plan with a SHA-256: an approval, or it was sent back."""
 
     plan: str

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.whole_list import LISTED
 from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
 from bulk_sync.runs.large_input import LargeInput
@@ -111,7 +111,7 @@ def main() -> None:
     for page, number in enumerate(np.random.default_rng(4).permutation(len(sizes)).tolist(), 1):
         listed = known(number, sizes[number])
         for start in range(0, len(listed), PAGES_ROWS):
-            run.save(listed.slice(start, PAGES_ROWS), Place("profile", None, page, 0, []))
+            run.save(listed.slice(start, PAGES_ROWS), ScanPosition("profile", None, page, 0, []))
 
 
 if __name__ == "__main__":

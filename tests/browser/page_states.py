@@ -30,7 +30,7 @@ from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.paperwork import new_id
-from bulk_sync.web.records import Upload, Verdict
+from bulk_sync.web.records import PlanVerdict, Upload
 
 LOCKED_OUT = "Eve Nobody"
 _PROGRESS = {"event": "progress", "pass": "read", "done": 1_000, "total": 20_000}
@@ -86,7 +86,7 @@ def decide(served: Served, plan_id: str, *, is_approval: bool) -> None:
     paper = paperwork.plan(plan_id)
     assert paper is not None
     comment = "Well done" if is_approval else "Who is row 2?"
-    paperwork.decide(Verdict(plan_id, paper.sha256, now_ms(), BEN, is_approval, comment))
+    paperwork.decide(PlanVerdict(plan_id, paper.sha256, now_ms(), BEN, is_approval, comment))
 
 
 def _runs(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:

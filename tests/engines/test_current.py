@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from conftest import key
 
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
@@ -35,7 +35,7 @@ class Positions:
         assert (steps.attempts[list(positions)] > 0).all()
         self.positions += positions
 
-    def keep_place(self, place: Place | None) -> None:
+    def keep_place(self, place: ScanPosition | None) -> None:
         del place
 
     def place(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import Ran, Run, key, populate, read_csv, write_states
 from test_scan import EndlessUncounted, Lying, Wavering, options_for, serving
 
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly
 from bulk_sync.rows.results import Steps
@@ -159,7 +159,7 @@ class Bookmark:
 
     def __init__(self, most: int) -> None:
         self.durable: list[int] = []
-        self.kept: list[tuple[int, Place | None]] = []
+        self.kept: list[tuple[int, ScanPosition | None]] = []
         self._most = most
 
     def keep_states(self, positions: Sequence[int], steps: Steps) -> None:
@@ -171,7 +171,7 @@ class Bookmark:
     def place(self) -> None:
         return None
 
-    def keep_place(self, place: Place | None) -> None:
+    def keep_place(self, place: ScanPosition | None) -> None:
         self.kept.append((len(self.durable), place))
 
 

@@ -12,7 +12,7 @@ from full_disk import full_disk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.campaign.list_pages import Place
+from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.errors import DiskFull, RowFailed, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
@@ -218,7 +218,7 @@ def read(path: Path) -> None:
     folder.results(rows)
 
 
-PLACE = Place("profilesAndServices", "acme/campaign/profile/?_lineStart=@abc", 1, 2, [])
+PLACE = ScanPosition("profilesAndServices", "acme/campaign/profile/?_lineStart=@abc", 1, 2, [])
 FILES = [
     "rows.parquet",
     "states-000001.parquet",

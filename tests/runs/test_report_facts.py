@@ -19,7 +19,7 @@ from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import Facts, PastRun, RunRequest, Subject
 from bulk_sync.rows import columns
 from bulk_sync.rows.check import Found, Rules
-from bulk_sync.rows.layout import Layout, Place
+from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import judging, report_facts
@@ -202,7 +202,9 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
             columns.OUTCOME: ["usable", "usable", "rejected", "duplicate"],
         },
     )
-    layout = Layout([Place("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules())
+    layout = Layout(
+        [TablePlace("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules()
+    )
     found = Judged(Slices.of(rows), "ab", layout)
     verdict = Verdict.count(found.rows, layout, has_deadlines=True)
     facts = judging.facts_of("in.csv", found, verdict)

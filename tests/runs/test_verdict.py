@@ -25,7 +25,7 @@ from bulk_sync.report.formats import SUFFIXES
 from bulk_sync.report.table import Results
 from bulk_sync.rows import check, columns, comparison, doubtful_dates, due_dates
 from bulk_sync.rows.check import Rules
-from bulk_sync.rows.layout import Layout, Place
+from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import judging
@@ -68,7 +68,7 @@ def cases(draw: st.DrawFn) -> Case:
         raw[columns.FILE] = pd.Categorical(given_, categories=files)
     rules = Rules(keys=Keys(kind), key_column=names[0], state_column=names[1])
     checked = check.check(raw, rules)
-    place = Place("in", header_row=1)
+    place = TablePlace("in", header_row=1)
     layout = Layout([place], checked.found, rules, checked.dates_read_as, checked.date_order)
     cuts = draw(st.lists(st.integers(1, len(raw)), max_size=6))
     return Case(checked.rows.joined(), layout, f"in{suffix}", cuts)

@@ -20,7 +20,7 @@ from bulk_sync.web.identity import Person, Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.paperwork import Paperwork, new_id
-from bulk_sync.web.records import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict, Upload
 
 DAY_S = 86_400.0
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
@@ -43,12 +43,14 @@ def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
     return found
 
 
-def verdict(who: str, *, approves: bool = True, sha256: str = "a" * 64, ago_s: int = 0) -> Verdict:
+def verdict(
+    who: str, *, approves: bool = True, sha256: str = "a" * 64, ago_s: int = 0
+) -> PlanVerdict:
     """Return a verdict made some seconds before the time 0."""
-    return Verdict("p1", sha256, -1000 * ago_s, who, approves, "")
+    return PlanVerdict("p1", sha256, -1000 * ago_s, who, approves, "")
 
 
-def decide(paperwork: Paperwork, *verdicts: Verdict) -> None:
+def decide(paperwork: Paperwork, *verdicts: PlanVerdict) -> None:
     for each in verdicts:
         paperwork.decide(replace(each, at_ms=each.at_ms + now_ms()))
 
@@ -77,7 +79,7 @@ def test_each_table_has_the_fields_of_its_record_in_their_order() -> None:
     kept = [
         (database.uploads, Upload.__slots__),
         (database.plans, Paper.__slots__),
-        (database.verdicts, ("id", *Verdict.__slots__)),
+        (database.verdicts, ("id", *PlanVerdict.__slots__)),
         (database.jobs, tuple(name for name in Job._fields if name != "folder")),
     ]
     assert [table.columns.keys() for table, _ in kept] == [list(names) for _, names in kept]
@@ -129,7 +131,7 @@ def test_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_which_approvals_count(
-    paperwork: Paperwork, verdicts: list[Verdict], counted: list[str]
+    paperwork: Paperwork, verdicts: list[PlanVerdict], counted: list[str]
 ) -> None:
     plan = paper(paperwork)
     decide(paperwork, *verdicts)

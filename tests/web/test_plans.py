@@ -34,7 +34,7 @@ from bulk_sync.web import database, plan_state, planning, rendering
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.records import Verdict
+from bulk_sync.web.records import PlanVerdict
 
 
 @pytest.fixture
@@ -300,7 +300,7 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
     state = plan_state.read(served.page, plan_id)
     assert state is not None
     verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
-    served.page.paperwork.decide(Verdict(*verdict))
+    served.page.paperwork.decide(PlanVerdict(*verdict))
     for claimed in (None, "a process that never began"):
         if claimed:
             served.page.paperwork.begin_to_apply(state.paper, claimed)
@@ -327,7 +327,7 @@ def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
         state = plan_state.read(served.page, plan_id)
         assert state is not None
         verdict = (plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
-        served.page.paperwork.decide(Verdict(*verdict))
+        served.page.paperwork.decide(PlanVerdict(*verdict))
         assert served.page.paperwork.begin_to_apply(state.paper, "a process that never began")
         assert tasks(served, Role.APPROVER) == [(plan_id, "A plan to approve")]
 

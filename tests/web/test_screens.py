@@ -11,7 +11,7 @@ from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Simulator
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.records import Paper, Upload, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict, Upload
 
 ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
 
@@ -53,9 +53,9 @@ def test_each_person_sees_their_tasks(served: Served) -> None:
         paperwork.add_plan(new)
         paperwork.set_made(plan_id, "a" * 64)
         paperwork.ask(plan_id, ANA, "")
-    paperwork.decide(Verdict("p2", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
-    paperwork.decide(Verdict("p3", "a" * 64, now_ms() + 1, BEN, True, ""))
-    paperwork.decide(Verdict("p4", "a" * 64, now_ms(), BEN, False, "Another one stands for it"))
+    paperwork.decide(PlanVerdict("p2", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
+    paperwork.decide(PlanVerdict("p3", "a" * 64, now_ms() + 1, BEN, True, ""))
+    paperwork.decide(PlanVerdict("p4", "a" * 64, now_ms(), BEN, False, "Another one stands for it"))
     replaced = paperwork.plan("p4")
     assert replaced is not None
     paperwork.replace(replaced, "p5")

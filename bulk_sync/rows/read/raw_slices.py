@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
-from bulk_sync.rows.layout import Place
+from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.read import tables, text
 from bulk_sync.rows.read.cells import Table, with_last_rows
 from bulk_sync.rows.read.content import Content, Spool, explained, spooling
@@ -42,7 +42,7 @@ class RawSlices(NamedTuple):
     """
 
     frames: Generator[pd.DataFrame, None, None]
-    places: Sequence[Place]
+    places: Sequence[TablePlace]
 
 
 def slices(
@@ -90,7 +90,7 @@ class _Reading:
     wanted: Wanted
     most_bytes: int
     spool: Spool
-    places: list[Place]
+    places: list[TablePlace]
 
     def standard_input(self, stdin: BinaryIO) -> Iterator[pd.DataFrame]:
         content = Content(stdin)

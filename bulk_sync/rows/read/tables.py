@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.layout import Place
+from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import Format
 from bulk_sync.rows.read import confined, text
@@ -53,7 +53,7 @@ def _of_stream(
     return Table(head.names, head.sheet, head.header_row, read)
 
 
-def place(table: Table, file: str, wanted: Wanted) -> Place:
+def place(table: Table, file: str, wanted: Wanted) -> TablePlace:
     """Return where a table is, and its own columns.
 
     Raises:
@@ -62,7 +62,7 @@ def place(table: Table, file: str, wanted: Wanted) -> Place:
     if not wanted.is_header(table.names):
         row = table.header_row or 1
         raise refusal([table.first_rows()], replace(wanted, header_row=row), file)
-    return Place(legible(file), table.sheet, table.header_row, table.positions(file))
+    return TablePlace(legible(file), table.sheet, table.header_row, table.positions(file))
 
 
 def legible(file: str | Path) -> str:
@@ -70,7 +70,7 @@ def legible(file: str | Path) -> str:
     return os.fsencode(file).decode("utf-8", "replace")
 
 
-def check_alike(paths: Sequence[Path], tables: Sequence[Place]) -> None:
+def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
     """Check that files have the columns of the first one, in any order.
 
     Raises:

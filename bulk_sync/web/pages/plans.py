@@ -17,7 +17,7 @@ from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import page_of, person_of
 from bulk_sync.web.plan_state import RAISED, PlanState, Stage
-from bulk_sync.web.records import Verdict
+from bulk_sync.web.records import PlanVerdict
 
 _LONGEST_COMMENT: Final = 2_000
 
@@ -182,7 +182,7 @@ async def _decide(
     page, person, paper = page_of(request), person_of(request), state.paper
     deed = Deed.APPROVED if is_approval else Deed.SENT_BACK
     await page.record(person, deed, paper.id, comment=comment, sha256=paper.sha256)
-    verdict = Verdict(paper.id, paper.sha256, now_ms(), person.name, is_approval, comment)
+    verdict = PlanVerdict(paper.id, paper.sha256, now_ms(), person.name, is_approval, comment)
     if not await page.blocking(page.paperwork.decide, verdict):
         raise _conflict("Somebody else decided about this plan just now. Look at it again.")
 

@@ -17,7 +17,7 @@ from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.plan_state import Stage
-from bulk_sync.web.records import Paper, Verdict
+from bulk_sync.web.records import Paper, PlanVerdict
 from bulk_sync.web.run_view import standing_of, what
 
 _SHOWN: Final = 50
@@ -103,7 +103,11 @@ def _open_plans(page: Page, runs: Sequence[Run]) -> list[Paper]:
 
 
 def _title_once_asked(
-    page: Page, person: Person, paper: Paper, verdicts: Sequence[Verdict], runs: Sequence[Run]
+    page: Page,
+    person: Person,
+    paper: Paper,
+    verdicts: Sequence[PlanVerdict],
+    runs: Sequence[Run],
 ) -> str:
     """Return what the person may do about a plan whose approval was asked for; "" if nothing."""
     if plan_state.is_too_old(page, paper):
