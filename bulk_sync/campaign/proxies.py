@@ -4,8 +4,6 @@ The ``trust_env`` of aiohttp would take credentials from ~/.netrc too, against t
 header, and look there again for every request.
 """
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -39,11 +37,9 @@ def proxy_for(url: str) -> Proxy:
         UsageProblem: the proxy cannot be used.
     """
     parts = urlsplit(url)
-    host, proxies = parts.hostname or "", getproxies()
-    proxy = proxies.get("https") if parts.scheme == "https" else None
-    if not proxy or proxy_bypass(host):
-        return Proxy()
-    if _is_exempt(host, parts.port or _HTTPS_PORT, proxies.get("no", "")):
+    host = parts.hostname or ""
+    proxy = getproxies().get("https") if parts.scheme == "https" else None
+    if not proxy or proxy_bypass(f"{host}:{parts.port or _HTTPS_PORT}"):
         return Proxy()
     try:
         address = URL(proxy if "://" in proxy else f"http://{proxy}")
@@ -59,26 +55,3 @@ def proxy_for(url: str) -> Proxy:
         return Proxy(address)
     credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
     return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})
-
-
-def _is_exempt(host: str, port: int, no_proxy: str) -> bool:
-    """Return whether ``no_proxy`` names a host.
-
-    Its entries stand between commas or blanks: a name with all its subdomains (also as ``.name``
-    or ``*.name``), an address, a network such as ``10.0.0.0/8``, any of them with a port, or ``*``.
-    """
-    return any(_matches(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
-
-
-def _matches(entry: str, host: str, port: int) -> bool:
-    if entry == "*":
-        return True
-    if match := re.fullmatch(r"(?:\[(?P<ip6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d+))?", entry):
-        if match["port"] and int(match["port"]) != port:
-            return False
-        entry = match["ip6"] or match["name"] or ""
-    try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        name = entry.lower().removeprefix("*").strip(".")
-        return bool(name) and f".{host.lower().removesuffix('.')}".endswith(f".{name}")

@@ -216,16 +216,13 @@ def test_https_to_this_machine_goes_through_the_proxy_that_the_environment_names
     [
         ("mc.adobe.io", True),
         ("other.example, mc.adobe.io", True),
-        ("other.example mc.adobe.io", True),
         (".adobe.io", True),
         ("adobe.io", True),
-        ("*.adobe.io", True),
         ("MC.Adobe.IO", True),
         ("mc.adobe.io:443", True),
         ("*", True),
         ("mc.adobe.io:8443", False),
         ("dobe.io", False),
-        ("10.0.0.0/8", False),
         ("[::1]", False),
         ("", False),
     ],
@@ -236,25 +233,6 @@ def test_no_proxy_is_heeded_in_its_usual_forms(
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", no_proxy)
     assert (proxy_for("https://mc.adobe.io") == Proxy()) is is_direct
-
-
-@pytest.mark.parametrize(
-    ("no_proxy", "url", "is_direct"),
-    [
-        ("10.0.0.0/8", "https://10.1.2.3", True),
-        ("10.1.2.3:8443", "https://10.1.2.3:8443", True),
-        ("10.1.2.3:8443", "https://10.1.2.3", False),
-        ("192.168.0.0/16", "https://10.1.2.3", False),
-        ("fd00::/8", "https://[fd00::7]", True),
-        ("[fd00::7]:443", "https://[fd00::7]", True),
-    ],
-)
-def test_no_proxy_may_name_addresses_and_networks(
-    monkeypatch: pytest.MonkeyPatch, no_proxy: str, url: str, is_direct: bool
-) -> None:
-    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("no_proxy", no_proxy)
-    assert (proxy_for(url) == Proxy()) is is_direct
 
 
 def test_credentials_of_a_netrc_file_are_not_taken(
