@@ -6,6 +6,7 @@ The target is empty, or a beginning of the same chain. If anything does not fit,
 killed, it stays as it was.
 """
 
+import logging
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger.chain import Head, walk
 from bulk_sync.ledger.database import EVERY_LINE, Ledger, insert_lines
-from bulk_sync.ledger.schema import LineKind, head, lines, metadata, schema_version
+from bulk_sync.ledger.schema import COLUMNS, LineKind, head, lines, metadata, schema_version
 from bulk_sync.ledger.transactions import BATCH_ROWS
 
+log = logging.getLogger(__name__)
+
+_ANNOUNCED_EVERY: Final = 500_000
 _OTHERS: Final = [
     each for each in metadata.sorted_tables if each not in {lines, head, schema_version}
 ]
@@ -101,11 +105,31 @@ def _copied(
     source: Ledger, writing: Connection, before: Head
 ) -> Generator[Sequence[object], None, None]:
     """Yield every line of the source, and add each batch to the target after that."""
+    announced = before.position
     with closing(source.batches(EVERY_LINE)) as batches:
         for rows in batches:
             yield from rows
-            if new := [tuple(row) for row in rows if row.position > before.position]:
-                insert_lines(writing, new)
+            new = [tuple(row) for row in rows if row.position > before.position]
+            if new:
+                _add(writing, new)
+            if new and new[-1][0] >= announced + _ANNOUNCED_EVERY:
+                announced = new[-1][0]
+                log.info("%s lines copied", f"{announced:,}")
+
+
+def _add(writing: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    """Add lines to the target.
+
+    PostgreSQL takes them as a stream: 500,000 lines took it 78 s as statements.
+    """
+    if writing.dialect.name != "postgresql":
+        insert_lines(writing, rows)
+        return
+    names = ", ".join(column.name for column in COLUMNS)
+    cursor = writing.connection.cursor()
+    with closing(cursor), cursor.copy(f"COPY {lines.name} ({names}) FROM STDIN") as stream:
+        for row in rows:
+            stream.write_row(row)
 
 
 def _fits(rows: Iterable[Sequence[object]], end: Head, noted: Iterable[Head]) -> bool:
