@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ import orjson
 
 from bulk_sync.campaign import concurrency, create, list_pages, profiles, proof, resource_metadata
 from bulk_sync.campaign.call_budget import Budget
-from bulk_sync.campaign.connections import Pool, allow_open_files
+from bulk_sync.campaign.connections import Pool, room_for
 from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.list_pages import Page
 from bulk_sync.campaign.profile_list import Listing
@@ -57,13 +58,25 @@ async def connected(
     connection: Connection, pace: Pace, stop: Stop, budget: Budget | None = None
 ) -> AsyncIterator["Client"]:
     """Open a client; with the block it closes, and unspent calls are given back."""
-    allow_open_files(2 * concurrency.most_in_flight(pace))  # reads and writes share no connection
     async with aclosing(Pool(connection.ca_file, pace.timeout_s)) as pool:
-        transport = Transport(pool, connection, pace, stop, budget)
+        transport = Transport(pool, connection, _within_open_files(pace), stop, budget)
         try:
             yield Client(transport, connection)
         finally:
             await transport.calls.close()
+
+
+def _within_open_files(pace: Pace) -> Pace:
+    """Return a pace with no more requests in flight than the system allows connections."""
+    wanted = concurrency.most_in_flight(pace)
+    room = max(1, room_for(2 * wanted) // 2)  # reads and writes share no connection
+    if room == wanted:
+        return pace
+    log.warning(
+        "At most %d requests are in flight: the system allows no more open files (ulimit -n)",
+        room,
+    )
+    return replace(pace, concurrency=room)
 
 
 class Client:

@@ -75,18 +75,21 @@ def _context(ca_file: Path | None) -> ssl.SSLContext | bool:
     return context
 
 
-def allow_open_files(connections: int) -> None:
-    """Request room for so many connections, as far as the system grants it.
+def room_for(connections: int) -> int:
+    """Return how many of so many connections the system lets be open.
 
-    Many systems let a process have 1,024 open files unless it requests more.
+    Many systems let a process have 1,024 open files unless it requests more, so it does.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # some systems grant less than they announce
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    with suppress(OSError, ValueError):  # some systems grant less than they announce
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(1, min(connections, soft - _OTHER_FILES))
 
 
 class Resolver(AbstractResolver):

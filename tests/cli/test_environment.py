@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, write_states
+from conftest import Run, populate, process, write_states
 
 from bulk_sync.cli import main
 from bulk_sync.simulator import Options, Simulator, running
@@ -203,3 +203,11 @@ def test_help_for_a_closed_pipe_is_no_bug(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_fewer_open_files_mean_fewer_requests_in_flight(filled: Simulator, tmp_path: Path) -> None:
+    limited = ("sh", "-c", 'ulimit -n 180; exec "$0" -m bulk_sync "$@"', sys.executable)
+    with process(filled, tmp_path, "run", "in.csv", program=limited) as ran:
+        _, err = ran.communicate()
+    assert ran.returncode == 0, err
+    assert "At most 26 requests are in flight: the system allows no more open files" in err
