@@ -77,7 +77,7 @@ def test_exactly_the_profiles_with_an_address_are_changed(
     emails = {**dict.fromkeys(["jo@X.com", "twin@x.com", *STRANGE], "true"), "out@x.com": "false"}
     with people(Options(dialect=dialect)) as (sim, names):
         path = asked(tmp_path / "in.csv", "E-mail", {**emails, "nobody@x.com": "true"})
-        ran = run(sim, "run", path, "--fetch", fetch)
+        ran = run(sim, "run", path, "--fetch", fetch, "--dialect", dialect)
         assert ran.status == 3, ran.err
         wanted = {"jo": True, "twin 1": True, "out": False}
         wanted |= {f"strange {number}": True for number in range(len(STRANGE))}
@@ -114,15 +114,15 @@ def test_exactly_the_profiles_with_a_custom_key_are_changed(
         assert calls["GET"] <= (3 if fetch == "scan" and is_known else 3 + len(CODES) + 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "dialect"), [("byExternalId", Dialect.STANDARD), ("ExternalId", Dialect.V8)]
-)
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("name", ["ExternalId", "byExternalId"])
 def test_exactly_the_profiles_that_a_filter_finds_are_changed(
     name: str, dialect: Dialect, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(dialect=dialect)) as (sim, names):
         path = asked(tmp_path / "in.csv", "External ID", dict.fromkeys([*CODES, "J"], "true"))
-        ran = run(sim, "run", path, "--key", f"filter:{name}:externalId_parameter")
+        words = ("--key", f"filter:{name}:externalId_parameter", "--dialect", dialect)
+        ran = run(sim, "run", path, *words)
         assert ran.status == 0, ran.err
         wanted = {f"strange {number}": True for number in range(len(CODES))}
         assert changed(sim, names) == {**wanted, "jo": True}
@@ -147,7 +147,7 @@ def test_who_is_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> 
     ("words", "said"),
     [
         (("filter:Loyalty:x",), "knows no such filter"),
-        (("filter:ExternalId:externalId_parameter",), "begin with 'by' in Campaign Standard"),
+        (("filter:ExternalId:externalId_parameter", "--dialect", "v8"), "--dialect v8"),
         (("filter:ExternalId:externalId_parameter", "--api", "profileAndServices"), "Give --api"),
         (("custom", "--api", "profilesAndServices"), "Give --api profileAndServicesExt"),
         (("filter:ExternalId",), "write pkey, email, custom or filter:NAME:PARAM"),

@@ -7,7 +7,7 @@ import click
 
 from bulk_sync.cli.option import Group, Option, Recorded
 from bulk_sync.cli.value_types import Choice, size
-from bulk_sync.settings import DateOrder, EmailCase, OnAmbiguous
+from bulk_sync.settings import DateOrder, Dialect, EmailCase, OnAmbiguous
 
 _input = partial(Option, group=Group.INPUT)
 _key = partial(Option, group=Group.KEYS)
@@ -39,6 +39,12 @@ KEYS: Final = (
         "Whether capitals count before the @ of an address. After it they never count.",
         type=Choice(EmailCase),
         default="exact",
+    ),
+    _key(
+        "--dialect",
+        "How filters are named: Campaign v8 names custom ones without 'by'.",
+        type=Choice(Dialect),
+        default="standard",
     ),
 )
 ON_AMBIGUOUS: Final = _key(

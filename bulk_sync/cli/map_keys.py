@@ -13,7 +13,7 @@ _EPILOG = """\b
 Examples:
   bulk-sync map old.csv                                by the column email
   bulk-sync map old.csv --key custom --key-column customerId --out new.csv
-  bulk-sync map old.xlsx --key filter:ExternalId:externalId_parameter
+  bulk-sync map old.xlsx --dialect v8 --key filter:ExternalId:externalId_parameter
 """
 
 

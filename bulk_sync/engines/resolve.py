@@ -184,8 +184,8 @@ class Resolver(Producer):
             if is_refusal(failed) and not self._shows_keys:
                 raise UsageProblem(
                     f"--key filter:{keys.filter}:{keys.param}: {client.api} knows no such filter "
-                    f"({failed.detail.rstrip('.')}). Custom filters are on {EXTENDED} alone. Their "
-                    "names begin with 'by' in Campaign Standard, but not in Campaign v8."
+                    f"({failed.detail.rstrip('.')}). Custom filters are on {EXTENDED} alone; "
+                    "Campaign v8 knows them without 'by': --dialect v8."
                 ) from failed
             raise
         if found:

@@ -28,6 +28,7 @@ from bulk_sync.settings.key_kinds import (
     BUILT_IN_FILTERS,
     Creating,
     DateOrder,
+    Dialect,
     EmailCase,
     KeyKind,
     Keys,
@@ -41,7 +42,7 @@ from bulk_sync.settings.state_dir import RUN_ID_PATTERN, State, new_run_id
 __all__ = [
     "ATTRIBUTE", "AUTO", "BUILT_IN_FILTERS", "EXTENDED", "PLURAL", "RUN_ID_PATTERN", "SCOPE",
     "SINGULAR", "Approval", "Bound", "Connection", "Creating", "Credentials", "DateOrder",
-    "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity",
+    "Dialect", "EmailCase", "Failures", "Fetch", "KeyKind", "Keys", "Limits", "Oddity",
     "OnAmbiguous", "Pace", "Place", "Reading", "Secret", "State", "Writing", "check_host",
     "folded", "is_loopback", "is_sendable", "new_run_id", "reached",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """What the keys and dates of an input are, and the fields of new profiles."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,6 +17,13 @@ class KeyKind(StrEnum):
     EMAIL = "email"
     CUSTOM = "custom"
     FILTER = "filter"
+
+
+class Dialect(StrEnum):
+    """How filters are named: Campaign v8 names custom ones without ``by``."""
+
+    STANDARD = "standard"
+    V8 = "v8"
 
 
 class EmailCase(StrEnum):
@@ -77,13 +85,13 @@ class Keys:
     on_ambiguous: OnAmbiguous | None = None
 
     @classmethod
-    def parse(cls, text: str) -> "Keys":
+    def parse(cls, text: str, dialect: Dialect = Dialect.STANDARD) -> "Keys":
         """Parse ``pkey``, ``email``, ``custom``, ``filter:NAME:PARAM``; else raise UsageProblem."""
         word, *names = text.strip().split(":")
         if word.lower() == KeyKind.FILTER and len(names) == 2 and all(names):
             for name in names:
                 check_word("--key filter:NAME:PARAM", name)
-            return cls(KeyKind.FILTER, names[0], names[1])
+            return cls(KeyKind.FILTER, _filter_name(names[0], dialect), names[1])
         if word.lower() in set(KeyKind) - {KeyKind.FILTER} and not names:
             return cls(KeyKind(word.lower()))
         raise UsageProblem(
@@ -95,8 +103,9 @@ class Keys:
     def from_options(cls, options: Mapping[str, Any]) -> "Keys":
         """Build them from options by name; raise UsageProblem if ``--key`` is wrong."""
         key, ambiguous = options.get("key"), options.get("on_ambiguous")
+        dialect = Dialect(options.get("dialect") or Dialect.STANDARD)
         return replace(
-            cls() if key is None else cls.parse(key),
+            cls() if key is None else cls.parse(key, dialect),
             field=options.get("key_column") or "",
             key_field=options.get("key_field") or "",
             email_case=EmailCase(options.get("email_case") or EmailCase.EXACT),
@@ -152,3 +161,13 @@ def reached(connection: Connection, keys: Keys) -> Connection:
             f"{EXTENDED}, or leave --api out."
         )
     return replace(connection, api=EXTENDED)
+
+
+def _filter_name(name: str, dialect: Dialect) -> str:
+    """Return the name of a filter in the URL (manual/campaign-api.md, sections 2.3 and 7)."""
+    if name in BUILT_IN_FILTERS:
+        return name
+    has_prefix = re.match(r"by[A-Z]", name) is not None
+    if dialect is Dialect.V8:
+        return name[2:] if has_prefix else name
+    return name if has_prefix else f"by{name[0].upper()}{name[1:]}"
