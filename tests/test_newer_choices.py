@@ -1,11 +1,13 @@
 """A request that is older than the choice that Campaign holds does not overwrite it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import copies
 import pytest
-from conftest import Run, key, read_csv
+from conftest import Run, key, process, read_csv
 
-from bulk_sync.simulator import Simulator
+from bulk_sync.simulator import Simulator, sample_profiles
 
 STAMP = "ccpaOptOutLastModified"
 NEWER, OLDER = "2026-11-20 12:00:00.000Z", "2026-11-10 12:00:00.000Z"
@@ -85,6 +87,38 @@ def test_an_apply_and_a_resume_see_what_was_chosen_since(
     resumed = read_csv(tmp_path / "resumed.csv")
     assert [row["sync_outcome"] for row in resumed[:2]] != ["updated", "updated"]
     assert key(0) not in {pkey for pkey, _ in sim.patched}  # whose opt-out is the newer choice
+
+
+@pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan"])
+def test_no_opt_out_is_lifted_that_was_chosen_again_since_it_was_read(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), ccpaOptOut=number < 2, **{STAMP: OLDER})
+    rows = [f"{key(number)},{str(number == 2).lower()}" for number in range(3)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    words = ["run", "in.csv", "--fetch", "lookup", "--concurrency", "1"]
+    if command == "apply":
+        assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
+        words = ["apply", "plan.parquet"]
+    elif command == "resume":
+        refused = run(sim, *words, "--max-opt-ins", 0)
+        assert refused.status == 4
+        words = refused.out.splitlines()[-1].split()[1:]
+    else:
+        assert run(sim, *words, "--max-calls", 3).status == 6  # the name of the API, and 2 profiles
+        words = ["resume"]
+    now = datetime.now(UTC)
+    for number in (0, 2):
+        since = sample_profiles.timestamp(now + timedelta(hours=1))
+        sim.profiles[key(number)][STAMP] = since
+    later = {copies.NOW_S: str((now + timedelta(hours=2)).timestamp())}
+    with process(sim, tmp_path, *words, "--report", "r.csv", more=later) as following:
+        said = following.communicate()[1]
+    assert following.returncode == 3, said
+    told = [(row["sync_outcome"], row["sync_reason"]) for row in read_csv(tmp_path / "r.csv")]
+    assert told == [("drifted", "newer_choice"), ("updated", ""), ("updated", "")]
+    assert sim.states == {key(0): True, key(1): False, key(2): True}
 
 
 def test_a_plan_that_ignores_dates_is_carried_out_so(

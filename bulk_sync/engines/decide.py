@@ -1,8 +1,9 @@
 """Decides what is done with one planned row: send the write, look first, or leave the row.
 
 A row without care is sent at once. A row is looked at first if its care wants that, or if it is
-forbidden, dated, or in doubt: an earlier request may have arrived. An undo that lifts an opt-out is
-dated by the write that it puts back. After the look (a dot: either):
+forbidden, dated, or in doubt: an earlier request may have arrived. An opt-in without a date is
+dated by the time when the opt-out was read; that of an undo by the write that it puts back. After
+the look (a dot: either):
 
     =======================  ========  =========  =========  =====  ====================
     a profile to change      in doubt  uncertain  forbidden  newer  decision
@@ -59,7 +60,7 @@ class Care:
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
-        put_back_ms: when the opt-out that an undo lifts was confirmed; a later choice counts.
+        known_ms: when the opt-out to be lifted was read, or written; a later choice counts.
         body: the JSON of a profile to create; None: change the one there is.
     """
 
@@ -73,7 +74,7 @@ class Care:
     uncertain: bool = False
     request: RequestDate | None = None
     own: Own | None = None
-    put_back_ms: int | None = None
+    known_ms: int | None = None
     body: bytes | None = None
 
     @property
@@ -84,7 +85,7 @@ class Care:
     @property
     def is_dated(self) -> bool:
         """Whether a later choice in Campaign counts."""
-        return self.request is not None or self.put_back_ms is not None
+        return self.request is not None or self.known_ms is not None
 
     @property
     def has_intent(self) -> bool:
@@ -206,8 +207,8 @@ def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
         choice = request_order.choice(changed_ms, care.own, care.request, desired=desired)
         if request_order.is_newer(choice, care.request, desired=desired):
             return request_order.sentence(choice)
-    if care.put_back_ms is not None and request_order.is_since(changed_ms, care.put_back_ms):
-        return request_order.sentence_of_undo(changed_ms)
+    if care.known_ms is not None and request_order.is_since(changed_ms, care.known_ms):
+        return request_order.sentence_since(changed_ms)
     return ""
 
 

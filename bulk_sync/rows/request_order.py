@@ -284,17 +284,17 @@ def sentence(found: Choice) -> str:
     )
 
 
-def is_since(changed_ms: int, written_ms: int) -> bool:
-    """Return whether Campaign's stamp is later than a write of this tool."""
-    return changed_ms > written_ms + TOLERANCE_MS
+def is_since(changed_ms: int, known_ms: int) -> bool:
+    """Return whether Campaign's stamp is later than a time by the clock of this machine."""
+    return changed_ms > known_ms + TOLERANCE_MS
 
 
-def sentence_of_undo(changed_ms: int) -> str:
-    """Return the sentence for the report about an opt-out that an undo leaves."""
+def sentence_since(changed_ms: int) -> str:
+    """Return the sentence for the report about an opt-out that was chosen again."""
     return (
-        f"Campaign says that this choice was made again on {_minute(changed_ms)} UTC, after the "
-        "run to be undone, so the opt-out was not lifted. To lift it all the same, run this row "
-        "from a file."
+        f"Campaign says that this choice was made again on {_minute(changed_ms)} UTC, so the "
+        "opt-out was not lifted. An import can move that stamp without a change. To lift it all "
+        "the same, run this row again from a file."
     )
 
 

@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 import pandas as pd
 
 from bulk_sync.amounts import count
 from bulk_sync.engines.decide import READ_FIRST, Care
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.outcomes import Reason
@@ -20,6 +22,9 @@ from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
 
 log = logging.getLogger(__name__)
+
+_STALE_MS: Final = 3_600_000
+"""An opt-out that was read longer ago is read again before it is lifted."""
 
 
 def write(
@@ -55,14 +60,17 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     requests = _requests(planned)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
     since = precedence.superseded(run, recording, requests, last_writes)
-    if run.planned is None:  # compared just now
-        requests = {}
-    elif not job.writing.guarded:
-        read_first = {*recording.opt_ins, *since.overruled}
+    read_ms = _read_ms(planned, recording)
+    if not job.writing.guarded:
+        read_ms = {at: each for at, each in read_ms.items() if each < now_ms() - _STALE_MS}
+        read_first = set(read_ms)
+        if run.planned is not None:  # else compared just now
+            read_first |= {*recording.opt_ins, *since.overruled}
         requests = {at: requests[at] for at in read_first if at in requests}
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
     put_back = precedence.put_back(run, recording)
+    known_ms = {**read_ms, **put_back.ended_ms}
     protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording, requests)
@@ -78,12 +86,12 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
             uncertain=at in put_back.uncertain,
             request=request,
             own=None if request is None else written.get((key, not recording.desired[at])),
-            put_back_ms=put_back.ended_ms.get(at),
+            known_ms=None if request else known_ms.get(at),
             body=body,
         )
 
-    undoes = put_back.uncertain | put_back.ended_ms.keys()
-    careful = {*in_doubt, *forbidden, *undoes, *requests, *recording.bodies}
+    in_general = {*in_doubt, *forbidden, *put_back.uncertain, *recording.bodies}
+    careful = {*in_general, *requests, *known_ms}
     return Writes(
         keys=recording.keys,
         desired=recording.desired,
@@ -104,11 +112,19 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
+def _read_ms(planned: pd.DataFrame, recording: Recording) -> dict[int, int]:
+    """Return when the opt-outs to be lifted were read, in ms, by write; none if the file counts."""
+    if columns.UNJUDGED in planned:
+        return {}
+    read_ms = columns.times_ms(planned[columns.AT])[comparison.writes(planned)]
+    return {at: int(read_ms[at]) for at in recording.opt_ins if read_ms[at]}
+
+
 def _requests(planned: pd.DataFrame) -> Mapping[int, RequestDate]:
     """Return the dates of the requests, by write, if dates are judged; undated ones are left out.
 
-    A choice may have been made in Campaign since the plan. ``apply`` reads every profile again for
-    it. A resumed run reads a profile before an opt-in, and before overruling a later run.
+    A choice may have been made in Campaign since the plan. ``apply`` reads again what it writes. A
+    resumed run reads a profile before an opt-in, and before overruling a later run.
     """
     if columns.LATEST not in planned:
         return {}

@@ -77,7 +77,7 @@ class Case:
     forbidden: bool = False
     uncertain: bool = False
     dated: bool = False
-    puts_back: bool = False
+    is_known: bool = False
     is_newer: bool = False
     may_come: bool = False
     verify: bool = False
@@ -92,7 +92,7 @@ class Case:
             forbidden=WHY if self.forbidden else None,
             uncertain=self.uncertain,
             request=REQUEST if self.dated else None,
-            put_back_ms=REQUEST.first_ms if self.puts_back else None,
+            known_ms=REQUEST.first_ms if self.is_known else None,
             body=BODY if self.creates else None,
         )
 
@@ -121,7 +121,7 @@ class Case:
             )
             table = TO_CREATE
         else:
-            newer = (self.dated or self.puts_back) and self.is_newer
+            newer = (self.dated or self.is_known) and self.is_newer
             known = (self.states[0], arrived, self.uncertain, self.forbidden, newer)
             table = TO_CHANGE
         for *columns, outcome, reason in table:
@@ -130,7 +130,7 @@ class Case:
         raise AssertionError(known)
 
     def looks(self) -> bool:
-        first = self.guarded or self.dated or self.puts_back
+        first = self.guarded or self.dated or self.is_known
         first = self.looks_first if self.creates else first
         return first or self.forbidden or self.in_doubt or self.sent
 

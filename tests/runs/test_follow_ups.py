@@ -172,7 +172,7 @@ def test_undo_lifts_no_opt_out_that_was_chosen_again_since(
     assert (sim.states[key(0)], sim.states[key(1)]) == (True, False)
     (left,) = [row for row in read_csv(tmp_path / "u.csv") if row["sync_key"] == key(0)]
     assert (left["sync_outcome"], left["sync_reason"]) == ("drifted", "newer_choice")
-    assert "after the run to be undone" in left["sync_detail"]
+    assert "was made again on" in left["sync_detail"]
 
 
 def test_undo_puts_back_what_a_later_run_has_left_alone(
