@@ -366,3 +366,29 @@ def test_a_history_names_the_file_and_the_plan(plan: Path, filled: Simulator, ru
     assert told["input_sha256"] == sha256(plan.parent / "in.csv")
     assert told["plan_sha256"] == sha256(plan)
     assert told["kind"] == "apply"
+
+
+@pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan"])
+def test_what_another_run_has_changed_since_is_not_called_unchanged(
+    command: str, plan: Path, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    words: tuple[object, ...] = ("apply", plan)
+    if command != "apply":
+        calls = ROWS + 4 if command == "resume" else 5
+        budget = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", calls)
+        assert run(filled, "run", "in.csv", *budget, "--report", "first.csv").status == 6
+        (stopped,) = (
+            each["run_id"]
+            for each in orjson.loads(run(None, "runs", "--json").out)
+            if each["kind"] == "run"
+        )
+        words = ("resume", stopped)
+    other = write_states(tmp_path / "other.csv", 1, "false")
+    assert run(filled, "run", other, "--report", "other.r.csv").status == 0
+    ran = run(filled, *words, "--report", "r.csv")
+    assert ran.status == 3, ran.err
+    rows = pd.read_csv(tmp_path / "r.csv", dtype=str, keep_default_na=False)
+    assert rows["sync_outcome"].tolist() == ["drifted"] + ["unchanged"] * 2 + ["updated"] * 9
+    assert rows["sync_reason"].tolist() == ["newer_run"] + [""] * 11
+    assert rows["sync_after"].tolist() == ["false"] + ["true"] * 11
+    assert filled.states[key(0)] is False
