@@ -108,15 +108,13 @@ class Refused(StopRun):
 
     Args:
         option: the option, with its value, to let it pass; "" if there is none.
-        better: one that reads the input in another way, to be tried before; "" if there is none.
     """
 
     exit = Exit.REFUSED
 
-    def __init__(self, message: str, option: str = "", better: str = "") -> None:
+    def __init__(self, message: str, option: str = "") -> None:
         super().__init__(message)
         self.option = option
-        self.better = better
 
 
 class AccessDenied(StopRun):

@@ -144,7 +144,7 @@ class Screen:
         if self._preview:
             self._of_plan = {"held": reviewed.held_opt_ins, "limit": reviewed.warning}
         if reviewed.refusal is not None:
-            self._option = reviewed.refusal.better or reviewed.refusal.option
+            self._option = reviewed.refusal.option
         self._monitor.event("plan", f"Plan for {self._source}", plan_facts(reviewed))
         if (limit := reviewed.refusal or reviewed.held) is not None:
             self._tell_limit(limit)

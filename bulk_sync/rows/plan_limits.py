@@ -28,7 +28,6 @@ MIGRATED: Final = (
 """What to do about PKeys of another time (manual/campaign-api.md, section 6)."""
 
 _OPT_INS: Final = "opt-ins"
-_ANY_CAPITALS: Final = "--email-case ignore"
 
 _NAMED_ROWS: Final = 5
 """How many rows a refusal names."""
@@ -72,8 +71,7 @@ def refusal(
         return None
     sentences = " Besides, ".join(str(each) for each in found)
     option = " ".join(each.option for each in found)
-    better = " ".join(each.better or each.option for each in found)
-    return Refused(f"Nothing was written: {sentences}", option, "" if better == option else better)
+    return Refused(f"Nothing was written: {sentences}", option)
 
 
 def held_opt_ins(planned: pd.DataFrame, limits: Limits, rest: Totals = NO_ROWS) -> Refused | None:
@@ -167,8 +165,7 @@ def _odd(
 
 def _let_pass(sentence: str, oddity: Oddity) -> Refused:
     option = f"--allow {oddity}"
-    better = _ANY_CAPITALS if _ANY_CAPITALS in sentence else ""
-    return Refused(f"{sentence} If that is right, let it pass with {option}.", option, better)
+    return Refused(f"{sentence} If that is right, let it pass with {option}.", option)
 
 
 def cut_off(rows: int, limits: Limits, past: Sequence[Past]) -> Refused | None:
@@ -202,13 +199,6 @@ def _unknown_keys(planned: pd.DataFrame, rest: Totals) -> str | None:
     why = f"? PKeys of stage are not those of production, and {MIGRATED}"
     if columns.PROFILES in planned:
         why = ", and is it the right column?"
-    capitals = int((planned[columns.REASON].iloc[missing] == Reason.AMBIGUOUS).sum())
-    if capitals:
-        return (
-            f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
-            f"({_first(planned, missing)}), but {capitals} of them are there in other capitals. "
-            f"Let these count as the same: run the input again with {_ANY_CAPITALS}."
-        )
     return (
         f"none of the {len(missing)} keys looked up (100%) is known to Campaign "
         f"({_first(planned, missing)}): are they of this very instance{why}"

@@ -3,7 +3,6 @@
 from fractions import Fraction
 from random import Random
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -101,20 +100,6 @@ def test_keys_of_another_instance_are_refused_in_these_words() -> None:
     )
     assert plan_limits.refusal(planned(*[(True, None)] * 19), Limits()) is None
     assert plan_limits.refusal(planned(*[(True, None)] * 500, (True, True)), Limits()) is None
-
-
-def test_addresses_in_other_capitals_are_refused_in_these_words() -> None:
-    frame = planned(*[(True, None)] * 20)
-    frame[columns.REASON] = columns.reasons(
-        np.full(20, columns.REASON_CODES[Reason.AMBIGUOUS], np.int8)
-    )
-    frame[columns.PROFILES] = 0
-    assert str(plan_limits.refusal(frame, Limits())) == (
-        "Nothing was written: none of the 20 keys looked up (100%) is known to Campaign (rows 2, "
-        "3, 4, 5, 6, ...), but 20 of them are there in other capitals. Let these count as the "
-        "same: run the input again with --email-case ignore. If that is right, let it pass with "
-        "--allow unknown-keys."
-    )
 
 
 def test_a_cut_off_file_is_refused_in_these_words() -> None:
