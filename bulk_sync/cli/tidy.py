@@ -50,7 +50,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.next_command import Typed
 
     state, is_preview = arguments.state(values), bool(values["dry_run"])
-    rules = runs.Rules(datetime.now(UTC), values["keep"], values["plan_valid"])
+    rules = runs.RetentionRules(datetime.now(UTC), values["keep"], values["plan_valid"])
     tidied = runs.tidy(state, rules, is_preview=is_preview)
     status = Exit.ROWS_LEFT if tidied.stuck else Exit.DONE
     if values["summary"]:

@@ -19,7 +19,7 @@ _SIGN_SHARE: Final = 3.0
 _MOST_BARS: Final = 12
 
 
-class Part(NamedTuple):
+class BarPart(NamedTuple):
     """A part of a stacked bar."""
 
     x: float
@@ -56,7 +56,7 @@ class Panel(NamedTuple):
     path: str
 
 
-def stacked(counts: Mapping[Outcome, int]) -> Iterator[Part]:
+def stacked(counts: Mapping[Outcome, int]) -> Iterator[BarPart]:
     """Yield the parts of one bar."""
     total = sum(counts.values()) or 1
     shares = {each: max(100 * number / total, _LEAST_SHARE) for each, number in counts.items()}
@@ -64,7 +64,7 @@ def stacked(counts: Mapping[Outcome, int]) -> Iterator[Part]:
     for outcome, share in shares.items():
         sign, tone, _ = OUTCOMES[outcome]
         width = share * scale
-        yield Part(round(x, 2), round(width, 2), tone, sign if width >= _SIGN_SHARE else "")
+        yield BarPart(round(x, 2), round(width, 2), tone, sign if width >= _SIGN_SHARE else "")
         x += width
 
 

@@ -92,7 +92,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class InputCounts:
     """Rows of the input, counted; each is counted once.
 
     Attributes:
@@ -139,7 +139,7 @@ class Facts:
     request: RunRequest = field(default_factory=RunRequest)
     source: Source = field(default_factory=Source)
     result: Result = field(default_factory=Result)
-    counts: Counts = field(default_factory=Counts)
+    counts: InputCounts = field(default_factory=InputCounts)
     past: Sequence[PastRun] = ()
 
     def lines(self) -> Iterator[tuple[str, str]]:

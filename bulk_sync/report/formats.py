@@ -14,7 +14,7 @@ from bulk_sync.report.table import Results
 _Write = Callable[[Results, BinaryIO, Facts], None]
 
 
-class Format(NamedTuple):
+class ReportFormat(NamedTuple):
     """One format of reports.
 
     Attributes:
@@ -51,12 +51,12 @@ def _write_html(results: Results, file: BinaryIO, facts: Facts) -> None:
 
 WORKBOOK: Final = ".xlsx"
 
-FORMATS: Final[Mapping[str, Format]] = {
-    ".csv": Format(_plain(csv_file.write), csv_file.names, is_text=True),
-    ".parquet": Format(_plain(parquet_file.write), parquet_file.names),
-    ".json": Format(_plain(json_file.write), json_file.names, is_text=True),
-    WORKBOOK: Format(_write_xlsx, shows_facts=True),
-    ".html": Format(_write_html, is_text=True, shows_facts=True),
+FORMATS: Final[Mapping[str, ReportFormat]] = {
+    ".csv": ReportFormat(_plain(csv_file.write), csv_file.names, is_text=True),
+    ".parquet": ReportFormat(_plain(parquet_file.write), parquet_file.names),
+    ".json": ReportFormat(_plain(json_file.write), json_file.names, is_text=True),
+    WORKBOOK: ReportFormat(_write_xlsx, shows_facts=True),
+    ".html": ReportFormat(_write_html, is_text=True, shows_facts=True),
 }
 
 PACKED: Final = ".gz"

@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 import pyarrow as pa
 
-from bulk_sync.report.formats import FORMATS, Format
+from bulk_sync.report.formats import FORMATS, ReportFormat
 from bulk_sync.rows import columns
 from bulk_sync.storage import workbook_seal
 
@@ -80,7 +80,7 @@ def _is_ours(path: Path) -> bool:
     return any(each >= _OF_A_REPORT or each >= _OF_A_MAPPED_FILE for each in names)
 
 
-def _names(kind: Format, path: Path, head: bytes) -> set[str]:
+def _names(kind: ReportFormat, path: Path, head: bytes) -> set[str]:
     """Return the columns of a file, if it is of a format."""
     try:
         return set() if kind.names is None else set(kind.names(path, head))

@@ -19,7 +19,7 @@ from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import OUTCOME_CODES
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import Positions
-from bulk_sync.rows.request_order import UNDATED, Choice, LastWrites
+from bulk_sync.rows.request_order import UNDATED, DatedChoice, LastWrites
 from bulk_sync.rows.results import UNREAD, Steps
 
 _Codes = npt.NDArray[np.int8]
@@ -148,7 +148,7 @@ def _newer_choices(
     states: Steps,
     differ: Positions,
     last_writes: LastWrites,
-) -> dict[int, Choice]:
+) -> dict[int, DatedChoice]:
     """Return the newer choices in Campaign, by place among the open rows.
 
     An opt-in without a date may be older than a dated request for the opt-out, so it does not lift
@@ -178,7 +178,7 @@ def _newer_choices(
     is_newer = request_order.choices(latest, desired, changed_ms)
     is_newer[[at for at in found if requests[at] is None]] = True
     return {
-        int(differ[at]): found.get(at) or Choice(int(changed_ms[at]))
+        int(differ[at]): found.get(at) or DatedChoice(int(changed_ms[at]))
         for at in np.flatnonzero(is_newer).tolist()
     }
 

@@ -61,7 +61,7 @@ class Words:
 
 
 @dataclass(slots=True)
-class Cells:
+class UnusableCells:
     """Cells that cannot be used, counted; rows are added slice by slice.
 
     Attributes:
@@ -92,18 +92,18 @@ class Cells:
 
 def find(rows: Slices, layout: Layout) -> list[str]:
     """Return sentences that name options for columns and cells that were not used."""
-    cells = Cells(layout)
+    cells = UnusableCells(layout)
     for each in rows.read():
         cells.add(each)
     return sentences(cells)
 
 
-def sentences(cells: Cells) -> list[str]:
+def sentences(cells: UnusableCells) -> list[str]:
     """Return the same sentences from the counts of the rows."""
     return [*_for_states(cells), *_for_dates(cells.layout)]
 
 
-def _for_states(cells: Cells) -> list[str]:
+def _for_states(cells: UnusableCells) -> list[str]:
     """Return sentences about words, and empty cells, that are no states in several rows."""
     column, rules = cells.layout.columns.state, cells.layout.rules
     if column is None:
@@ -130,7 +130,7 @@ def _for_states(cells: Cells) -> list[str]:
     return hints
 
 
-def _unticked(cells: Cells, column: str) -> list[str]:
+def _unticked(cells: UnusableCells, column: str) -> list[str]:
     """Return a sentence about boxes that most rows leave empty, such as ``Opt out requested``."""
     if "request" not in column.lower() or 2 * cells.allowed <= cells.states:
         return []

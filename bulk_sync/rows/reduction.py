@@ -33,7 +33,7 @@ DECIDED: Final = (
 """The columns that decide about a row; the last two are those of a plan."""
 
 
-class Work(NamedTuple):
+class RowsToDo(NamedTuple):
     """The rows with work to do.
 
     Attributes:
@@ -96,13 +96,13 @@ def split(slices: Slices, is_rest: _Bool) -> Iterator[tuple[pd.DataFrame, pd.Dat
         yield rest, columns.rows_of(frame, ~is_rest[here])
 
 
-def work(frames: Sequence[pd.DataFrame], cursor: Cursor, is_rest: _Bool) -> Work:
+def work(frames: Sequence[pd.DataFrame], cursor: Cursor, is_rest: _Bool) -> RowsToDo:
     """Return the rows with work to do, as ``split`` yields them, with their states."""
     positions = np.flatnonzero(~is_rest)
     rows = pd.concat(frames, ignore_index=True)
     rows[columns.COUNTS_AS] = np.searchsorted(positions, rows[columns.COUNTS_AS].to_numpy())
     found = [table.filter(pa.array(~is_rest[table["position"].to_numpy()])) for table in cursor]
-    return Work(rows, positions, _steps(rows, positions, found))
+    return RowsToDo(rows, positions, _steps(rows, positions, found))
 
 
 def all_rows(

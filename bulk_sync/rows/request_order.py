@@ -139,7 +139,7 @@ class Own:
     confirmed: Confirmed | None = None
 
 
-class Choice(NamedTuple):
+class DatedChoice(NamedTuple):
     """A state in Campaign, with its time and its source.
 
     Attributes:
@@ -165,7 +165,7 @@ def no_writes(_keys: Sequence[str], _since_ms: int) -> Writes:
     return {}
 
 
-def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool) -> Choice:
+def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool) -> DatedChoice:
     """Return when the state in Campaign, other than the desired one, was chosen.
 
     =========================================  ====================================
@@ -196,22 +196,24 @@ def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: b
     if confirmed_ms <= found.at_ms:
         return found
     seen = replace(own, request=own.confirmed.request, run_id=own.confirmed.run_id, is_seen=True)
-    return Choice(confirmed_ms, seen)
+    return DatedChoice(confirmed_ms, seen)
 
 
-def dated(own: Own) -> Choice | None:
+def dated(own: Own) -> DatedChoice | None:
     """Return the newest dated request behind a write; None if there is none."""
     confirmed = own.confirmed
     if confirmed is not None and (own.request is None or own.request < confirmed.request):
         own = replace(own, request=confirmed.request, run_id=confirmed.run_id, is_seen=True)
-    return None if own.request is None else Choice(own.request.last_ms, own)
+    return None if own.request is None else DatedChoice(own.request.last_ms, own)
 
 
-def _written(changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool) -> Choice:
+def _written(
+    changed_ms: int, own: Own | None, request: RequestDate, *, desired: bool
+) -> DatedChoice:
     """Return when the state was chosen, by the stamp and this tool's write."""
     is_later = own is not None and changed_ms > own.ended_ms + _DOUBT_MS
     if own is None or own.is_seen or changed_ms < 0 or is_later:
-        return Choice(changed_ms)
+        return DatedChoice(changed_ms)
     if own.request is not None:
         requested_ms = _comparable(own.request, request, desired=desired)
     else:
@@ -220,7 +222,7 @@ def _written(changed_ms: int, own: Own | None, request: RequestDate, *, desired:
     if changed_ms and (own.is_doubtful or not is_of_it):
         helps = min if desired else max
         requested_ms = helps(requested_ms, changed_ms)
-    return Choice(requested_ms, own)
+    return DatedChoice(requested_ms, own)
 
 
 def _comparable(other: RequestDate, request: RequestDate, *, desired: bool) -> int:
@@ -259,13 +261,13 @@ def of_request(request: RequestDate, desired: bool) -> int:  # noqa: FBT001 - a 
     return request.last_ms if desired else request.first_ms
 
 
-def is_newer(found: Choice, request: RequestDate, *, desired: bool) -> bool:
+def is_newer(found: DatedChoice, request: RequestDate, *, desired: bool) -> bool:
     """Return the answer of ``choices`` for one row."""
     latest = np.array([of_request(request, desired)])
     return bool(choices(latest, np.array([desired], np.int8), np.array([found.at_ms]))[0])
 
 
-def sentence(found: Choice) -> str:
+def sentence(found: DatedChoice) -> str:
     """Return the sentence for the report about a row left alone."""
     if found.own is not None:
         dated = found.own.request

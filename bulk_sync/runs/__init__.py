@@ -32,7 +32,7 @@ from bulk_sync.runs.job import Input, Job, JobRecord, Matching
 from bulk_sync.runs.judging import Validated, judge
 from bulk_sync.runs.key_mapping import Mapped, map_keys
 from bulk_sync.runs.ledger_copy import copy_ledger
-from bulk_sync.runs.leftovers import Rules
+from bulk_sync.runs.leftovers import RetentionRules
 from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
     NothingLeft,
@@ -59,8 +59,8 @@ from bulk_sync.runs.validation import Judged
 __all__ = [
     "RUN_ID", "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input",
     "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
-    "Rules", "Story", "Tidied", "Validated", "abandon", "apply", "at_work", "audit", "copy_ledger",
-    "has_checkpoint", "interrupted", "is_held", "is_unpublished", "judge", "known", "look_up",
-    "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again", "resume",
-    "retry", "story_of", "sync", "tidy", "undecided", "undo", "without_checkpoint",
+    "RetentionRules", "Story", "Tidied", "Validated", "abandon", "apply", "at_work", "audit",
+    "copy_ledger", "has_checkpoint", "interrupted", "is_held", "is_unpublished", "judge", "known",
+    "look_up", "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again",
+    "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo", "without_checkpoint",
 ]  # fmt: skip

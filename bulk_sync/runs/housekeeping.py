@@ -14,7 +14,7 @@ from bulk_sync.errors import AnotherRun, StoppedEarly
 from bulk_sync.ledger import Ledger, Run
 from bulk_sync.runs import leftovers
 from bulk_sync.runs.exclusion import alone
-from bulk_sync.runs.leftovers import Leftover, Rules
+from bulk_sync.runs.leftovers import Leftover, RetentionRules
 from bulk_sync.runs.past_runs import known
 from bulk_sync.settings import Place, State
 from bulk_sync.storage import lock
@@ -45,7 +45,7 @@ class Tidied:
             (self.gone if is_gone else self.stuck).append(each)
 
 
-def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
+def tidy(state: State, rules: RetentionRules, *, is_preview: bool) -> Tidied:
     """Remove everything that may go from the state folder, and checkpoints from the bucket.
 
     Raises:
@@ -76,7 +76,7 @@ def tidy(state: State, rules: Rules, *, is_preview: bool) -> Tidied:
 
 def tidy_up(book: Ledger, state: State, place: Place) -> None:
     """Remove what may go of the runs on an organization, which no other process works on."""
-    rules = Rules(datetime.now(UTC))
+    rules = RetentionRules(datetime.now(UTC))
     runs = book.runs()
     mine = _of_place(runs, place)
     others = {run.run_id for run in runs} - mine.keys()
@@ -90,7 +90,7 @@ def tidy_up(book: Ledger, state: State, place: Place) -> None:
         each.remove()
 
 
-def _of_runs(state: State, runs: Mapping[str, Run], rules: Rules) -> list[Leftover]:
+def _of_runs(state: State, runs: Mapping[str, Run], rules: RetentionRules) -> list[Leftover]:
     """Return what may go of some runs, here and in the bucket."""
     here = leftovers.of_runs(state.folder, runs, runs.__contains__, rules)
     return here + leftovers.of_bucket(state.url, runs, rules)

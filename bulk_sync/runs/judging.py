@@ -63,7 +63,7 @@ class Verdict:
         Opt-outs are counted by their last day only if it is wanted: the tables of holidays take
         longer than a small file.
         """
-        at_ms, cells = now_ms(), hints.Cells(layout)
+        at_ms, cells = now_ms(), hints.UnusableCells(layout)
         today = datetime.fromtimestamp(at_ms / 1000, UTC).date() if has_deadlines else None
 
         def counted(each: pd.DataFrame) -> Counts:

@@ -33,7 +33,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
 from bulk_sync.rows.protected_keys import ProtectedKeys
-from bulk_sync.rows.reduction import Work
+from bulk_sync.rows.reduction import RowsToDo
 from bulk_sync.rows.slices import Slices, Tell
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
@@ -109,7 +109,7 @@ class LargeInput:
 
     def divide(
         self, state_dir: Path, memory: int | None, protected: ProtectedKeys, tell: Tell
-    ) -> Work:
+    ) -> RowsToDo:
         """Compare the rows with what the list showed, and return those with work to do.
 
         Those of a plan are compared already. ``memory`` is bytes, if a person has given them;

@@ -91,7 +91,7 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RetentionRules:
     """How long things are kept.
 
     Attributes:
@@ -126,7 +126,7 @@ class Rules:
 
 
 def of_runs(
-    folder: Path, runs: Mapping[str, Run], is_meant: Callable[[str], bool], rules: Rules
+    folder: Path, runs: Mapping[str, Run], is_meant: Callable[[str], bool], rules: RetentionRules
 ) -> list[Leftover]:
     """Return what may go of some runs: those of the ledger, and others whose ids are meant."""
     checkpoints = {each.run_id: each for each in all_checkpoints(folder)}
@@ -148,7 +148,9 @@ def of_runs(
     return found
 
 
-def of_bucket(state_url: str | None, runs: Mapping[str, Run], rules: Rules) -> list[Leftover]:
+def of_bucket(
+    state_url: str | None, runs: Mapping[str, Run], rules: RetentionRules
+) -> list[Leftover]:
     """Return what may go of some runs from the bucket with their checkpoints, if there is one.
 
     Raise StoppedEarly if it cannot be listed.
@@ -170,7 +172,7 @@ def unknown(folder: Path, runs: Mapping[str, Run]) -> list[Path]:
     ]
 
 
-def of_no_run(folder: Path, runs: Sequence[Run], rules: Rules) -> list[Leftover]:
+def of_no_run(folder: Path, runs: Sequence[Run], rules: RetentionRules) -> list[Leftover]:
     """Return what else may go from the state folder."""
     found = []
     for path in scratch.abandoned(folder):
@@ -185,7 +187,7 @@ def of_no_run(folder: Path, runs: Sequence[Run], rules: Rules) -> list[Leftover]
     return found
 
 
-def _why(checkpoint: Checkpoint, run: Run | None, rules: Rules) -> str:
+def _why(checkpoint: Checkpoint, run: Run | None, rules: RetentionRules) -> str:
     """Return why a checkpoint may go; "" if it stays."""
     age = rules.age(checkpoint.folder)
     if run is None:
@@ -195,7 +197,7 @@ def _why(checkpoint: Checkpoint, run: Run | None, rules: Rules) -> str:
     return _why_checkpoint(run, age, rules) if checkpoint.files() else ""
 
 
-def _why_checkpoint(run: Run, age: float, rules: Rules) -> str:
+def _why_checkpoint(run: Run, age: float, rules: RetentionRules) -> str:
     """Return why the checkpoint of a run, of so many days, may go; "" if it stays."""
     if rules.can_be_resumed(run, age):
         return ""
@@ -207,7 +209,7 @@ def _why_checkpoint(run: Run, age: float, rules: Rules) -> str:
     return "checkpoint of a finished run"
 
 
-def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: Rules) -> str:
+def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: RetentionRules) -> str:
     """Return why a plan may go; "" if it stays."""
     age_s = (rules.now - made).total_seconds()
     if age_s <= rules.most(_DAYS) * _DAY_S:

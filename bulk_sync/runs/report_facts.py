@@ -19,8 +19,8 @@ from bulk_sync.report import wording
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import (
     PAST_RUNS,
-    Counts,
     Facts,
+    InputCounts,
     PastRun,
     Result,
     RunRequest,
@@ -108,7 +108,7 @@ def facts_from(
             deadlines=tuple(wording.deadlines(tally.late)),
             all_rows=_all_rows(run, reports, subject),
         ),
-        counts=Counts(
+        counts=InputCounts(
             rows=tally.rows,
             outcomes={Outcome(name): number for name, number in ended.outcomes.items()},
             reasons=tally.most_frequent(),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bulk_sync.outcomes import Outcome
-from bulk_sync.report.facts import Counts
+from bulk_sync.report.facts import InputCounts
 from bulk_sync.web import choices, problem_rows, upload_file, upload_state
 from bulk_sync.web.page import Page
 from bulk_sync.web.row_pages import number_of
@@ -29,7 +29,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "Stage": Stage,
         "fields": _fields(state),
         "labels": choices.LABELS,
-        "counts": Counts(rows=int(verdict.get("rows") or 0), outcomes=counted),
+        "counts": InputCounts(rows=int(verdict.get("rows") or 0), outcomes=counted),
         "problems": _problems(state, query) if state.found else [],
         "is_one": bool(query.get("reason")),
         "message": message,

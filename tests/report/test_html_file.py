@@ -15,7 +15,7 @@ from report_frames import AT_MS, FACTS, as_text, expected, nasty_results, result
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import html_file, wording
-from bulk_sync.report.facts import Counts, Facts, PastRun, Result, RunRequest, Source
+from bulk_sync.report.facts import Facts, InputCounts, PastRun, Result, RunRequest, Source
 from bulk_sync.rows import columns
 
 OURS: Final = ("Row", "Outcome", "Reason", "What happened", "Key", "Wanted", "Before", "After")
@@ -31,7 +31,7 @@ FULL: Final = replace(
         deadlines=("Opt-outs have 15 business days.", "Carried out too late: 7."),
         all_rows="in.results.csv",
     ),
-    counts=Counts(
+    counts=InputCounts(
         4,
         {Outcome.UNCHANGED: 1, Outcome.UPDATED: 2, Outcome.FAILED: 1},
         {Reason.HTTP_403: 1},
@@ -180,7 +180,7 @@ def test_every_chart_has_its_numbers_as_a_table(path: Path) -> None:
 
 
 def test_the_first_run_of_a_job_without_dates_and_reasons_has_fewer_charts(path: Path) -> None:
-    facts = replace(FULL, past=[], counts=Counts(1, {Outcome.UPDATED: 1}))
+    facts = replace(FULL, past=[], counts=InputCounts(1, {Outcome.UPDATED: 1}))
     assert len(page(path, results(1), facts).tables["pictures"]) == 1
 
 
@@ -316,7 +316,7 @@ def test_facts_are_no_markup(path: Path) -> None:
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_an_outcome_is_shown_in_words_and_not_by_colour_alone(path: Path, outcome: Outcome) -> None:
-    counts = Counts(1, {outcome: 1}, dict.fromkeys(Reason, 1))
+    counts = InputCounts(1, {outcome: 1}, dict.fromkeys(Reason, 1))
     found = page(path, results(1, ours={columns.OUTCOME: [outcome]}), replace(FACTS, counts=counts))
     (row,) = found.all_rows
     sign, _, words = row["Outcome"].partition(" ")

@@ -21,7 +21,7 @@ from report_frames import AT, FACTS, expected, nasty_results, report_columns, re
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import xlsx_file
-from bulk_sync.report.facts import Counts, PastRun, Result, Source, Subject
+from bulk_sync.report.facts import InputCounts, PastRun, Result, Source, Subject
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import UNREAD
@@ -216,7 +216,7 @@ def test_people_read_sentences_without_marks_around_commands(path: Path) -> None
 
 
 def test_no_number_touches_the_text_to_its_right(path: Path) -> None:
-    counts = Counts(rows=1, outcomes={Outcome.FAILED: 1})
+    counts = InputCounts(rows=1, outcomes={Outcome.FAILED: 1})
     write(results(1, ours={columns.OUTCOME: ["failed"]}), path, replace(FACTS, counts=counts))
     book = open_fully(path)
     numbers = [
@@ -292,7 +292,7 @@ def test_text_that_looks_like_markup_of_the_writer_is_shown_as_it_is(path: Path)
 
 
 def test_the_summary_has_the_facts_and_the_numbers_of_every_chart(path: Path) -> None:
-    counts = Counts(
+    counts = InputCounts(
         rows=4,
         outcomes={Outcome.UPDATED: 3, Outcome.NOT_FOUND: 1},
         reasons={Reason.NOT_FOUND: 1, Reason.TIMEOUT: 2},

@@ -8,7 +8,7 @@ import pytest
 from date_cells import requests_of
 
 from bulk_sync.rows import request_dates, request_order
-from bulk_sync.rows.request_order import Choice, Own, Precision, RequestDate
+from bulk_sync.rows.request_order import DatedChoice, Own, Precision, RequestDate
 
 
 def changed_ms(text: str) -> int:
@@ -32,7 +32,9 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
         request = request_order.RequestDate(
             int(doubt_ms if desired else new_request.latest[0]), precision(new_request)
         )
-        one = request_order.is_newer(request_order.Choice(changed), request, desired=bool(desired))
+        one = request_order.is_newer(
+            request_order.DatedChoice(changed), request, desired=bool(desired)
+        )
         assert one is bool(choices[0])
     return bool(choices[0])
 
@@ -102,12 +104,14 @@ def test_a_change_with_an_unreadable_date_stops_opt_ins_alone() -> None:
     assert not is_newer(["2026-11-02"], 1, request_order.UNREADABLE)
     assert not is_newer([""], 0, request_order.UNREADABLE)
     assert not is_newer(["2026-11-02"], 0, 0)
-    assert "cannot be read" in request_order.sentence(Choice(request_order.UNREADABLE))
+    assert "cannot be read" in request_order.sentence(DatedChoice(request_order.UNREADABLE))
 
 
 def test_a_choice_of_the_year_10000_has_a_message() -> None:
-    assert "9999-12-31 23:59 UTC" in request_order.sentence(Choice(changed_ms("9999-12-31 23:59")))
-    assert "10000-01-01 07:59 UTC" in request_order.sentence(Choice(253402329599000))
+    assert "9999-12-31 23:59 UTC" in request_order.sentence(
+        DatedChoice(changed_ms("9999-12-31 23:59"))
+    )
+    assert "10000-01-01 07:59 UTC" in request_order.sentence(DatedChoice(253402329599000))
 
 
 def own_write(requested: str, *, state: bool = False, is_doubtful: bool = False) -> Own:
@@ -196,7 +200,7 @@ def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
     found = request_order.choice(
         changed_ms(stamp), own_write("2026-11-20"), new_request, desired=True
     )
-    assert found == Choice(changed_ms(stamp))
+    assert found == DatedChoice(changed_ms(stamp))
     assert request_order.is_newer(found, new_request, desired=True)
 
 
@@ -216,6 +220,6 @@ def test_a_request_date_is_read_back_as_it_is_written(text: str) -> None:
 
 
 def test_the_message_names_the_other_request() -> None:
-    message = request_order.sentence(Choice(1, own_write("2026-11-25")))
+    message = request_order.sentence(DatedChoice(1, own_write("2026-11-25")))
     assert "Run R has carried out a request of 2026-11-25 for this profile" in message
-    assert "whose date is not known" in request_order.sentence(Choice(1, own_write("")))
+    assert "whose date is not known" in request_order.sentence(DatedChoice(1, own_write("")))

@@ -28,7 +28,7 @@ from bulk_sync.ledger import Act, Deed
 from bulk_sync.report import marked
 from bulk_sync.rows import expand, request_order
 from bulk_sync.rows.plan_limits import MIGRATED
-from bulk_sync.rows.request_order import Choice, Own
+from bulk_sync.rows.request_order import DatedChoice, Own
 from bulk_sync.simulator import Options, running
 from bulk_sync.web import choices, rendering, upload_state
 from bulk_sync.web.identity import Role
@@ -656,8 +656,11 @@ def test_messages_name_the_fields_of_the_page(text: str, instead: str) -> None:
     ("text", "advice"),
     [
         (expand.ambiguous(2).detail, "or ask the person who looks after this page to"),
-        (request_order.sentence(Choice(0)), "if so, ask the person who looks after"),
-        (request_order.sentence(Choice(0, OWN)), "If it is later, write its date into the file"),
+        (request_order.sentence(DatedChoice(0)), "if so, ask the person who looks after"),
+        (
+            request_order.sentence(DatedChoice(0, OWN)),
+            "If it is later, write its date into the file",
+        ),
         (MIGRATED, "the person who looks after this page can find the new ones by another column"),
     ],
     ids=["ambiguous", "changed elsewhere", "carried out", "migrated"],

@@ -30,7 +30,7 @@ from openpyxl.worksheet.hyperlink import Hyperlink
 from bulk_sync.rows.parse import xlsx
 from bulk_sync.rows.parse.limits import confine
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Row, Sheet
+from bulk_sync.rows.parse.sheets import Sheet, SheetRow
 from bulk_sync.storage import workbook_seal
 from bulk_sync.storage.kept_cells import keep_cells
 from bulk_sync.storage.workbook_seal import JOB, JOB_OF_REST, SEAL
@@ -244,7 +244,9 @@ def _difference(before: bytes, after: bytes) -> str:
     if [each.name for each in old] != [each.name for each in new]:
         return "openpyxl, which marks it, would lose a sheet"
     for one, other in zip(old, new, strict=True):
-        for rows in zip_longest(one.rows(), other.rows(), fillvalue=Row(0, {}, is_hidden=False)):
+        for rows in zip_longest(
+            one.rows(), other.rows(), fillvalue=SheetRow(0, {}, is_hidden=False)
+        ):
             if rows[0] != rows[1]:
                 number = max(row.number for row in rows)
                 return f"openpyxl, which marks it, would change row {number} of {one.name!r}"

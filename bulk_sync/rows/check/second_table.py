@@ -22,7 +22,7 @@ _OF_KEYS = r"[@\d]"
 """PKeys and addresses have one of these; names of columns hardly ever."""
 
 
-class Header(NamedTuple):
+class SecondHeader(NamedTuple):
     """A row that looks like the header of a second table.
 
     Attributes:
@@ -37,7 +37,9 @@ class Header(NamedTuple):
     is_sure: bool
 
 
-def headers(raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts) -> Iterator[Header]:
+def headers(
+    raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts
+) -> Iterator[SecondHeader]:
     """Yield the rows that look like a header whose states have another name than above."""
     if found.state is None:
         return
@@ -59,10 +61,10 @@ def headers(raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts) -
     for at in np.flatnonzero(is_header).tolist():
         state = states[at]
         if state and not _is_same(state, found.state, rules):
-            yield Header(int(rejected[at]), state, is_sure=bool(is_sure[at]))
+            yield SecondHeader(int(rejected[at]), state, is_sure=bool(is_sure[at]))
 
 
-def refuse(header: Header, found: Found, place: str) -> NoReturn:
+def refuse(header: SecondHeader, found: Found, place: str) -> NoReturn:
     """Raise InputProblem about the header of a second table, by the name of its row."""
     raise InputProblem(
         f"{beginning(place)} looks like the header of a second table: below it, column "

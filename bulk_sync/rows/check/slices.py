@@ -71,7 +71,7 @@ class _Checking:
         self._rules, self._store = rules, store
         self._found = found = row_by_row.find(first.columns, rules)
         self._parts = Parts(store, found, first)
-        self._headers: dict[bool, tuple[Part, second_table.Header]] = {}
+        self._headers: dict[bool, tuple[Part, second_table.SecondHeader]] = {}
         self._last_usable = -1
         self._dates: DateColumn | None = None
         if found.date is not None:

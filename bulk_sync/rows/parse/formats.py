@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from bulk_sync.errors import InputProblem
 
 
-class Format(NamedTuple):
+class InputFormat(NamedTuple):
     """One format of files.
 
     Attributes:
@@ -25,11 +25,11 @@ class Format(NamedTuple):
     has_sheets: bool = False
 
 
-TEXT: Final = Format((".csv", ".tsv", ".txt"), parser="")
+TEXT: Final = InputFormat((".csv", ".tsv", ".txt"), parser="")
 FORMATS: Final = (
     TEXT,
-    Format((".parquet",), parser="parquet"),
-    Format((".xlsx", ".xls", ".ods"), parser="workbook", has_sheets=True),
+    InputFormat((".parquet",), parser="parquet"),
+    InputFormat((".xlsx", ".xls", ".ods"), parser="workbook", has_sheets=True),
 )
 PACKED: Final = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes that a text file may have after its own."""
@@ -50,7 +50,7 @@ _MAGIC: Final = {
 }
 
 
-def find(path: Path) -> Format | None:
+def find(path: Path) -> InputFormat | None:
     """Return the format of a file by its name; None if it has none of the suffixes."""
     suffix = path.suffix.lower()
     if suffix in PACKED:

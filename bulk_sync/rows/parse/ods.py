@@ -10,7 +10,7 @@ from typing import Final
 
 from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Protected, Row, Sheet
+from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
 _CONTENT: Final = "content.xml"
 _MANIFEST: Final = "META-INF/manifest.xml"
@@ -48,7 +48,7 @@ def sheets(package: Package) -> Sequence[Sheet]:
     ]
 
 
-def _rows(package: Package, position: int) -> Iterator[Row]:
+def _rows(package: Package, position: int) -> Iterator[SheetRow]:
     """Yield the rows of the table at a position."""
     return _Tables(position).rows(package)
 
@@ -68,7 +68,7 @@ class _Tables:
         self.tables: list[tuple[str, str]] = []
         self.hidden_styles: set[str] = set()
         self._position = position
-        self._rows: list[tuple[Row, int]] = []
+        self._rows: list[tuple[SheetRow, int]] = []
         self._style = ""
         self._is_inside = False
         self._depth_aside = 0
@@ -80,7 +80,7 @@ class _Tables:
         self._paragraphs: list[str] = []
         self._is_in_paragraph = False
 
-    def rows(self, package: Package) -> Iterator[Row]:
+    def rows(self, package: Package) -> Iterator[SheetRow]:
         """Yield the rows of the table."""
         for _ in package.parse(_CONTENT, self._start, self._end, self._text):
             for row, repeats in self._rows:
@@ -143,7 +143,7 @@ class _Tables:
             repeats = int(self._row.get("table:number-rows-repeated", 1))
             if self._cells:
                 is_hidden = self._row.get("table:visibility") in {"filter", "collapse"}
-                row = Row(self._number, self._cells, is_hidden)
+                row = SheetRow(self._number, self._cells, is_hidden)
                 self._rows.append((row, min(repeats, _MOST_ROWS)))
             self._number += repeats
 

@@ -15,7 +15,7 @@ class Protected(Exception):
     """The workbook is protected by a password."""
 
 
-class Row(NamedTuple):
+class SheetRow(NamedTuple):
     """One row of a sheet.
 
     Attributes:
@@ -45,7 +45,7 @@ class Sheet:
 
     name: str
     is_hidden: bool
-    rows: Callable[[], Iterator[Row]]
+    rows: Callable[[], Iterator[SheetRow]]
 
     def first_rows(self) -> list[tuple[int, list[str]]]:
         """Return its first rows with content, with their numbers; long texts are cut off."""

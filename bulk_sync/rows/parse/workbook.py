@@ -21,7 +21,7 @@ from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import Parsed, batch, ods, xls, xlsx
 from bulk_sync.rows.parse.cell_text import NotANumber
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Choose, Protected, Row, Sheet, column_letters
+from bulk_sync.rows.parse.sheets import Choose, Protected, Sheet, SheetRow, column_letters
 
 _BATCH_ROWS: Final = 1 << 13
 _NAMED: Final = 5
@@ -103,7 +103,7 @@ def _explained(path: Path) -> Iterator[None]:
         ) from problem
 
 
-def _batches(rows: Iterator[Row], parsed: Parsed, path: Path) -> Iterator[pa.RecordBatch]:
+def _batches(rows: Iterator[SheetRow], parsed: Parsed, path: Path) -> Iterator[pa.RecordBatch]:
     """Yield the rows below the header, and add a note of hidden ones.
 
     Raises:
@@ -133,7 +133,7 @@ def _batches(rows: Iterator[Row], parsed: Parsed, path: Path) -> Iterator[pa.Rec
         parsed.notes.append(_note_of_hidden(hidden, parsed.sheet, path))
 
 
-def _beside(row: Row, width: int) -> str:
+def _beside(row: SheetRow, width: int) -> str:
     """Return the texts right of the header's last name."""
     if max(row.cells) < width:
         return ""

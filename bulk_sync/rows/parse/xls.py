@@ -16,7 +16,7 @@ from xlrd.compdoc import CompDoc, CompDocError
 from xlrd.formula import FormulaError
 
 from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, relevant
-from bulk_sync.rows.parse.sheets import Protected, Row, Sheet
+from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
 """Errors of xlrd for damaged files, beside Python's own."""
@@ -62,7 +62,7 @@ def sheets(content: bytes) -> Sequence[Sheet]:
 
 def _rows(
     sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
-) -> Iterator[Row]:
+) -> Iterator[SheetRow]:
     """Yield the rows of a sheet; ``uncalculated`` has the formulas without a value."""
     is_1904 = bool(sheet.book.datemode)
     for at in range(sheet.nrows):
@@ -77,7 +77,7 @@ def _rows(
                 cells[column] = text
         if cells:
             info = sheet.rowinfo_map.get(at)
-            yield Row(at + 1, cells, info is not None and bool(info.hidden))
+            yield SheetRow(at + 1, cells, info is not None and bool(info.hidden))
 
 
 def _text(cell: Any, code: str, row: int, *, is_1904: bool) -> str:

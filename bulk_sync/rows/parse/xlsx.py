@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, relevant
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Row, Sheet
+from bulk_sync.rows.parse.sheets import Sheet, SheetRow
 
 _TRUE: Final = frozenset({"1", "true"})
 _DIGITS: Final = "0123456789"
@@ -93,7 +93,7 @@ class _Book:
         return {style: code for style, code in formats.items() if code}
 
 
-def _rows(book: _Book, part: str) -> Iterator[Row]:
+def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
     """Yield the rows of the sheet in a part."""
     parser = _Rows(book)
     for _ in book.package.parse(part, parser.start, parser.end, parser.text):
@@ -159,7 +159,7 @@ class _Rows(_Texts):
 
     def __init__(self, book: _Book) -> None:
         super().__init__()
-        self.rows: list[Row] = []
+        self.rows: list[SheetRow] = []
         self._book = book
         self._number = 0
         self._is_hidden = False
@@ -198,7 +198,7 @@ class _Rows(_Texts):
                 self._cells[self._column] = text
         elif tag == "row":
             if self._cells:
-                self.rows.append(Row(self._number, self._cells, self._is_hidden))
+                self.rows.append(SheetRow(self._number, self._cells, self._is_hidden))
         elif ":" in tag:
             self.end(tag.rpartition(":")[2])
         else:

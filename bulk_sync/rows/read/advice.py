@@ -15,7 +15,7 @@ from bulk_sync.rows.check.header import allows, find_columns, forbids, is_known
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.state_words import StateMeans, StateWords
 from bulk_sync.rows.listing import one_value
-from bulk_sync.rows.read.first_rows import HEADER_ROWS, Choice, FirstRows, Wanted, choose
+from bulk_sync.rows.read.first_rows import HEADER_ROWS, FirstRows, HeaderPlace, Wanted, choose
 from bulk_sync.settings import KeyKind
 
 _SHOWN_CHARACTERS: Final = 32
@@ -65,7 +65,7 @@ def refusal(
 ) -> InputProblem:
     """Return why no table is found, with what is there, and what would help; see ``locate``."""
     rules = wanted.rules or Rules()
-    able = [Choice(each, row) for each in sheets for row in wanted.headers(each)]
+    able = [HeaderPlace(each, row) for each in sheets for row in wanted.headers(each)]
     if able:
         remedies = [
             Remedy(_place(each, sheets, wanted), f"If {each} is the header, type") for each in able
@@ -96,23 +96,23 @@ def refusal(
     return InputProblem(f"{place}: {message}", [*overview], remedies[:_REMEDIES])
 
 
-def _moved(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
+def _moved(sheets: Sequence[FirstRows], wanted: Wanted) -> HeaderPlace | None:
     """Return where a header is that --header-row does not name, such as last month's place."""
     return choose(sheets, replace(wanted, header_row=None)) if wanted.header_row else None
 
 
-def most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> Choice:
+def most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules) -> HeaderPlace:
     """Return the row with most known names, then most text; one with dates or keys comes last."""
     if wanted.header_row is not None:
-        return Choice(sheets[0], wanted.header_row)
+        return HeaderPlace(sheets[0], wanted.header_row)
 
-    def score(choice: Choice) -> tuple[bool, int, int]:
+    def score(choice: HeaderPlace) -> tuple[bool, int, int]:
         cells = [cell for cell in choice.first.rows[choice.header_row] if cell.strip()]
         looks = Counter(_look([cell], rules) for cell in cells)
         known = sum(is_known(cell, rules) for cell in cells)
         return looks.keys() <= {_TEXT, _STATES}, known, looks[_TEXT]
 
-    return max((Choice(each, row) for each in sheets for row in each.rows), key=score)
+    return max((HeaderPlace(each, row) for each in sheets for row in each.rows), key=score)
 
 
 def _is_data(columns: Sequence[_Column], rules: Rules) -> bool:
@@ -124,7 +124,7 @@ def _is_data(columns: Sequence[_Column], rules: Rules) -> bool:
     return is_like_below and not any(is_known(each.name, rules) for each in columns)
 
 
-def _why(best: Choice, columns: Sequence[_Column], wanted: Wanted, rules: Rules) -> str:
+def _why(best: HeaderPlace, columns: Sequence[_Column], wanted: Wanted, rules: Rules) -> str:
     """Return why a row is no header, in the words of the column that it lacks."""
     is_first = best.header_row == min(best.first.rows)
     is_it = "looks most like a" if wanted.header_row is None else "is no"
@@ -138,7 +138,7 @@ def _why(best: Choice, columns: Sequence[_Column], wanted: Wanted, rules: Rules)
     )
 
 
-def _columns_of(place: Choice, rules: Rules) -> list[_Column]:
+def _columns_of(place: HeaderPlace, rules: Rules) -> list[_Column]:
     """Return the named columns below a row."""
     below = [cells for row, cells in place.first.rows.items() if row > place.header_row]
     columns = []
@@ -155,12 +155,12 @@ def _columns_of(place: Choice, rules: Rules) -> list[_Column]:
     return columns
 
 
-def _nameless(choice: Choice, rules: Rules) -> list[_Column]:
+def _nameless(choice: HeaderPlace, rules: Rules) -> list[_Column]:
     """Return the columns of a table without a header."""
     width = max(map(len, choice.first.rows.values()))
     names = [f"Column {at + 1}" for at in range(width)]
     rows = {0: names, **choice.first.rows}
-    return _columns_of(Choice(replace(choice.first, rows=rows), 0), rules)
+    return _columns_of(HeaderPlace(replace(choice.first, rows=rows), 0), rules)
 
 
 def _look(cells: Sequence[str], rules: Rules) -> str:
@@ -176,7 +176,7 @@ def _look(cells: Sequence[str], rules: Rules) -> str:
 
 
 def _remedies(
-    sheets: Sequence[FirstRows], best: Choice, columns: Sequence[_Column], wanted: Wanted
+    sheets: Sequence[FirstRows], best: HeaderPlace, columns: Sequence[_Column], wanted: Wanted
 ) -> Iterator[Remedy]:
     """Yield options with any of which the input can be read, each tried before."""
     rules, names = wanted.rules or Rules(), [each.name for each in columns]
@@ -273,7 +273,7 @@ def _is_complete(columns: Sequence[_Column], rules: Rules) -> bool:
     return Wanted(rules=rules).is_header([each.name for each in columns])
 
 
-def _place(choice: Choice, sheets: Sequence[FirstRows], wanted: Wanted) -> list[str]:
+def _place(choice: HeaderPlace, sheets: Sequence[FirstRows], wanted: Wanted) -> list[str]:
     """Return the options that the place of a table takes, as few as will do."""
     by_sheet = [] if choice.first.sheet is None else ["--sheet", choice.first.sheet]
     by_row = ["--header-row", str(choice.header_row)]
@@ -286,7 +286,7 @@ def _place(choice: Choice, sheets: Sequence[FirstRows], wanted: Wanted) -> list[
 
 
 def _overview(
-    best: Choice, columns: Sequence[_Column], listed: Sequence[FirstRows]
+    best: HeaderPlace, columns: Sequence[_Column], listed: Sequence[FirstRows]
 ) -> Iterator[str]:
     """Yield lines with the sheets, the first rows and the columns."""
     if listed:

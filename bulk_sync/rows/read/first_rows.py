@@ -96,7 +96,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class HeaderPlace:
     """The place of a table: the sheet, and the number of its header's row."""
 
     first: FirstRows
@@ -107,7 +107,7 @@ class Choice:
         return row_of_sheet(self.header_row, self.first.sheet)
 
 
-def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
+def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> HeaderPlace | None:
     """Choose the first sheet with a header in a certain row, or the only other one.
 
     Returns:
@@ -117,10 +117,10 @@ def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
     able = headers[:1] if headers[0][1] else [each for each in headers if each[1]]
     if len(able) != 1 or len(able[0][1]) != 1:
         return None
-    return Choice(able[0][0], able[0][1][0])
+    return HeaderPlace(able[0][0], able[0][1][0])
 
 
-def data_above(choice: Choice, wanted: Wanted) -> list[int]:
+def data_above(choice: HeaderPlace, wanted: Wanted) -> list[int]:
     """Return the rows above a header with both a key and a state, as in a table sorted with it."""
     names = choice.first.rows[choice.header_row]
     found = wanted.find(names)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bulk_sync.errors import InputProblem, Remedy
 from bulk_sync.rows.read.advice import refusal
-from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted, choose, data_above
+from bulk_sync.rows.read.first_rows import FirstRows, HeaderPlace, Wanted, choose, data_above
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tup
 
 def locate(
     sheets: Sequence[FirstRows], wanted: Wanted, place: str, listed: Sequence[FirstRows] = ()
-) -> Choice:
+) -> HeaderPlace:
     """Return where the table is, on one of some sheets or in a file without sheets.
 
     A given row beyond the first ones is not looked at.
@@ -47,7 +47,7 @@ def locate(
     choice = choose(sheets, wanted)
     row, last = wanted.header_row, max(sheets[0].rows)
     if choice is None and row is not None and row > last:
-        return Choice(sheets[0], row)
+        return HeaderPlace(sheets[0], row)
     if choice is None:
         raise refusal(sheets, wanted, place, listed)
     if row is None and choice.header_row != min(choice.first.rows):
@@ -55,7 +55,7 @@ def locate(
     return choice
 
 
-def _check_above(choice: Choice, wanted: Wanted, place: str) -> None:
+def _check_above(choice: HeaderPlace, wanted: Wanted, place: str) -> None:
     """Refuse a header with data above it; else log what is there."""
     number, header = choice.header_row, f"the header in {choice}"
     above = data_above(choice, wanted)

@@ -14,7 +14,7 @@ from bulk_sync.rows.read.advice import most_like_a_header
 from bulk_sync.rows.read.cells import Table, joined
 from bulk_sync.rows.read.content import unpacked
 from bulk_sync.rows.read.encoding import utf8
-from bulk_sync.rows.read.first_rows import Choice, FirstRows, Wanted
+from bulk_sync.rows.read.first_rows import FirstRows, HeaderPlace, Wanted
 
 
 class _Seen(Exception):
@@ -39,7 +39,7 @@ def first_rows(path: Path, wanted: Wanted) -> list[FirstRows]:
         return []
 
 
-def likely(sheets: Sequence[FirstRows], wanted: Wanted) -> Choice | None:
+def likely(sheets: Sequence[FirstRows], wanted: Wanted) -> HeaderPlace | None:
     """Return the row that looks most like a header; None if there is no row to look at."""
     named = [each for each in sheets if wanted.sheet in {None, each.sheet} and each.rows]
     others = [each for each in named if not (each.is_hidden or each.is_ours)]

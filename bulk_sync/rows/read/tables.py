@@ -10,7 +10,7 @@ from pathlib import Path
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.parse.formats import Format
+from bulk_sync.rows.parse.formats import InputFormat
 from bulk_sync.rows.read import confined, text
 from bulk_sync.rows.read.advice import refusal
 from bulk_sync.rows.read.cells import Cells, Table, grouped
@@ -92,7 +92,7 @@ def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
             )
 
 
-def _kind(path: Path, wanted: Wanted) -> Format:
+def _kind(path: Path, wanted: Wanted) -> InputFormat:
     """Return the format of a file.
 
     Raises:

@@ -32,7 +32,7 @@ from bulk_sync.rows.read.cells import Cells, Table, from_records, grouped
 from bulk_sync.rows.read.content import Content, Spool
 from bulk_sync.rows.read.encoding import utf8
 from bulk_sync.rows.read.first_rows import Wanted
-from bulk_sync.rows.read.text_header import Header, find_header
+from bulk_sync.rows.read.text_header import TextHeader, find_header
 
 _PIECE_BYTES: Final = 1 << 22
 """What is read at once of a large text: less than a part, because reading takes a few times as much
@@ -77,7 +77,7 @@ def table(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes
     return Table(header.names, None, header.row, read)
 
 
-def _read(header: Header, place: str, most_bytes: int) -> Generator[Cells, None, None]:
+def _read(header: TextHeader, place: str, most_bytes: int) -> Generator[Cells, None, None]:
     """Yield the rows below a header."""
     while header.start < header.end:
         found = _next(header, place, most_bytes)
@@ -89,7 +89,7 @@ def _read(header: Header, place: str, most_bytes: int) -> Generator[Cells, None,
             yield cells
 
 
-def _next(header: Header, place: str, most_bytes: int) -> tuple[Cells, Header] | None:
+def _next(header: TextHeader, place: str, most_bytes: int) -> tuple[Cells, TextHeader] | None:
     """Return the next rows below a header, and the header moved behind them.
 
     It is None if quotes do not show where the rows end.
@@ -110,7 +110,7 @@ def _next(header: Header, place: str, most_bytes: int) -> tuple[Cells, Header] |
     return cells, replace(header, start=header.start + end, row=last)
 
 
-def _piece(header: Header, most_bytes: int) -> Header | None:
+def _piece(header: TextHeader, most_bytes: int) -> TextHeader | None:
     """Return the next whole records below a header; None if it is not seen where they end.
 
     It is None too if the file was cut meanwhile: nothing is there to move on.
@@ -141,7 +141,7 @@ def _records_end(block: bytes) -> int:
     return 0
 
 
-def _exact(piece: Header, header: Header, place: str) -> tuple[Cells, int]:
+def _exact(piece: TextHeader, header: TextHeader, place: str) -> tuple[Cells, int]:
     """Return the rows of an uneven piece, and the number of its last record."""
     try:
         return _by_csv(piece, place)
@@ -151,12 +151,12 @@ def _exact(piece: Header, header: Header, place: str) -> tuple[Cells, int]:
         raise
 
 
-def _from_here(header: Header) -> Header:
+def _from_here(header: TextHeader) -> TextHeader:
     """Return a header with the number of the line above its rows; for errors."""
     return replace(header, line=header.text.line_at(header.start) - 1)
 
 
-def _by_records(header: Header, place: str, most_bytes: int) -> Iterator[Cells]:
+def _by_records(header: TextHeader, place: str, most_bytes: int) -> Iterator[Cells]:
     """Yield rows read record by record, up to the end of the text."""
     filled = ((at, record) for at, record in _records(header, place) if record)
     while len((cells := from_records(header.names, _first(filled, most_bytes))).numbers):
@@ -175,7 +175,7 @@ def _first(
             return
 
 
-def _even(piece: Header, *, is_quoted: bool) -> Sequence[pa.ChunkedArray] | None:
+def _even(piece: TextHeader, *, is_quoted: bool) -> Sequence[pa.ChunkedArray] | None:
     """Read the columns of an even text at once; return None if it is not even."""
     keys = [str(at) for at in range(len(piece.names))]
     try:
@@ -213,7 +213,7 @@ def _has_empty_rows(table: pa.Table) -> bool:
     return True
 
 
-def _quotes_enclose(piece: Header) -> bool:
+def _quotes_enclose(piece: TextHeader) -> bool:
     """Check whether quotes only open before a cell, close behind it, or are doubled inside.
 
     Then every other quote opens, and stands behind a separator, a line end, or the other half of a
@@ -229,7 +229,7 @@ def _quotes_enclose(piece: Header) -> bool:
     return len(quotes) % 2 == 0 and bool(edge[before].all() and edge[behind].all())
 
 
-def _by_csv(piece: Header, place: str) -> tuple[Cells, int]:
+def _by_csv(piece: TextHeader, place: str) -> tuple[Cells, int]:
     """Read any text record by record; return its rows, and the number of the last record."""
     last = piece.row
 
@@ -242,7 +242,7 @@ def _by_csv(piece: Header, place: str) -> tuple[Cells, int]:
     return from_records(piece.names, filled()), last
 
 
-def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
+def _records(header: TextHeader, place: str) -> Iterator[tuple[int, Sequence[str]]]:
     """Yield each record with its row number, an empty one as []; refuse uneven ones at the end."""
     width = len(header.names)
     ragged: list[tuple[int, int]] = []
@@ -286,11 +286,11 @@ def _records(header: Header, place: str) -> Iterator[tuple[int, Sequence[str]]]:
         )
 
 
-def _lines(header: Header, first: int, last: int) -> Iterator[str]:
+def _lines(header: TextHeader, first: int, last: int) -> Iterator[str]:
     return islice(header.lines(), first - header.line - 1, last - header.line)
 
 
-def _opening(header: Header, line: int, end: int) -> int:
+def _opening(header: TextHeader, line: int, end: int) -> int:
     """Find the line of the first unclosed quote in the record on some lines."""
     record = "".join(_lines(header, line, end))
     separator = re.escape(header.separator)

@@ -32,7 +32,7 @@ _FILLED: Final = re.compile(rb"[^,;\t|\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class TextHeader:
     """The header of a text, and the place of the rows below it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Header:
         return self.text.lines(self.start)
 
 
-def find_header(content: Content, place: str, wanted: Wanted) -> Header:
+def find_header(content: Content, place: str, wanted: Wanted) -> TextHeader:
     """Find the header: the first row with content, or the one header among the first rows.
 
     In a ``.tsv`` the tab comes first among the possible separators.
@@ -96,7 +96,7 @@ class _Text:
         self.end = _end(text)
         self.separators = hint[1].decode() if hint else _SEPARATORS
 
-    def header(self, start: int, row: int, separator: str = "") -> Header:
+    def header(self, start: int, row: int, separator: str = "") -> TextHeader:
         """Return the header at an offset; without a separator its cells decide on it."""
         reach = _line_end(self.text, start) + _SAMPLE_BYTES
         sample = self.text.read(start, reach).decode(errors="ignore")
@@ -112,7 +112,7 @@ class _Text:
                 f"In {self.place}, the header (line {above + 1}) has a quote that is not closed "
                 "before its cell ends. Close it, or take the quotes out."
             ) from problem
-        return Header(
+        return TextHeader(
             text=self.text,
             separator=separator,
             names=names,
@@ -144,7 +144,7 @@ class _Text:
             default="",
         )
 
-    def searched(self, wanted: Wanted) -> Header:
+    def searched(self, wanted: Wanted) -> TextHeader:
         """Find the header among the first records.
 
         Raises:
