@@ -17,7 +17,7 @@ from bulk_sync.campaign import concurrency, create, list_pages, profiles, proof,
 from bulk_sync.campaign.call_budget import Budget
 from bulk_sync.campaign.connections import Pool, room_for
 from bulk_sync.campaign.create import Creation, Settling
-from bulk_sync.campaign.list_pages import Page
+from bulk_sync.campaign.list_pages import ListPage
 from bulk_sync.campaign.profile_list import Listing
 from bulk_sync.campaign.responses import (
     FieldRefused,
@@ -106,7 +106,7 @@ class Client:
         self.is_ready = False
         self.has_attribute: bool | None = None
 
-    async def preflight(self, page_size: int = 1) -> Page:
+    async def preflight(self, page_size: int = 1) -> ListPage:
         """Find out, with one call or two, whether and by which name the API answers.
 
         The call reads and returns the first page of the list, as ``Listing.first`` does, so a scan
@@ -143,7 +143,7 @@ class Client:
             )
         return access_denied(failed)
 
-    async def count(self, page: Page) -> int | None:
+    async def count(self, page: ListPage) -> int | None:
         """Return the number of profiles, with one small call if need be; None if unknown."""
         if page.total is not None or page.count_path is None:
             return page.total

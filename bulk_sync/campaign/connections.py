@@ -56,7 +56,7 @@ class Pool:
 
 def _session(connect_s: float, **options: Any) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=Connector(resolver=Resolver(), **options),
+        connector=Connector(resolver=HostResolver(), **options),
         timeout=aiohttp.ClientTimeout(sock_connect=connect_s),  # see timeouts.py
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=WatchedResponse,
@@ -92,7 +92,7 @@ def room_for(connections: int) -> int:
     return max(1, min(connections, soft - _OTHER_FILES))
 
 
-class Resolver(AbstractResolver):
+class HostResolver(AbstractResolver):
     """Looks up host names in daemon threads. Belongs to one event loop.
 
     The system's resolver cannot be interrupted, and takes half a minute without a name server. A

@@ -23,7 +23,7 @@ _LINE_COUNT: Final = re.compile(r"(?<=[?&])_lineCount=([0-9]{1,9})(?=&|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """One page of the list of profiles.
 
     Attributes:
@@ -85,7 +85,7 @@ def parser_of(fields: Collection[str]) -> Parse:
     return parse
 
 
-def read(parsed: object) -> Page:
+def read(parsed: object) -> ListPage:
     """Return the page in a response.
 
     Raises:
@@ -98,7 +98,7 @@ def read(parsed: object) -> Page:
     counting = _href(count)
     found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
     next_path = None if following is None else path(following, forced=True)
-    return Page(
+    return ListPage(
         profiles=found,
         others=len(parsed["content"]) - len(found),
         next_path=next_path,

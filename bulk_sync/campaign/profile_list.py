@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from bulk_sync.campaign import list_pages, proof
-from bulk_sync.campaign.list_pages import Page
+from bulk_sync.campaign.list_pages import ListPage
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import (
     AddressRefused,
@@ -56,7 +56,7 @@ class Listing:
         self._largest: int | None = None
         self._shown: set[_Ends] = set()
 
-    async def first(self, api: str, page_size: int) -> Page:
+    async def first(self, api: str, page_size: int) -> ListPage:
         """Read the first page of the list, or a smaller one if Campaign fails.
 
         How it refuses a large page is documented nowhere, so any failure may be a refusal but a
@@ -67,19 +67,19 @@ class Listing:
         path = _LIST.format(api=api, size=page_size)
         return await self._read(path, document, _may_be_too_large)
 
-    async def page(self, path: str, parse: Parse = document) -> Page:
+    async def page(self, path: str, parse: Parse = document) -> ListPage:
         """Read one page below ``campaign/``, or a smaller one if it takes too long."""
         return await self._read(path, parse, _is_too_slow)
 
     async def filtered(
         self, path: str, fits: Callable[[Profile], bool], about: str
-    ) -> tuple[Page, int]:
+    ) -> tuple[ListPage, int]:
         """Read one page of a filter's profiles; return it and the number of tries.
 
         ``fits`` returns whether a profile has the value ``about``.
         """
 
-        def parse(response: Response) -> Page:
+        def parse(response: Response) -> ListPage:
             page = list_pages.read(document(response))
             if page.next_path == path:
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
@@ -92,7 +92,7 @@ class Listing:
         request = Request("GET", path, about=(about, filter_name), profiles=_room(path))
         return await self._transport.retry(partial(self._transport.request, request, parse))
 
-    async def _read(self, path: str, parse: Parse, is_too_large: "_Judge") -> Page:
+    async def _read(self, path: str, parse: Parse, is_too_large: "_Judge") -> ListPage:
         """Read a page, with a quarter of the profiles whenever it is too large.
 
         Later pages keep the size.
@@ -120,17 +120,17 @@ class Listing:
 
     async def _read_with_size(
         self, path: str, size: int, parse: Parse, is_too_large: "_Judge"
-    ) -> Page:
+    ) -> ListPage:
         """Read a page; raise ``_TooManyProfiles`` without a retry if it is too large."""
         tries = 0
 
-        def check(response: Response) -> Page:
+        def check(response: Response) -> ListPage:
             page = list_pages.read(parse(response))
             if page.profiles and (page.next_path == path or _ends(page) in self._shown):
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             return page
 
-        async def once() -> Page:
+        async def once() -> ListPage:
             nonlocal tries
             tries += 1
             request = Request("GET", path, profiles=_room(path))
@@ -148,7 +148,7 @@ _Ends = tuple[object, object, int]
 """The first and the last PKey on a page, and the number of profiles."""
 
 
-def _ends(page: Page) -> _Ends:
+def _ends(page: ListPage) -> _Ends:
     listed = page.profiles
     if not listed:
         return None, None, 0

@@ -11,7 +11,7 @@ import click
 
 from bulk_sync.cli.config import GIVEN, secret
 from bulk_sync.cli.option import Option, variable
-from bulk_sync.monitoring.run_end import RunEnd, Standing
+from bulk_sync.monitoring.run_end import JobStanding, RunEnd
 from bulk_sync.signals import Interrupts
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Hooks:
             self._pings = self._new_pings(self.ping_url)
             self._pings.start()
 
-    def end(self, end: RunEnd, standing: Callable[[RunEnd], Standing], *, was_done: bool) -> None:
+    def end(
+        self, end: RunEnd, standing: Callable[[RunEnd], JobStanding], *, was_done: bool
+    ) -> None:
         """Pass the end of the run on; if another run had done its work, only the ping waits for it.
 
         ``standing`` looks up how the job stands.
@@ -95,14 +97,14 @@ class Hooks:
                 notification.notify(self.notified, end, self.state_dir, self._time)
 
     def _write_metrics(
-        self, path: Path, end: RunEnd, standing: Callable[[RunEnd], Standing]
+        self, path: Path, end: RunEnd, standing: Callable[[RunEnd], JobStanding]
     ) -> None:
         from bulk_sync.monitoring import metrics_file
 
-        found: list[Standing] = []
+        found: list[JobStanding] = []
         look = [lambda: found.append(standing(end))]
         self._time.spend("--metrics-file: the ledger", look, _STANDING_S)
-        known = found[0] if found else Standing()
+        known = found[0] if found else JobStanding()
         write = [lambda: metrics_file.write(path, end, known)]
         self._time.spend("--metrics-file", write, _METRICS_S)
 

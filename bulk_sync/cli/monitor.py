@@ -18,7 +18,7 @@ from bulk_sync.cli import config
 from bulk_sync.cli.hooks import Hooks
 from bulk_sync.cli.logs import stamp
 from bulk_sync.errors import Exit, StopRun
-from bulk_sync.monitoring.run_end import RunEnd, Standing, audit_of
+from bulk_sync.monitoring.run_end import JobStanding, RunEnd, audit_of
 from bulk_sync.outcomes import Kind
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.signals import Interrupts
@@ -253,11 +253,13 @@ class Monitor:
         """Return the job's name; audits are a job of their own."""
         return audit_of(self.job) if self.job and self.kind == Kind.AUDIT else self.job or ""
 
-    def _standing(self, end: RunEnd) -> Standing:
+    def _standing(self, end: RunEnd) -> JobStanding:
         """Return how the job stands by the ledger; audits are not recorded there."""
         from bulk_sync.runs.job_standing import standing_of
 
-        found = Standing() if self.state is None else standing_of(end.job, self.state, self.place)
+        found = (
+            JobStanding() if self.state is None else standing_of(end.job, self.state, self.place)
+        )
         if self.kind == Kind.AUDIT:
             found = replace(found, last_success_s=end.at_s if end.exit == Exit.DONE else None)
         return found

@@ -15,7 +15,7 @@ from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit, UsageProblem
 
 if TYPE_CHECKING:
-    from bulk_sync.web.settings import PageSettings, Proxy
+    from bulk_sync.web.settings import PageSettings, TrustedProxy
 
 _APPROVALS: Final = 1
 """Unlike on the command line, the page asks for another person unless told otherwise."""
@@ -104,8 +104,8 @@ def _settings(values: arguments.Values) -> "PageSettings":
     )
 
 
-def _proxy(values: arguments.Values) -> "Proxy":
-    from bulk_sync.web.settings import Proxy
+def _proxy(values: arguments.Values) -> "TrustedProxy":
+    from bulk_sync.web.settings import TrustedProxy
 
     if bool(values["tls_cert"]) != bool(values["tls_key"]):
         raise UsageProblem("--tls-cert and --tls-key go together: give both, or neither.")
@@ -118,7 +118,7 @@ def _proxy(values: arguments.Values) -> "Proxy":
         raise UsageProblem("--user-header needs --trusted-proxy: else anybody could send it.")
     if values["role_header"] and not values["user_header"]:
         raise UsageProblem("--role-header needs --user-header.")
-    return Proxy(
+    return TrustedProxy(
         is_there=values["behind_proxy"],
         trusted=values["trusted_proxy"],
         user_header=values["user_header"] or "",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.list_pages import Page, ScanPosition
+from bulk_sync.campaign.list_pages import ListPage, ScanPosition
 from bulk_sync.errors import RowFailed
 from bulk_sync.settings import ATTRIBUTE, AUTO, Connection, Fetch, Reading
 
@@ -51,10 +51,10 @@ class ProfileList:
         left_at: where an earlier run left it; None at its beginning.
     """
 
-    first: Page | None
+    first: ListPage | None
     total: int | None
     costs: Costs
-    seen: Page
+    seen: ListPage
     left_at: ScanPosition | None = None
 
     @property
@@ -69,7 +69,7 @@ class ProfileList:
         return None if self.first is None else max(0, (self.costs.scan or 0) - 1)
 
 
-async def preflight(client: Client, connection: Connection, page_rows: int = 1) -> Page:
+async def preflight(client: Client, connection: Connection, page_rows: int = 1) -> ListPage:
     """Make the first calls, and return the first page; a custom attribute is checked before."""
     if connection.attribute != ATTRIBUTE and connection.api != AUTO:
         await client.check_attribute()
@@ -152,7 +152,7 @@ async def _continued(
     return replace(listing, first=page, costs=costs, left_at=left_at)
 
 
-async def _first_page(client: Client, size: int) -> Page | None:
+async def _first_page(client: Client, size: int) -> ListPage | None:
     """Read the first page of a list of which one profile was seen; None if Campaign refuses."""
     try:
         return await client.listing.first(client.api, size)

@@ -82,7 +82,9 @@ class PKeys(Producer):
         del client
         if listing.first is None:
             return None
-        return scan.Listing(Texts.wrap(keys), steps, self._attribute, recorder, listing.left_at)
+        return scan.ListedStates(
+            Texts.wrap(keys), steps, self._attribute, recorder, listing.left_at
+        )
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         """Read the state of one profile."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from bulk_sync.campaign import profiles
 from bulk_sync.campaign.client import Client
-from bulk_sync.campaign.list_pages import Page
+from bulk_sync.campaign.list_pages import ListPage
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import Mismatch
 from bulk_sync.engines.email_search import EmailSearch, not_found
@@ -239,7 +239,7 @@ def field_of(keys: Keys, profile: Profile) -> str | None:
     return None
 
 
-async def _is_custom_key(client: Client, shown: str, page: Page) -> bool:
+async def _is_custom_key(client: Client, shown: str, page: ListPage) -> bool:
     """Return whether a field is the custom key: whether a profile can be read by it."""
     for profile in page.profiles:
         value = text_of(profile.get(shown))

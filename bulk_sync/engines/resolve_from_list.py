@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bulk_sync.campaign.list_pages import Page, ScanPosition
+from bulk_sync.campaign.list_pages import ListPage, ScanPosition
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.engines.scan import Pages
@@ -64,7 +64,7 @@ class Gathering(Pages):
         self._paths: set[str] = set()
         self.is_used = False
 
-    def take(self, page: Page) -> str | None:
+    def take(self, page: ListPage) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""
         self.pages += 1
         self.shown += len(page.profiles)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from bulk_sync.amounts import count
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.list_pages import Page, ScanPosition, parser_of
+from bulk_sync.campaign.list_pages import ListPage, ScanPosition, parser_of
 from bulk_sync.campaign.responses import Parse
 from bulk_sync.engines.journal import Recorder, now_ms
 from bulk_sync.engines.key_index import HashIndex
@@ -49,7 +49,7 @@ class Pages(ABC):
         self.shown = 0 if left_at is None else left_at.shown
 
     @abstractmethod
-    def take(self, page: Page) -> str | None:
+    def take(self, page: ListPage) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""
 
     def settle(self, total: int | None) -> None:  # noqa: B027 - what a page shows counts at once
@@ -59,7 +59,7 @@ class Pages(ABC):
         """Return where the list is left, if another run can continue there."""
         return None
 
-    def _following(self, page: Page, *, has_states: bool) -> str | None:
+    def _following(self, page: ListPage, *, has_states: bool) -> str | None:
         """Count a page, and return the path of the next one.
 
         None if the list is over, or of no use.
@@ -93,7 +93,7 @@ class Scanning:
     unseen: Callable[[], Awaitable[None]]
 
 
-async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str | None:
+async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> str | None:
     """Page through the list from a page on, and let ``listing`` take it in.
 
     Returns:
@@ -124,7 +124,7 @@ async def scan(run: Workers, listing: Pages, first: Page, how: Scanning) -> str 
             return path
 
 
-def _is_enough(listing: Pages, page: Page, how: Scanning) -> bool:
+def _is_enough(listing: Pages, page: ListPage, how: Scanning) -> bool:
     """Return whether to leave the list, and log why."""
     if how.total is None:
         return _is_enough_unknown(listing, how)
@@ -159,7 +159,7 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
     return False
 
 
-class Listing(Pages):
+class ListedStates(Pages):
     """States of PKeys that the pages have shown so far.
 
     Args:
@@ -184,7 +184,7 @@ class Listing(Pages):
         self._attribute = attribute
         self._contradictions = set() if left_at is None else set(left_at.doubtful)
 
-    def take(self, page: Page) -> str | None:
+    def take(self, page: ListPage) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""
         listed, attribute = page.profiles, self._attribute
         states = states_on(page, attribute)
@@ -231,7 +231,7 @@ class Listing(Pages):
             self._recorder.add(at)
 
 
-def states_on(page: Page, attribute: str) -> npt.NDArray[np.uint8]:
+def states_on(page: ListPage, attribute: str) -> npt.NDArray[np.uint8]:
     """Return the states on a page; all but true and false is ``UNKNOWN``."""
     found = [profile.get(attribute) for profile in page.profiles]
     codes = [TRUE if each is True else _FALSE if each is False else UNKNOWN for each in found]

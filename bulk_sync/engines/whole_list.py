@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 
 from bulk_sync.campaign import profiles
-from bulk_sync.campaign.list_pages import Page, ScanPosition
+from bulk_sync.campaign.list_pages import ListPage, ScanPosition
 from bulk_sync.engines import list_choice, scan
 from bulk_sync.engines.current import TRIED, Read, StateReader, positions_to_try
 from bulk_sync.engines.journal import now_ms
@@ -52,7 +52,7 @@ class SavedPages(Pages):
         self._api, self._attribute, self._save = api, attribute, save
         self._batches: list[pa.RecordBatch] = []
 
-    def take(self, page: Page) -> str | None:
+    def take(self, page: ListPage) -> str | None:
         """Take a page in, and return the path of the next one, if the list goes on."""
         states, attribute = scan.states_on(page, self._attribute), self._attribute
         pkeys = [each.get("PKey") for each in page.profiles]
@@ -146,7 +146,7 @@ class WholeList:
             costs, paged=self.pages > 0, looked_up=0, seconds=time.monotonic() - self._began
         )
 
-    async def _scan(self, listing: ProfileList, first: Page) -> None:
+    async def _scan(self, listing: ProfileList, first: ListPage) -> None:
         run = self._run
         pages = SavedPages(run.client.api, run.attribute, self._keys, self._save, listing.left_at)
         before = pages.pages
@@ -157,7 +157,7 @@ class WholeList:
         pages.keep(path)
         self.is_read = path is None
 
-    async def _try_keys(self, first: Page) -> None:
+    async def _try_keys(self, first: ListPage) -> None:
         """Stop if this instance seems to know none of the keys: see ``StateReader.try_keys``."""
         keys, run = self._some_keys(), self._run
         shown = (each.get("PKey") for each in first.profiles)

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bulk_sync import __version__
-from bulk_sync.monitoring.run_end import HookFailed, RunEnd, Standing
+from bulk_sync.monitoring.run_end import HookFailed, JobStanding, RunEnd
 from bulk_sync.outcomes import Outcome
 from bulk_sync.storage import atomic
 
@@ -49,7 +49,7 @@ _Lines = Mapping[str, Iterable[tuple[Mapping[str, str], float]]]
 """Labels, besides the job, and a value for each line of a gauge."""
 
 
-def write(path: Path, end: RunEnd, standing: Standing) -> None:
+def write(path: Path, end: RunEnd, standing: JobStanding) -> None:
     """Replace the lines of a job in the file; it keeps what is not known of the job now.
 
     Raises:
@@ -94,7 +94,7 @@ class _Merged(Collector):
         yield from others.values()
 
 
-def _lines(end: RunEnd, standing: Standing, own: Mapping[str, float]) -> _Lines:
+def _lines(end: RunEnd, standing: JobStanding, own: Mapping[str, float]) -> _Lines:
     """Return the new lines of a job; ``own`` are its former ones without further labels."""
     counted = {
         "bulk_sync_last_success_timestamp_seconds": standing.last_success_s,

@@ -69,7 +69,7 @@ class RunEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class JobStanding:
     """What the ledger knows of a job; None where it does not.
 
     Attributes:

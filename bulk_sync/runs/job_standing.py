@@ -7,7 +7,7 @@ from typing import Final
 from bulk_sync import ledger
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.ledger import Kind
-from bulk_sync.monitoring.run_end import Standing
+from bulk_sync.monitoring.run_end import JobStanding
 from bulk_sync.runs import exclusion
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.settings import Place, State
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 _CARRIED_OUT: Final = frozenset({Kind.RUN, Kind.APPLY, Kind.RETRY})
 
 
-def standing_of(job: str, state: State, place: Place | None) -> Standing:
+def standing_of(job: str, state: State, place: Place | None) -> JobStanding:
     """Return how a job stands; what cannot be read now is not known.
 
     ``place`` is None if organization and endpoint are not known.
@@ -37,7 +37,7 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
             )
     except StopRun as problem:
         log.debug("Not known for the metrics: %s", problem)
-        return Standing()
+        return JobStanding()
     succeeded = [
         run.ended_ms / 1000
         for run in runs
@@ -46,7 +46,7 @@ def standing_of(job: str, state: State, place: Place | None) -> Standing:
         and run.ended_ms is not None
         and run.ended.exit == Exit.DONE
     ]
-    return Standing(
+    return JobStanding(
         last_success_s=max(succeeded, default=0.0),
         to_resume=sum(not run.is_finished and run.run_id not in at_work for run in runs),
         calls_today=calls,

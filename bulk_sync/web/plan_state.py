@@ -29,7 +29,7 @@ RAISED: Final = "raised"
 _OPTION: Final[re.Pattern[str]] = re.compile(r"--\S+(?: (?!--)\S+)*")
 
 
-class Stage(StrEnum):
+class PlanStage(StrEnum):
     """How far a plan is."""
 
     MAKING = "being made"
@@ -62,7 +62,7 @@ class PlanState:
     """
 
     paper: Paper
-    stage: Stage
+    stage: PlanStage
     upload: Upload | None
     path: Path
     making: Progress
@@ -105,7 +105,7 @@ class PlanState:
     @property
     def sender(self) -> PlanVerdict | None:
         """Return who sent it back last, unless approval was asked for again."""
-        last = self.verdicts[-1] if self.verdicts and self.stage is Stage.MADE else None
+        last = self.verdicts[-1] if self.verdicts and self.stage is PlanStage.MADE else None
         return None if last is None or last.is_approval else last
 
     def raised_further(self) -> str:
@@ -125,8 +125,8 @@ class PlanState:
         if not person.may(Right.APPROVE):
             return False
         if not needed:
-            return self.stage in {Stage.MADE, Stage.ASKED}
-        is_asked = self.stage is Stage.ASKED
+            return self.stage in {PlanStage.MADE, PlanStage.ASKED}
+        is_asked = self.stage is PlanStage.ASKED
         return is_asked and not self.is_preparer(person) and not self.has_approved(person)
 
 
@@ -168,7 +168,7 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
     approvals = tuple(page.paperwork.approvals(paper))
     state = PlanState(
         paper=paper,
-        stage=Stage.MADE,
+        stage=PlanStage.MADE,
         upload=upload,
         path=path,
         making=making,
@@ -187,7 +187,7 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
 def release(page: Page, state: PlanState) -> PlanState:
     """Let a plan be approved again if the process that was to apply it has not begun. Blocks."""
     job = state.paper.applied_by
-    if job is None or state.run is not None or state.stage is Stage.APPLYING:
+    if job is None or state.run is not None or state.stage is PlanStage.APPLYING:
         return state
     page.paperwork.release(state.paper.id, job)
     return read(page, state.paper.id) or state
@@ -207,26 +207,26 @@ def is_expired(made_ms: int, valid_s: float) -> bool:
     return time.time() - made_ms / 1000 >= valid_s
 
 
-def _stage(state: PlanState, page: Page) -> Stage:
+def _stage(state: PlanState, page: Page) -> PlanStage:
     paper, needed = state.paper, page.settings.approvals
     approved = len(state.approvals) >= needed if needed else _is_own(state)
     for stage, holds in (
-        (Stage.APPLIED, state.run is not None),
-        (Stage.APPLYING, state.applying is not None and state.applying.is_alive),
-        (Stage.DELETED, paper.is_deleted),
-        (Stage.REPLACED, paper.replaced_by is not None),
-        (Stage.MAKING, state.making.is_alive),
-        (Stage.NOT_MADE, not paper.sha256),
-        (Stage.DELETED, not state.made_ms),
-        (Stage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
-        (Stage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),
-        (Stage.EMPTY, not _changes(state)),
-        (Stage.APPROVED, approved),
-        (Stage.ASKED, paper.asked_ms is not None),
+        (PlanStage.APPLIED, state.run is not None),
+        (PlanStage.APPLYING, state.applying is not None and state.applying.is_alive),
+        (PlanStage.DELETED, paper.is_deleted),
+        (PlanStage.REPLACED, paper.replaced_by is not None),
+        (PlanStage.MAKING, state.making.is_alive),
+        (PlanStage.NOT_MADE, not paper.sha256),
+        (PlanStage.DELETED, not state.made_ms),
+        (PlanStage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
+        (PlanStage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),
+        (PlanStage.EMPTY, not _changes(state)),
+        (PlanStage.APPROVED, approved),
+        (PlanStage.ASKED, paper.asked_ms is not None),
     ):
         if holds:
             return stage
-    return Stage.MADE
+    return PlanStage.MADE
 
 
 def _is_of_another_file(upload: Upload | None, planned: Run | None) -> bool:

@@ -19,7 +19,7 @@ from bulk_sync.settings import Bound, Limits
 from bulk_sync.web import plan_state, planning
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import Page
-from bulk_sync.web.plan_state import HOLD, PlanState, Stage
+from bulk_sync.web.plan_state import HOLD, PlanStage, PlanState
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, number_of
 
@@ -33,9 +33,9 @@ _ANOTHER_FILE: Final = (
 )
 
 _NOTES: Final = {
-    "asked": (Stage.ASKED,),
-    "stopping": (Stage.MAKING,),
-    "sent-back": (Stage.MADE,),
+    "asked": (PlanStage.ASKED,),
+    "stopping": (PlanStage.MAKING,),
+    "sent-back": (PlanStage.MADE,),
 }
 """Stages in which sentences of ``rendering.NOTES`` still hold; the others hold in any."""
 
@@ -116,10 +116,10 @@ def values(
     if rows is not None and planned is not None and planned.ended is not None:
         facts = report_facts.facts_from(planned, rows.tally)
     note = query.get("note", "")
-    holds = state.stage in _NOTES.get(note, tuple(Stage))
+    holds = state.stage in _NOTES.get(note, tuple(PlanStage))
     return {
         "state": state,
-        "Stage": Stage,
+        "PlanStage": PlanStage,
         "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
         "name": plan_state.subject(page, state.paper),
         "facts": facts,

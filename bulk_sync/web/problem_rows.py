@@ -35,7 +35,7 @@ _QUOTED: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*" """.strip()
 _CHARACTERS: Final = 200
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """Rows with one problem.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kind(NamedTuple):
     at: npt.NDArray[np.int64]
 
 
-class Row(NamedTuple):
+class ProblemRow(NamedTuple):
     """A row with a problem.
 
     Attributes:
@@ -65,17 +65,17 @@ class Row(NamedTuple):
     detail: str
 
 
-class Shown(NamedTuple):
+class ProblemPage(NamedTuple):
     """A page of rows with one problem; ``number`` counts from 0."""
 
-    kind: Kind
+    kind: ProblemKind
     number: int
     pages: int
-    rows: Sequence[Row]
+    rows: Sequence[ProblemRow]
 
 
 @lru_cache(_CACHED)
-def kinds(path: Path) -> Sequence[Kind]:
+def kinds(path: Path) -> Sequence[ProblemKind]:
     """Return the problems of a checked file: rows to correct, then others, by their number."""
     found: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
     names, begin = [columns.OUTCOME, columns.REASON, columns.DETAIL], 0
@@ -97,7 +97,7 @@ def kinds(path: Path) -> Sequence[Kind]:
     return tuple(_named(ordered))
 
 
-def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown:
+def page(path: Path, kind: ProblemKind, number: int, found: Mapping[str, Any]) -> ProblemPage:
     """Return a page of rows with one problem, counted from 0; the nearest if there is none."""
     pages = -(-len(kind.at) // PAGE_ROWS)
     number = min(max(number, 0), pages - 1)
@@ -107,8 +107,8 @@ def page(path: Path, kind: Kind, number: int, found: Mapping[str, Any]) -> Shown
     for cells in _taken(path, at, names):
         marks = _marks(kind, cells, found)
         texts = [(_short(cells[name]), marks.get(name, "")) for name in names]
-        rows.append(Row(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
-    return Shown(kind, number, pages, rows)
+        rows.append(ProblemRow(cells[columns.ROW], texts, cells[columns.DETAIL] or ""))
+    return ProblemPage(kind, number, pages, rows)
 
 
 def shown_columns(found: Mapping[str, Any]) -> list[str]:
@@ -128,7 +128,9 @@ def _have_problem(batch: pa.RecordBatch) -> pa.Array:
     return pc.or_(pc.equal(outcomes, str(Outcome.REJECTED)), is_doubtful)
 
 
-def _marks(kind: Kind, cells: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str | None, str]:
+def _marks(
+    kind: ProblemKind, cells: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str | None, str]:
     """Return the marks of a row's cells by the names of their columns."""
     if kind.reason is None:
         return {found["date_column"]: "? doubtful"}
@@ -155,7 +157,7 @@ def _titles(bad: pa.RecordBatch) -> pa.Array:
 
 def _named(
     ordered: Sequence[tuple[tuple[str, ...], npt.NDArray[np.int64]]],
-) -> Iterator[Kind]:
+) -> Iterator[ProblemKind]:
     several: dict[str, int] = {}
     for (reason_text, wrong), at in ordered:
         reason = Reason(reason_text) if reason_text else None
@@ -163,7 +165,7 @@ def _named(
         count = several[word] = several.get(word, 0) + 1
         name = word if count == 1 else f"{word}.{count}"
         title = _sentence(wrong) or wording.REASONS[Reason(reason_text)]
-        yield Kind(name, reason, title[0].upper() + title[1:], at)
+        yield ProblemKind(name, reason, title[0].upper() + title[1:], at)
 
 
 def _sentence(wrong: str) -> str:

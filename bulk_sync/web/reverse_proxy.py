@@ -7,14 +7,14 @@ from aiohttp import web
 
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.identity import Person, Role, roles_of
-from bulk_sync.web.settings import Proxy
+from bulk_sync.web.settings import TrustedProxy
 
 _UNKNOWN = "unknown"
 _WITH_PORT = re.compile(r"\[(.+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 """As some proxies write it: ``203.0.113.7:51234``, ``[2001:db8::1]:443``."""
 
 
-def person_of(request: web.BaseRequest, proxy: Proxy, accounts: Accounts) -> Person | None:
+def person_of(request: web.BaseRequest, proxy: TrustedProxy, accounts: Accounts) -> Person | None:
     """Return the person whom the proxy has signed in; None if it names no one, or may not.
 
     Without a header of roles, the role is that of the account of this name, else viewer.
@@ -33,7 +33,7 @@ def person_of(request: web.BaseRequest, proxy: Proxy, accounts: Accounts) -> Per
     return known or Person(name, frozenset({Role.VIEWER}))
 
 
-def address_of(request: web.BaseRequest, proxy: Proxy) -> str:
+def address_of(request: web.BaseRequest, proxy: TrustedProxy) -> str:
     """Return the address of the browser, as far as it can be trusted.
 
     Proxies add to ``X-Forwarded-For`` at its end; what stands before the last address that is no
@@ -61,14 +61,14 @@ def _parsed(hop: str) -> IPv4Address | IPv6Address:
     return mapped or address
 
 
-def _forwards(address: IPv4Address | IPv6Address | None, proxy: Proxy) -> bool:
+def _forwards(address: IPv4Address | IPv6Address | None, proxy: TrustedProxy) -> bool:
     """Return whether an address is that of a proxy: a trusted one, else of this machine."""
     if proxy.trusted:
         return _is_trusted(address, proxy)
     return address is not None and address.is_loopback
 
 
-def _is_trusted(address: IPv4Address | IPv6Address | None, proxy: Proxy) -> bool:
+def _is_trusted(address: IPv4Address | IPv6Address | None, proxy: TrustedProxy) -> bool:
     return address is not None and any(address in network for network in proxy.trusted)
 
 

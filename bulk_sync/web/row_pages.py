@@ -48,7 +48,7 @@ class Section(StrEnum):
     CHANGES = "changes"
 
 
-class Shown(NamedTuple):
+class RowPage(NamedTuple):
     """A page of rows.
 
     Attributes:
@@ -104,7 +104,7 @@ class RowPages:
         """Return how many pages a section has."""
         return -(-self.counts[section] // PAGE_ROWS)
 
-    def page(self, section: Section, number: int) -> Shown | None:
+    def page(self, section: Section, number: int) -> RowPage | None:
         """Return a page, counted from 0; the nearest if there is no such page; None without any."""
         rows, pages = self.counts[section], self.pages(section)
         if not pages:
@@ -115,7 +115,7 @@ class RowPages:
         batch = _in_words(batch.slice(number % _PAGES_TOGETHER * PAGE_ROWS, PAGE_ROWS))
         first = number * PAGE_ROWS + 1
         last = first + batch.num_rows - 1
-        return Shown(number, pages, first, last, rows, *html_file.table_of(batch))
+        return RowPage(number, pages, first, last, rows, *html_file.table_of(batch))
 
 
 def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None:

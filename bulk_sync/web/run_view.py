@@ -16,7 +16,7 @@ from bulk_sync.runs.tally import Tally
 from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.jobs import Job
 from bulk_sync.web.page import Page
-from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.plan_view import TITLES, without_advice
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.records import Paper
@@ -26,12 +26,13 @@ _QUIET: Final = (Exit.DONE, Exit.ROWS_LEFT)
 _NOTES: Final = ("resumed", "stopping")
 """Sentences of ``rendering.NOTES`` that hold as long as a process is at work."""
 _OPEN: Final = (
-    Stage.MAKING, Stage.MADE, Stage.ASKED, Stage.LIMITED, Stage.APPROVED, Stage.APPLYING,
+    PlanStage.MAKING, PlanStage.MADE, PlanStage.ASKED, PlanStage.LIMITED, PlanStage.APPROVED,
+    PlanStage.APPLYING,
 )  # fmt: skip
 """Stages of a plan from which something may follow."""
 
 
-class Standing(NamedTuple):
+class RunStanding(NamedTuple):
     """How a run stands, in a colour, a sign and a word."""
 
     tone: Tone
@@ -39,13 +40,13 @@ class Standing(NamedTuple):
     word: str
 
 
-_ENDED: Final[Mapping[int, Standing]] = {
-    Exit.DONE: Standing(Tone.DONE, "✓", "done"),
-    Exit.ROWS_LEFT: Standing(Tone.PERSON, "?", "rows left"),
-    Exit.REFUSED: Standing(Tone.PERSON, "✗", "refused"),
+_ENDED: Final[Mapping[int, RunStanding]] = {
+    Exit.DONE: RunStanding(Tone.DONE, "✓", "done"),
+    Exit.ROWS_LEFT: RunStanding(Tone.PERSON, "?", "rows left"),
+    Exit.REFUSED: RunStanding(Tone.PERSON, "✗", "refused"),
 }
-_NOT_UPLOADED: Final = Standing(Tone.PERSON, "?", "report not uploaded")
-_FAILED: Final = Standing(Tone.FAILED, "!", "failed")
+_NOT_UPLOADED: Final = RunStanding(Tone.PERSON, "?", "report not uploaded")
+_FAILED: Final = RunStanding(Tone.FAILED, "!", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class RunState:
     """
 
     run: Run
-    standing: Standing
+    standing: RunStanding
     job: Job | None
     worker: str
     paper: Paper | None
@@ -137,18 +138,18 @@ def _retries(run: Run, parent: str) -> bool:
     return run.begun.kind is Kind.RETRY and run.begun.parent == parent and run.is_done
 
 
-def standing_of(run: Run, at_work: Collection[str]) -> Standing:
+def standing_of(run: Run, at_work: Collection[str]) -> RunStanding:
     """Return how a run stands."""
     if not run.has_begun:
-        return Standing(Tone.FAILED, "!", "could not start")
+        return RunStanding(Tone.FAILED, "!", "could not start")
     if run.run_id in at_work:
-        return Standing(Tone.PLANNED, "→", "at work")
+        return RunStanding(Tone.PLANNED, "→", "at work")
     if run.ended is None:
-        return Standing(Tone.FAILED, "!", "broke off")
+        return RunStanding(Tone.FAILED, "!", "broke off")
     if not run.ended.final:
-        return Standing(Tone.PERSON, "…", "stopped")
+        return RunStanding(Tone.PERSON, "…", "stopped")
     if run.ended.exit == Exit.DONE and run.begun.kind is Kind.PLAN:
-        return Standing(Tone.DONE, "✓", "planned")
+        return RunStanding(Tone.DONE, "✓", "planned")
     is_upload = lacks_upload_alone(run.ended.exit, run.ended.outcomes)
     return _NOT_UPLOADED if is_upload else _ENDED.get(run.ended.exit, _FAILED)
 

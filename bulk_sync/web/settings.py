@@ -16,7 +16,7 @@ MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class TrustedProxy:
     """A reverse proxy in front of the page.
 
     Attributes:
@@ -58,7 +58,7 @@ class PageSettings:
     port: int = PORT
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    proxy: Proxy = field(default_factory=Proxy)
+    proxy: TrustedProxy = field(default_factory=TrustedProxy)
     approvals: int = 1
     approval_valid_s: float = 86_400.0
     plan_valid_s: float = 7 * 86_400.0

@@ -36,7 +36,7 @@ _COMMAND: Final = "validate"
 _JUDGED: Final = (Exit.DONE, Exit.ROWS_LEFT)
 
 
-class Stage(StrEnum):
+class UploadStage(StrEnum):
     """How far an upload is."""
 
     CHECKING = "being checked"
@@ -58,7 +58,7 @@ class UploadState:
     """
 
     upload: Upload
-    stage: Stage
+    stage: UploadStage
     check: Job | None = None
     progress: Progress = field(default_factory=lambda: Progress(is_alive=False))
     choices: Choices = field(default_factory=dict)
@@ -67,13 +67,13 @@ class UploadState:
     @property
     def verdict(self) -> Mapping[str, Any]:
         """Return the summary of the check; empty if the file was not judged."""
-        return (self.progress.summary or {}) if self.stage is Stage.CHECKED else {}
+        return (self.progress.summary or {}) if self.stage is UploadStage.CHECKED else {}
 
     @property
     def found(self) -> Mapping[str, Any] | None:
         """Return what was read as what; None if the file is not readable as it is."""
         read: Mapping[str, Any] | None = self.outline.get("read")
-        return read if self.stage is Stage.CHECKED else None
+        return read if self.stage is UploadStage.CHECKED else None
 
     @property
     def values(self) -> dict[str, str]:
@@ -149,13 +149,13 @@ def read(page: Page, upload_id: str) -> UploadState | None:
         return None
     check = next(iter(page.jobs.list_about(upload.id, _COMMAND)), None)
     if upload.is_deleted or path_of(page, upload) is None:
-        return UploadState(upload, Stage.DELETED)
+        return UploadState(upload, UploadStage.DELETED)
     if check is None:
-        return UploadState(upload, Stage.BROKEN_OFF, choices=upload.choices)
+        return UploadState(upload, UploadStage.BROKEN_OFF, choices=upload.choices)
     progress = check.progress()
     chosen, outline = (last_object(check.folder / name) or {} for name in (_CHOICES, _OUTLINE))
     stage = _stage(progress, check)
-    if stage is Stage.UNREADABLE and not choosing.fit(chosen, outline.get("columns") or ()):
+    if stage is UploadStage.UNREADABLE and not choosing.fit(chosen, outline.get("columns") or ()):
         chosen = {}  # of another file of the job
     return UploadState(upload, stage, check, progress, chosen, outline)
 
@@ -193,13 +193,13 @@ def path_of(page: Page, upload: Upload) -> Path | None:
 _BOOKS: Final = (".xlsx", ".xls", ".ods")
 
 
-def _stage(progress: Progress, check: Job) -> Stage:
+def _stage(progress: Progress, check: Job) -> UploadStage:
     if progress.is_alive:
-        return Stage.CHECKING
+        return UploadStage.CHECKING
     if progress.summary is None:
-        return Stage.BROKEN_OFF
+        return UploadStage.BROKEN_OFF
     is_judged = progress.summary.get("exit") in _JUDGED and (check.folder / ROWS).is_file()
-    return Stage.CHECKED if is_judged else Stage.UNREADABLE
+    return UploadStage.CHECKED if is_judged else UploadStage.UNREADABLE
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

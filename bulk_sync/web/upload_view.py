@@ -8,7 +8,7 @@ from bulk_sync.report.facts import InputCounts
 from bulk_sync.web import choices, problem_rows, upload_file, upload_state
 from bulk_sync.web.page import Page
 from bulk_sync.web.row_pages import number_of
-from bulk_sync.web.upload_state import Stage, UploadState
+from bulk_sync.web.upload_state import UploadStage, UploadState
 
 _LONGEST_ROW: Final = 80
 
@@ -26,7 +26,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
     message = state.in_words(state.progress.message)
     return {
         "state": state,
-        "Stage": Stage,
+        "UploadStage": UploadStage,
         "fields": _fields(state),
         "labels": choices.LABELS,
         "counts": InputCounts(rows=int(verdict.get("rows") or 0), outcomes=counted),
@@ -97,7 +97,7 @@ def _rows(sheet: Mapping[str, Any] | None, chosen: str) -> Options:
     return found or [("", "The file has none")]
 
 
-def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows.Shown]:
+def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows.ProblemPage]:
     if state.check is None or state.found is None:
         return []
     path = state.check.folder / upload_state.ROWS

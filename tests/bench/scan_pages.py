@@ -17,7 +17,7 @@ from side_door import get_json
 from bulk_sync.campaign.list_pages import parser_of, read
 from bulk_sync.campaign.responses import Response
 from bulk_sync.engines.journal import Recorder
-from bulk_sync.engines.scan import Listing
+from bulk_sync.engines.scan import ListedStates
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Steps
 from bulk_sync.stopping import Stop
@@ -42,7 +42,7 @@ async def ours(pages: list[bytes]) -> float:
     keys = [each["PKey"] for page in pages for each in orjson.loads(page)["content"]]
     with ThreadPoolExecutor(1) as thread:
         kept = Recorder(lambda _: None, thread, Stop())
-        listing = Listing(Texts.wrap(keys), Steps.blank(len(keys)), "ccpaOptOut", kept)
+        listing = ListedStates(Texts.wrap(keys), Steps.blank(len(keys)), "ccpaOptOut", kept)
         parse = parser_of(listing.fields)
         began = time.perf_counter()
         for page in pages:

@@ -94,7 +94,7 @@ PAGES: st.SearchStrategy[object] = st.builds(
 )
 
 
-def parse_or_error(parse: Callable[[Response], object], body: bytes) -> list_pages.Page | str:
+def parse_or_error(parse: Callable[[Response], object], body: bytes) -> list_pages.ListPage | str:
     """Parse a page for some fields of profiles, and return it or the text of its error."""
     try:
         page = list_pages.read(parse(Response(200, body)))
@@ -136,7 +136,7 @@ def test_an_odd_page_is_read_in_the_same_way(body: bytes) -> None:
 def test_errors_in_unused_fields_do_not_spoil_a_page(skipped: bytes) -> None:
     body = b'{"content": [{"PKey": "@a", ' + skipped + b"}]}"
     page = parse_or_error(list_pages.parser_of(FIELDS), body)
-    assert isinstance(page, list_pages.Page)
+    assert isinstance(page, list_pages.ListPage)
     assert page.profiles == [{"PKey": "@a"}]
 
 

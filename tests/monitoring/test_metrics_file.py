@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bulk_sync import __version__
 from bulk_sync.monitoring import metrics_file
-from bulk_sync.monitoring.run_end import HookFailed, RunEnd, Standing
+from bulk_sync.monitoring.run_end import HookFailed, JobStanding, RunEnd
 from bulk_sync.simulator import Simulator
 
 NAMES = {
@@ -154,8 +154,8 @@ def test_the_last_success_is_kept_through_failures(
 
 def test_without_a_ledger_the_file_keeps_what_it_knew(path: Path) -> None:
     end = RunEnd("a", None, 100.0, 0, 1.0, overdue=4, due_soon=2)
-    metrics_file.write(path, end, Standing(90.0, 1, 70))
-    metrics_file.write(path, RunEnd("a", None, 200.0, 2, 1.0), Standing())
+    metrics_file.write(path, end, JobStanding(90.0, 1, 70))
+    metrics_file.write(path, RunEnd("a", None, 200.0, 2, 1.0), JobStanding())
     found = gauges(path)
     assert found["last_run_timestamp_seconds", "a"] == 200
     assert found["last_success_timestamp_seconds", "a"] == 90
@@ -180,7 +180,7 @@ def test_jobs_that_end_at_the_same_time_lose_no_line(path: Path) -> None:
 
     def write(job: str) -> None:
         for number in range(5):
-            metrics_file.write(path, RunEnd(job, None, number, 0, 1.0), Standing())
+            metrics_file.write(path, RunEnd(job, None, number, 0, 1.0), JobStanding())
 
     threads = [threading.Thread(target=write, args=(job,)) for job in jobs]
     for thread in threads:
@@ -196,7 +196,7 @@ def test_jobs_that_end_at_the_same_time_lose_no_line(path: Path) -> None:
 def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(HookFailed, match="is no file of metrics"):
-        metrics_file.write(path, RunEnd("a", None, 1.0, 0, 1.0), Standing())
+        metrics_file.write(path, RunEnd("a", None, 1.0, 0, 1.0), JobStanding())
     assert path.read_bytes() == content
 
 
@@ -272,5 +272,5 @@ def test_the_calls_of_another_day_are_not_kept(path: Path) -> None:
     noon = 1_764_331_200.0
     for at_s, calls, kept in ((noon, 70, 70), (noon + 3600, None, 70), (noon + 86_400, None, None)):
         end = RunEnd("a", None, at_s, 2, 0.1)
-        metrics_file.write(path, end, Standing(calls_today=calls))
+        metrics_file.write(path, end, JobStanding(calls_today=calls))
         assert gauges(path).get(("calls_today", "a")) == kept

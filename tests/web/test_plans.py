@@ -33,7 +33,7 @@ from bulk_sync.simulator import Simulator
 from bulk_sync.web import database, plan_state, planning, rendering
 from bulk_sync.web.identity import Role
 from bulk_sync.web.jobs import Job
-from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.records import PlanVerdict
 
 
@@ -62,7 +62,7 @@ def plan_to_approve(sim: Simulator, served: Served, path: Path, rows: int = 1) -
     return plan_id
 
 
-def stage(served: Served, plan_id: str) -> Stage:
+def stage(served: Served, plan_id: str) -> PlanStage:
     state = plan_state.read(served.page, plan_id)
     assert state is not None
     return state.stage
@@ -192,7 +192,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
     may_go_on.set()
     for plan_id in plans:
         ended(served, plan_id)
-        assert stage(served, plan_id) is Stage.APPLIED
+        assert stage(served, plan_id) is PlanStage.APPLIED
     assert all(sim.states.values())
 
 
@@ -204,7 +204,7 @@ def test_as_many_people_as_asked_for_must_approve(
         ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
         for _ in range(2):
             assert "Your approval is recorded." in approve(ben, served, plan_id).text
-        assert stage(served, plan_id) is Stage.ASKED
+        assert stage(served, plan_id) is PlanStage.ASKED
         approve(ida, served, plan_id)
         ended(served, plan_id)
     assert sim.states[key(0)] is True
@@ -249,7 +249,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
     answer = approve(ida, served, plan_id)
     assert answer.status_code == 409
     assert "You uploaded or prepared this plan" in answer.text
-    assert stage(served, plan_id) is Stage.ASKED
+    assert stage(served, plan_id) is PlanStage.ASKED
 
 
 def test_without_approvals_one_person_applies_a_plan_they_have_seen(
@@ -288,7 +288,7 @@ def test_an_approval_is_for_the_plan_that_was_seen(
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/approve", sha256="0" * 64)
     assert answer.status_code == 409
-    assert stage(served, plan_id) is Stage.ASKED
+    assert stage(served, plan_id) is PlanStage.ASKED
 
 
 def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
@@ -373,7 +373,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
         assert "Make a new plan" in ana.get(f"{served.url}/plans/{plan_id}").text
         new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
         ended(served, new)
-        assert stage(served, plan_id) is Stage.REPLACED
+        assert stage(served, plan_id) is PlanStage.REPLACED
         assert f"/plans/{new}" in ben.get(f"{served.url}/plans/{plan_id}").text
 
 
@@ -412,7 +412,7 @@ def test_a_second_limit_is_raised_besides_the_first(
     stricter = {**settings.variables, "BULK_SYNC_MAX_CHANGES": "5"}
     served.page.jobs._settings = replace(settings, variables=stricter)
     for raised in ("--max-opt-ins 12", "--max-opt-ins 12 --max-changes 13"):
-        assert stage(served, plan_id) is Stage.LIMITED
+        assert stage(served, plan_id) is PlanStage.LIMITED
         stopped = [(plan_id, "A plan that a limit stops")]
         assert [tasks(served, role) for role in Role] == [[], stopped, [], stopped]
         press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
@@ -421,7 +421,7 @@ def test_a_second_limit_is_raised_besides_the_first(
         seen_all(ben, served, plan_id)
         approve(ben, served, plan_id)
         ended(served, plan_id)
-    assert stage(served, plan_id) is Stage.APPLIED
+    assert stage(served, plan_id) is PlanStage.APPLIED
     assert list(sim.states.values()).count(False) == 12
 
 
@@ -453,7 +453,7 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")
     approve(ben, served, plan_id)
     ended(served, plan_id)
-    assert stage(served, plan_id) is Stage.APPLIED
+    assert stage(served, plan_id) is PlanStage.APPLIED
 
 
 def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
@@ -487,7 +487,7 @@ def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
     path.write_text(content)
     press(ana, served, f"/plans/{plan_id}/again")
     ended(served, plan_id)
-    assert stage(served, plan_id) is Stage.MADE
+    assert stage(served, plan_id) is PlanStage.MADE
 
 
 def test_each_page_of_fifty_opt_ins_is_confirmed(

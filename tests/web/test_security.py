@@ -14,7 +14,7 @@ from visitors import ANSWER_S
 from bulk_sync.web.identity import RIGHTS, Right, Role
 from bulk_sync.web.routes import ROUTES, Route
 from bulk_sync.web.security import HEADERS, is_known_host
-from bulk_sync.web.settings import Proxy
+from bulk_sync.web.settings import TrustedProxy
 
 OPEN = {"/healthz", "/sign-in", "/static/{name}"}
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -144,7 +144,7 @@ def test_each_name_of_this_machine_is_accepted(shared: Served, host: str) -> Non
 def test_on_a_network_names_are_listed_and_addresses_are_no_names(
     tmp_path: Path, host: str, is_known: bool
 ) -> None:
-    proxy = Proxy(is_there=True, hosts=("optouts.example.com",))
+    proxy = TrustedProxy(is_there=True, hosts=("optouts.example.com",))
     assert is_known_host(host, settings_in(tmp_path, host="0.0.0.0", proxy=proxy)) is is_known
 
 
@@ -202,7 +202,7 @@ def test_a_cookie_is_for_this_server_alone_and_no_script_sees_it(shared: Served)
     assert "Domain" not in cookie
 
 
-@pytest.mark.parametrize("secure", [{"tls_cert": Path("page.pem")}, {"proxy": Proxy(True)}])
+@pytest.mark.parametrize("secure", [{"tls_cert": Path("page.pem")}, {"proxy": TrustedProxy(True)}])
 def test_under_tls_a_cookie_is_secure_and_bound_to_the_host(
     tmp_path: Path, secure: dict[str, object]
 ) -> None:
@@ -215,7 +215,7 @@ def test_under_tls_a_cookie_is_secure_and_bound_to_the_host(
 def test_a_proxy_is_believed_from_its_addresses_alone(tmp_path: Path) -> None:
     asked = {"X-User": "Pia Roth", "X-Roles": "staff, uploader;approver"}
     for network, seen in (("127.0.0.0/8", "Pia Roth"), ("192.0.2.0/24", None)):
-        proxy = Proxy(False, (ip_network(network),), "X-User", "X-Roles")
+        proxy = TrustedProxy(False, (ip_network(network),), "X-User", "X-Roles")
         with serving(settings_in(tmp_path, proxy=proxy), people=False) as served:
             answer = served.visitor().get(f"{served.url}/", headers=asked, allow_redirects=False)
             assert answer.status_code == (303 if seen is None else 200)
@@ -227,7 +227,7 @@ def test_a_proxy_is_believed_from_its_addresses_alone(tmp_path: Path) -> None:
 def test_without_a_header_of_roles_the_account_has_the_role_or_one_only_reads(
     tmp_path: Path,
 ) -> None:
-    proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
+    proxy = TrustedProxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
     with serving(settings_in(tmp_path, proxy=proxy)) as served:
         for name, status in ((NAMES[Role.UPLOADER], 200), ("Pia Roth", 403)):
             headers = {"X-User": name}
@@ -236,7 +236,7 @@ def test_without_a_header_of_roles_the_account_has_the_role_or_one_only_reads(
 
 
 def test_two_headers_of_a_person_count_as_none(tmp_path: Path) -> None:
-    proxy = Proxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
+    proxy = TrustedProxy(trusted=(ip_network("127.0.0.1"),), user_header="X-User")
     with serving(settings_in(tmp_path, proxy=proxy)) as served:
         host, port = served.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), ANSWER_S) as link:

@@ -16,7 +16,7 @@ from visitors import Visitor
 from bulk_sync.errors import UsageProblem
 from bulk_sync.web import attempts, database, reverse_proxy, sessions
 from bulk_sync.web.identity import Role
-from bulk_sync.web.settings import Proxy
+from bulk_sync.web.settings import TrustedProxy
 
 WRONG = "a wrong password"
 PEOPLE = itertools.cycle(NAMES.values())
@@ -134,7 +134,7 @@ def test_success_counts_as_no_failure(served: Served) -> None:
 
 
 def test_the_address_of_the_browser_is_taken_from_a_trusted_proxy(tmp_path: Path) -> None:
-    with serving(settings_in(tmp_path, proxy=Proxy(is_there=True))) as served:
+    with serving(settings_in(tmp_path, proxy=TrustedProxy(is_there=True))) as served:
         for number in range(31):
             visitor = served.visitor()
             visitor.headers["X-Forwarded-For"] = f"made-up, 198.51.100.{number}"
@@ -165,7 +165,7 @@ def test_the_address_of_the_browser_is_taken_from_a_trusted_proxy(tmp_path: Path
 def test_the_port_of_a_browser_is_no_part_of_its_address(forwarded: str, address: str) -> None:
     headers = {"X-Forwarded-For": forwarded}
     request = make_mocked_request("GET", "/", headers=headers).clone(remote="127.0.0.1")
-    assert reverse_proxy.address_of(request, Proxy(is_there=True)) == address
+    assert reverse_proxy.address_of(request, TrustedProxy(is_there=True)) == address
 
 
 def test_an_id_has_256_bits_is_stored_as_a_hash_and_is_new_at_each_sign_in(served: Served) -> None:
@@ -259,7 +259,7 @@ def test_with_the_first_account_the_token_and_its_session_end(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("settings", "people"),
-    [({}, True), ({"host": "0.0.0.0", "proxy": Proxy(is_there=True)}, False)],
+    [({}, True), ({"host": "0.0.0.0", "proxy": TrustedProxy(is_there=True)}, False)],
     ids=["with accounts", "on a network"],
 )
 def test_there_is_no_token_except_on_loopback(

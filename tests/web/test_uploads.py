@@ -32,7 +32,7 @@ from bulk_sync.rows.request_order import DatedChoice, Own
 from bulk_sync.simulator import Options, running
 from bulk_sync.web import choices, rendering, upload_state
 from bulk_sync.web.identity import Role
-from bulk_sync.web.upload_state import Stage, UploadState
+from bulk_sync.web.upload_state import UploadStage, UploadState
 
 REQUESTS: Final = (
     "E-mail,Opt out,Received\n"
@@ -503,7 +503,7 @@ def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
     assert callable(content)
     answer = upload(ana, served, name, content())
     text = wait_for_check(ana, served, answer)
-    assert state_of(served, answer).stage is Stage.UNREADABLE
+    assert state_of(served, answer).stage is UploadStage.UNREADABLE
     assert says in text
     assert "Choose the columns" not in text
     assert str(served.page.settings.folder) not in answer.text + text

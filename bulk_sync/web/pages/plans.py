@@ -16,7 +16,7 @@ from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.page import page_of, person_of
-from bulk_sync.web.plan_state import RAISED, PlanState, Stage
+from bulk_sync.web.plan_state import RAISED, PlanStage, PlanState
 from bulk_sync.web.records import PlanVerdict
 
 _LONGEST_COMMENT: Final = 2_000
@@ -32,7 +32,7 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Send the progress of the process that makes it, or applies it."""
     page, state = page_of(request), await _state(request)
-    is_applying = state.stage is Stage.APPLYING
+    is_applying = state.stage is PlanStage.APPLYING
     job_id = state.paper.applied_by if is_applying else state.paper.job
     return await live.stream(request, await page.blocking(page.jobs.find, job_id))
 
@@ -50,7 +50,7 @@ async def plan_again(request: web.Request) -> web.StreamResponse:
     page, form = page_of(request), await Form.read(request)
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
-        if state.stage in {Stage.MAKING, Stage.REPLACED}:
+        if state.stage in {PlanStage.MAKING, PlanStage.REPLACED}:
             return page.go(_path(state))
         hold = form.text("hold") == "yes"
         person = person_of(request)
@@ -64,7 +64,7 @@ async def raise_limit(request: web.Request) -> web.StreamResponse:
     reason = form.text("reason")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
-        if state.stage is not Stage.LIMITED:
+        if state.stage is not PlanStage.LIMITED:
             raise _conflict("No limit stops this plan now.")
         if not reason:
             problems = {"reason": "Write why it is right to pass the limit."}
@@ -83,12 +83,12 @@ async def ask(request: web.Request) -> web.StreamResponse:
     comment = form.text("comment")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
-        if state.stage is Stage.MADE:
+        if state.stage is PlanStage.MADE:
             person, paper = person_of(request), state.paper
             facts = {"sha256": paper.sha256}
             await page.record(person, Deed.ASKED, paper.id, comment=comment, **facts)
             await page.blocking(page.paperwork.ask, paper.id, person.name, comment)
-        elif state.stage is not Stage.ASKED:
+        elif state.stage is not PlanStage.ASKED:
             raise _conflict(_why_not(state))
     return page.go(_path(state), "asked")
 
@@ -120,7 +120,7 @@ async def send_back(request: web.Request) -> web.StreamResponse:
     comment = form.text("comment")[:_LONGEST_COMMENT]
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
-        if state.stage not in {Stage.ASKED, Stage.APPROVED, Stage.EXPIRED}:
+        if state.stage not in {PlanStage.ASKED, PlanStage.APPROVED, PlanStage.EXPIRED}:
             raise _conflict(_why_not(state))
         if not comment:
             problems = {"comment": "Write what is wrong, so that it can be corrected."}
@@ -136,7 +136,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
     async with page.turn(request.match_info["id"]):
         state = await _free(request)
         needed = page.settings.approvals
-        if state.has_approved(person) and state.stage in {Stage.ASKED, Stage.APPROVED}:
+        if state.has_approved(person) and state.stage in {PlanStage.ASKED, PlanStage.APPROVED}:
             return page.go(_path(state), "approved")
         if not state.may_approve(person, needed):
             raise _conflict(_why_not(state, person))
@@ -150,7 +150,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
             return await _shown(request, state, problems)
         await _decide(request, state, comment, is_approval=True)
         state = await _state(request)
-        if state.stage is not Stage.APPROVED:
+        if state.stage is not PlanStage.APPROVED:
             return page.go(_path(state), "approved")
         job = await page.blocking(planning.apply, page, state, _names(state, person))
     return await page.go_to_run(job, _path(state))
@@ -161,9 +161,9 @@ async def apply(request: web.Request) -> web.StreamResponse:
     page = page_of(request)
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
-        if state.stage in {Stage.APPLYING, Stage.APPLIED}:
+        if state.stage in {PlanStage.APPLYING, PlanStage.APPLIED}:
             return page.go(_path(state))
-        if state.stage is not Stage.APPROVED:
+        if state.stage is not PlanStage.APPROVED:
             raise _conflict(_why_not(state))
         names = _names(state, person_of(request))
         job = await page.blocking(planning.apply, page, state, names)
@@ -213,7 +213,7 @@ def _conflict(text: str) -> web.HTTPException:
 
 def _why_not(state: PlanState, person: Person | None = None) -> str:
     """Return why a plan cannot be decided on now, and what to do."""
-    if person is not None and state.stage is Stage.ASKED and state.is_preparer(person):
+    if person is not None and state.stage is PlanStage.ASKED and state.is_preparer(person):
         return (
             "You uploaded or prepared this plan, so your approval does not count. Another person "
             "must approve it."
@@ -222,18 +222,18 @@ def _why_not(state: PlanState, person: Person | None = None) -> str:
         who, comment = state.sender.who, state.sender.comment
         return f"{who} sent this plan back: “{comment}” It has to be asked for again."
     return {
-        Stage.MAKING: "The plan is being made. Wait until it is complete.",
-        Stage.NOT_MADE: "There is no plan yet. Make it again.",
-        Stage.REPLACED: "Another plan stands in the place of this one. Decide about that one.",
-        Stage.DELETED: "The plan is no longer kept. Make a new one.",
-        Stage.EMPTY: "Nothing would be changed, so there is nothing to approve.",
-        Stage.LIMITED: "A limit stops this plan. See the plan for what can be done.",
-        Stage.EXPIRED: "The plan is too old: profiles may have changed since. Make a new plan.",
-        Stage.MADE: "Nobody has asked for the approval of this plan yet.",
-        Stage.ASKED: "The plan waits for approval.",
-        Stage.APPROVED: "The plan has all approvals that it needs.",
-        Stage.APPLYING: "The plan is being applied.",
-        Stage.APPLIED: "The plan has been applied.",
+        PlanStage.MAKING: "The plan is being made. Wait until it is complete.",
+        PlanStage.NOT_MADE: "There is no plan yet. Make it again.",
+        PlanStage.REPLACED: "Another plan stands in the place of this one. Decide about that one.",
+        PlanStage.DELETED: "The plan is no longer kept. Make a new one.",
+        PlanStage.EMPTY: "Nothing would be changed, so there is nothing to approve.",
+        PlanStage.LIMITED: "A limit stops this plan. See the plan for what can be done.",
+        PlanStage.EXPIRED: "The plan is too old: profiles may have changed since. Make a new plan.",
+        PlanStage.MADE: "Nobody has asked for the approval of this plan yet.",
+        PlanStage.ASKED: "The plan waits for approval.",
+        PlanStage.APPROVED: "The plan has all approvals that it needs.",
+        PlanStage.APPLYING: "The plan is being applied.",
+        PlanStage.APPLIED: "The plan has been applied.",
     }[state.stage]
 
 

@@ -16,7 +16,7 @@ from bulk_sync.runs.report_facts import for_a_person
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
-from bulk_sync.web.plan_state import Stage
+from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.records import Paper, PlanVerdict
 from bulk_sync.web.run_view import standing_of, what
 
@@ -114,22 +114,22 @@ def _title_once_asked(
         return "A plan that is too old" if person.is_same(paper.who) else ""
     # Without an approval it waits for one: how it stands need not be read.
     is_approved = any(each.is_approval for each in verdicts)
-    stage = _stage(page, paper, runs) if is_approved else Stage.ASKED
-    if stage in {Stage.APPROVED, Stage.LIMITED}:
+    stage = _stage(page, paper, runs) if is_approved else PlanStage.ASKED
+    if stage in {PlanStage.APPROVED, PlanStage.LIMITED}:
         return _title(page, person, paper, stage)
     decides = person.may(Right.APPROVE) and not _has_part(page, person, paper)
     return "A plan to approve" if decides else ""
 
 
-def _title(page: Page, person: Person, paper: Paper, stage: Stage | None) -> str:
+def _title(page: Page, person: Person, paper: Paper, stage: PlanStage | None) -> str:
     """Return what the person may do about a plan at a stage; "" if nothing."""
     is_own = person.is_same(paper.who)
-    if stage is Stage.APPROVED and person.may(Right.RESUME):
+    if stage is PlanStage.APPROVED and person.may(Right.RESUME):
         return "An approved plan that was not started"
-    if stage is Stage.LIMITED and (is_own or person.may(Right.RAISE)):
+    if stage is PlanStage.LIMITED and (is_own or person.may(Right.RAISE)):
         is_corrected = bool(page.paperwork.corrections_of(paper.upload or ""))
         return "" if is_corrected else "A plan that a limit stops"
-    if stage is Stage.MADE and is_own:
+    if stage is PlanStage.MADE and is_own:
         decides = not page.settings.approvals and person.may(Right.APPROVE)
         return "A plan to approve" if decides else "A plan to ask approval for"
     return ""
@@ -147,12 +147,12 @@ def _with_others(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Ta
     """Yield plans of the person that others are to approve."""
     for paper in page.paperwork.open_plans():
         is_own = paper.asked_ms is not None and person.is_same(paper.who)
-        if is_own and _stage(page, paper, runs) is Stage.ASKED:
+        if is_own and _stage(page, paper, runs) is PlanStage.ASKED:
             title, what = "A plan that waits for approval", _subject(page, paper)
             yield Task(f"/plans/{paper.id}", title, what, paper.asked_ms or paper.at_ms)
 
 
-def _stage(page: Page, paper: Paper, runs: Sequence[Run]) -> Stage | None:
+def _stage(page: Page, paper: Paper, runs: Sequence[Run]) -> PlanStage | None:
     """Return how far a plan is; None if it is too old, or its file has a newer one."""
     if plan_state.is_expired(paper.at_ms, page.settings.plan_valid_s):
         return None

@@ -26,7 +26,7 @@ from bulk_sync.web.page import Page, attachment, page_of, person_of
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.records import Upload
 from bulk_sync.web.upload_file import NotReceived, Received
-from bulk_sync.web.upload_state import Stage, UploadState
+from bulk_sync.web.upload_state import UploadStage, UploadState
 
 _WAITS_S: Final = 6.0
 """Most files are checked within that; so nobody has to load the page again."""
@@ -82,16 +82,16 @@ async def show(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Send the progress of the check."""
     state = await _state(request)
-    return await live.stream(request, state.check if state.stage is Stage.CHECKING else None)
+    return await live.stream(request, state.check if state.stage is UploadStage.CHECKING else None)
 
 
 async def check(request: web.Request) -> web.StreamResponse:
     """Check the file again, with the choices of the form."""
     page, state = page_of(request), await _state(request)
     form = await Form.read(request)
-    if state.stage is Stage.DELETED:
+    if state.stage is UploadStage.DELETED:
         raise _gone()
-    if state.check is not None and state.stage is Stage.CHECKING:
+    if state.check is not None and state.stage is UploadStage.CHECKING:
         await page.blocking(state.check.stop)
     chosen = choices.from_form(form, state.choices, state.values)
     await page.finish(_check(page, state.upload, person_of(request), chosen), _WAITS_S)
@@ -107,7 +107,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
         upload, path = state.upload, await page.blocking(upload_state.path_of, page, state.upload)
         if path is None:
             raise _gone()
-        if state.check is None or state.stage is not Stage.CHECKED or not state.usable:
+        if state.check is None or state.stage is not UploadStage.CHECKED or not state.usable:
             raise web.HTTPConflict(
                 text="This file cannot be compared as it stands. Check it again."
             )
@@ -197,7 +197,7 @@ async def _first_check(
     """Check a new file with the choices of an earlier one; without them if they do not fit."""
     await _check(page, upload, person, remembered)
     state = await page.blocking(upload_state.read, page, upload.id)
-    if state is not None and state.stage is Stage.UNREADABLE and state.choices != remembered:
+    if state is not None and state.stage is UploadStage.UNREADABLE and state.choices != remembered:
         await _check(page, upload, person, {})
 
 
