@@ -27,7 +27,7 @@ from bulk_sync.web import jobs
 from bulk_sync.web.app import make
 from bulk_sync.web.database import Database, open_database, users
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.page import PAGE, Page
 from bulk_sync.web.settings import PageSettings
 
@@ -150,7 +150,7 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
                 wait_for(job)
 
 
-def at_work(settings: PageSettings) -> dict[int, Job]:
+def at_work(settings: PageSettings) -> dict[int, PageJob]:
     """Return the processes that a page has started and that are at work; they outlive it."""
     with closing(open_database(settings.state)) as database:
         last = Jobs(database, settings).last()
@@ -162,7 +162,7 @@ def at_work(settings: PageSettings) -> dict[int, Job]:
     return found
 
 
-def wait_for(job: Job) -> None:
+def wait_for(job: PageJob) -> None:
     """Wait for the end of a process of the page: it holds a lock for as long as it lives.
 
     The locks of a process that was killed are released one after the other, before its end.

@@ -149,7 +149,7 @@ jobs: Final = Table(
     _number("at_ms"),
     Index("page_jobs_by_subject", "about", "at_ms"),
 )
-"""Its columns are those of ``jobs.Job``."""
+"""Its columns are those of ``jobs.PageJob``."""
 
 
 class Database:

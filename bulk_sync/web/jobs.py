@@ -50,7 +50,7 @@ _LOG: Final = "log.jsonl"
 _ALIVE: Final = "alive"
 
 
-class Job(NamedTuple):
+class PageJob(NamedTuple):
     """A process that the page has started.
 
     Attributes:
@@ -130,7 +130,7 @@ class Jobs:
         who: str,
         variables: Mapping[str, str] = MappingProxyType({}),
         job_id: str | None = None,
-    ) -> Job:
+    ) -> PageJob:
         """Start a command of the command line.
 
         Args:
@@ -149,7 +149,7 @@ class Jobs:
         folder = self.folder_of(job_id)
         typed = [sys.executable, "-m", "bulk_sync", command, *words]
         typed += ["--summary", "json", "--log-format", "json"]
-        job = Job(job_id, command, about, who, now_ms(), folder)
+        job = PageJob(job_id, command, about, who, now_ms(), folder)
         row = {column.name: getattr(job, column.name) for column in jobs.c}
         # First: a process that no one knows could not be watched, and might be started again.
         self._database.change(insert(jobs).values(**row))
@@ -167,20 +167,20 @@ class Jobs:
         """Return the folder of the files of a process."""
         return self._folder / job_id
 
-    def find(self, job_id: str | None) -> Job | None:
+    def find(self, job_id: str | None) -> PageJob | None:
         """Return a process by its id; None if there is none."""
         return next(iter(self._read(select(jobs).where(jobs.c.id == job_id))), None)
 
-    def list_about(self, about: str, *commands: str) -> list[Job]:
+    def list_about(self, about: str, *commands: str) -> list[PageJob]:
         """Return the processes about one thing, the newest first; of some commands, or of all."""
         query = select(jobs).where(jobs.c.about == about)
         return self._read(query.where(jobs.c.command.in_(commands)) if commands else query)
 
-    def last(self, most: int = 50) -> list[Job]:
+    def last(self, most: int = 50) -> list[PageJob]:
         """Return the last processes, the newest first."""
         return self._read(select(jobs).limit(most))
 
-    async def follow(self, job: Job) -> AsyncIterator[Progress]:
+    async def follow(self, job: PageJob) -> AsyncIterator[Progress]:
         """Yield the progress of a process whenever it changed, until it has ended."""
         before: Progress | None = None
         pause_s, longest_s = _LOOKS_EVERY_S
@@ -194,7 +194,7 @@ class Jobs:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.2, longest_s)
 
-    async def run_id_of(self, job: Job, within_s: float = 10.0) -> str | None:
+    async def run_id_of(self, job: PageJob, within_s: float = 10.0) -> str | None:
         """Return the id of the run that a process begins; None if it begins none, or not soon."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -254,6 +254,6 @@ class Jobs:
         progress = {"BULK_SYNC_PROGRESS_EVERY": _PROGRESS_EVERY}
         return {**_WAIT, **kept, **progress, **self._settings.variables}
 
-    def _read(self, query: Select[Any]) -> list[Job]:
+    def _read(self, query: Select[Any]) -> list[PageJob]:
         rows = self._database.rows(query.order_by(jobs.c.id.desc()))
-        return [Job._make([*row, self.folder_of(row.id)]) for row in rows]
+        return [PageJob._make([*row, self.folder_of(row.id)]) for row in rows]

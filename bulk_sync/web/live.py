@@ -14,13 +14,13 @@ from aiohttp import web
 
 from bulk_sync.errors import StopRun
 from bulk_sync.web import rendering
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page, page_of
 
 _STATUS_EVERY_S: Final = 5.0
 
 
-async def stream(request: web.Request, job: Job | None) -> web.StreamResponse:
+async def stream(request: web.Request, job: PageJob | None) -> web.StreamResponse:
     """Send the progress of a process until it has ended; without a process, the end at once."""
     page, response = page_of(request), await _begun(request)
     status_at = 0.0

@@ -19,7 +19,7 @@ from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.attempts import Attempts
 from bulk_sync.web.database import open_database
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.overdue import Overdue
 from bulk_sync.web.paperwork import Paperwork
@@ -107,7 +107,7 @@ class Page:
         """Show another path after a POST, with one of the ``NOTES`` of ``rendering.py``."""
         raise web.HTTPSeeOther(path + (f"?note={quote(note)}" if note else ""))
 
-    async def go_to_run(self, job: Job | None, otherwise: str) -> NoReturn:
+    async def go_to_run(self, job: PageJob | None, otherwise: str) -> NoReturn:
         """Show the run of a process; another path, if it begins none soon."""
         run_id = None if job is None else await self.jobs.run_id_of(job)
         run = None if run_id is None else await self.blocking(self.ledger.run, run_id)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from bulk_sync.ledger import Run
 from bulk_sync.runs import lineage, plan_file
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.records import Paper, PlanVerdict, Upload
@@ -254,5 +254,5 @@ def _changes(state: PlanState) -> int:
 def _progress(page: Page, job_id: str | None) -> Progress | None:
     if job_id is None:
         return None
-    job: Job | None = page.jobs.find(job_id)
+    job: PageJob | None = page.jobs.find(job_id)
     return Progress(is_alive=False) if job is None else job.progress()

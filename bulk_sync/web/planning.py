@@ -7,7 +7,7 @@ from bulk_sync.storage import atomic
 from bulk_sync.web import plan_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Person
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.plan_state import HOLD, RAISED, PlanState
@@ -69,7 +69,7 @@ def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> s
     return paper.id
 
 
-def apply(page: Page, state: PlanState, names: Sequence[str]) -> Job | None:
+def apply(page: Page, state: PlanState, names: Sequence[str]) -> PageJob | None:
     """Apply a plan with some approvals; return None if another process does so. Blocks."""
     paper, settings, job_id = state.paper, page.settings, new_id()
     if not page.paperwork.begin_to_apply(paper, job_id, instead_of=paper.applied_by):

@@ -14,7 +14,7 @@ from bulk_sync.report.wording import Tone, lacks_upload_alone
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
 from bulk_sync.web import plan_state, report_files
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.plan_view import TITLES, without_advice
@@ -65,13 +65,13 @@ class RunState:
 
     run: Run
     standing: RunStanding
-    job: Job | None
+    job: PageJob | None
     worker: str
     paper: Paper | None
     undone_by: str
     retried_by: str
     why_not: str
-    jobs: tuple[Job, ...]
+    jobs: tuple[PageJob, ...]
 
     @property
     def is_at_work(self) -> bool:
@@ -193,7 +193,7 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
     }
 
 
-def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[Job, ...]:
+def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[PageJob, ...]:
     """Return the processes of the page about a run, the newest first."""
     found = [
         job
@@ -207,7 +207,7 @@ def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[Job, ...]:
     return tuple(sorted(found, key=lambda job: job.id, reverse=True))
 
 
-def _could_not_begin(page: Page, job: Job) -> bool:
+def _could_not_begin(page: Page, job: PageJob) -> bool:
     """Return whether a process has ended without a run of its own to show."""
     progress = job.progress()
     return not progress.is_alive and page.ledger.run(progress.run_id or "") is None

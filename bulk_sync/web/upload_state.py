@@ -22,7 +22,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.storage import atomic
 from bulk_sync.web import choices as choosing
 from bulk_sync.web.choices import Choices
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.progress import Progress, last_object
@@ -59,7 +59,7 @@ class UploadState:
 
     upload: Upload
     stage: UploadStage
-    check: Job | None = None
+    check: PageJob | None = None
     progress: Progress = field(default_factory=lambda: Progress(is_alive=False))
     choices: Choices = field(default_factory=dict)
     outline: Mapping[str, Any] = field(default_factory=dict)
@@ -160,7 +160,7 @@ def read(page: Page, upload_id: str) -> UploadState | None:
     return UploadState(upload, stage, check, progress, chosen, outline)
 
 
-def check(page: Page, upload: Upload, who: str, choices: Choices) -> Job:
+def check(page: Page, upload: Upload, who: str, choices: Choices) -> PageJob:
     """Begin to check a file with some choices. Blocks.
 
     Raises:
@@ -193,7 +193,7 @@ def path_of(page: Page, upload: Upload) -> Path | None:
 _BOOKS: Final = (".xlsx", ".xls", ".ods")
 
 
-def _stage(progress: Progress, check: Job) -> UploadStage:
+def _stage(progress: Progress, check: PageJob) -> UploadStage:
     if progress.is_alive:
         return UploadStage.CHECKING
     if progress.summary is None:

@@ -28,7 +28,7 @@ from bulk_sync.storage import atomic
 from bulk_sync.web import jobs, plan_state, planning, upload_state
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.records import PlanVerdict, Upload
 
@@ -220,7 +220,7 @@ def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[st
     }
 
 
-def _stopped_at_a_write(sim: Simulator, served: Served, plan_id: str, number: int) -> Job:
+def _stopped_at_a_write(sim: Simulator, served: Served, plan_id: str, number: int) -> PageJob:
     """Apply a plan, send its process a signal at its first write, and return the process."""
     has_come = threading.Event()
 
@@ -234,7 +234,7 @@ def _stopped_at_a_write(sim: Simulator, served: Served, plan_id: str, number: in
     return job
 
 
-def _applied(served: Served, plan_id: str) -> Job:
+def _applied(served: Served, plan_id: str) -> PageJob:
     """Approve a plan, and begin to apply it."""
     decide(served, plan_id, is_approval=True)
     state = plan_state.read(served.page, plan_id)

@@ -19,7 +19,7 @@ from bulk_sync.simulator import Simulator
 from bulk_sync.web import jobs as page_jobs
 from bulk_sync.web import rendering
 from bulk_sync.web.database import Database, open_database
-from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.progress import Progress
 from bulk_sync.web.settings import PageSettings
 
@@ -49,7 +49,7 @@ def copied_jobs(jobs: Jobs) -> Iterator[Jobs]:
         yield jobs
 
 
-def wait_for_end(job: Job) -> Progress:
+def wait_for_end(job: PageJob) -> Progress:
     """Wait for the end of a process, and return the progress in its files."""
     wait_for(job)
     return job.progress()
@@ -95,7 +95,7 @@ def test_a_killed_process_counts_as_dead_and_its_run_can_be_resumed(
 ) -> None:
     populate(sim, 50)
     path = str(write_states(tmp_path / "in.csv", 50))
-    job: list[Job] = []
+    job: list[PageJob] = []
     before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
     job.append(copied_jobs.start("run", [path], about="u1", who="Ana Diaz"))
     progress = wait_for_end(job[0])
@@ -113,8 +113,8 @@ def test_stop_finishes_requests_in_flight_and_ends(
 ) -> None:
     populate(sim, 200)
     path = str(write_states(tmp_path / "in.csv", 200))
-    job: list[Job] = []
-    found: list[Job | None] = []
+    job: list[PageJob] = []
+    found: list[PageJob | None] = []
 
     def stop() -> None:
         found.append(copied_jobs.find(job[0].id))
@@ -192,7 +192,7 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
     populate(sim, 20)
     path = str(write_states(tmp_path / "in.csv", 20))
     words: list[bytes] = []
-    job: list[Job] = []
+    job: list[PageJob] = []
 
     def look() -> None:
         words.append(Path(f"/proc/{job[0].pid}/cmdline").read_bytes())

@@ -13,7 +13,7 @@ from serving import settings_in
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import old_files
 from bulk_sync.web.database import open_database
-from bulk_sync.web.jobs import Job, Jobs
+from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.paperwork import Paperwork
 from bulk_sync.web.records import Upload
 
@@ -84,6 +84,6 @@ def test_a_process_at_work_keeps_its_files(
     assert gone == [0, 1]
 
 
-async def _end(jobs: Jobs, job: Job) -> None:
+async def _end(jobs: Jobs, job: PageJob) -> None:
     async for _ in jobs.follow(job):
         pass

@@ -17,7 +17,7 @@ from bulk_sync.settings import State
 from bulk_sync.web import database
 from bulk_sync.web.database import now_ms, open_database
 from bulk_sync.web.identity import Person, Role
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.paperwork import Paperwork, new_id
 from bulk_sync.web.records import Paper, PlanVerdict, Upload
@@ -80,7 +80,7 @@ def test_each_table_has_the_fields_of_its_record_in_their_order() -> None:
         (database.uploads, Upload.__slots__),
         (database.plans, Paper.__slots__),
         (database.verdicts, ("id", *PlanVerdict.__slots__)),
-        (database.jobs, tuple(name for name in Job._fields if name != "folder")),
+        (database.jobs, tuple(name for name in PageJob._fields if name != "folder")),
     ]
     assert [table.columns.keys() for table, _ in kept] == [list(names) for _, names in kept]
 

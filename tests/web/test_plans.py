@@ -32,7 +32,7 @@ from bulk_sync.ledger import Deed
 from bulk_sync.simulator import Simulator
 from bulk_sync.web import database, plan_state, planning, rendering
 from bulk_sync.web.identity import Role
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.records import PlanVerdict
 
@@ -175,7 +175,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
         has_come.set()
         may_go_on.wait(60)
 
-    def applied(plan_id: str) -> Job:
+    def applied(plan_id: str) -> PageJob:
         state = plan_state.read(served.page, plan_id)
         assert state is not None
         job = planning.apply(served.page, state, [BEN])

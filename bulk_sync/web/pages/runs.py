@@ -6,7 +6,7 @@ from aiohttp import web
 
 from bulk_sync.ledger import Deed, Kind
 from bulk_sync.web import live, planning, report_files, run_view
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import attachment, page_of, person_of
 from bulk_sync.web.run_view import RunState
 
@@ -112,7 +112,7 @@ async def audit(request: web.Request) -> web.StreamResponse:
     return page.go(f"{_path(state)}#audit")
 
 
-async def _start(request: web.Request, state: RunState, command: str, words: list[str]) -> Job:
+async def _start(request: web.Request, state: RunState, command: str, words: list[str]) -> PageJob:
     page, run_id = page_of(request), state.run.run_id
     typed, who = [run_id, *words], person_of(request).name
     named = {"BULK_SYNC_INPUT_NAME": state.run.begun.input_name}

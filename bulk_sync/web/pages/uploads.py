@@ -21,7 +21,7 @@ from bulk_sync.web import (
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
-from bulk_sync.web.jobs import Job
+from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page, attachment, page_of, person_of
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.records import Upload
@@ -216,7 +216,7 @@ async def _state(request: web.Request) -> UploadState:
     return state
 
 
-def _plan_of(page: Page, upload: Upload, job: Job) -> str | None:
+def _plan_of(page: Page, upload: Upload, job: PageJob) -> str | None:
     """Return the plan that was begun after a check; None if there is none."""
     plans = page.paperwork.plans(upload=upload.id)
     return next((each.id for each in plans if each.options.get(_CHECK) == job.id), None)
