@@ -141,7 +141,7 @@ class Load:
         took_s = done.took_s / done.responses
         self._quickest_s = min(self._quickest_s, took_s)
         if self._climb is None and took_s > _KNEE * self._quickest_s:
-            self._is_ramping, self._climb = False, _Climb()
+            self._climb = _Climb()
         if self._climb is not None:
             limit = self._climb.next(self.limit, done.responses, now)
         else:

@@ -71,3 +71,62 @@ def test_a_refusal_perhaps_for_the_rate_sets_no_limit_far_below_the_first(
     limit = InFlightLimit(0.0)
     assert refuse(limit, 0.0, 8)
     assert refuse(limit, 3.0, beside, may_be_rate=True) is is_limit
+
+
+def shown(
+    granted: list[float],
+    refused: list[tuple[float, float]],
+    in_flight: int = 0,
+    *,
+    may_be_rate: bool = False,
+) -> float:
+    """Return the limit after requests that took a second each, by the time of sending."""
+    limit = InFlightLimit(0.0)
+    for sent_at in granted:
+        limit.granted(sent_at + 1.0, took_s=1.0)
+    for sent_at, known_at in refused:
+        limit.refused(known_at, sent_at)
+    limit.judge(9.0, in_flight, may_be_rate=may_be_rate)
+    return limit.most
+
+
+@pytest.mark.parametrize(
+    ("granted", "refused", "most"),
+    [
+        ([0.0, 0.1], [(0.5, 0.5)], 2),
+        ([0.0, 0.1, 0.55, 0.7], [(0.5, 0.6)], 3),
+        ([0.0, 0.1, 0.55, 0.7, 0.8], [(0.5, 2.0)], 4),
+        ([0.0, 0.1, 1.2], [(1.05, 1.3)], 1),
+        ([0.0], [(0.5, 0.5)], 1),
+        ([0.0, 0.1, 0.2, 2.0], [(0.5, 0.5), (2.5, 2.5)], 1),
+        ([0.0, 0.1, 0.2], [(0.0, 0.15), (0.5, 0.5)], 2),
+    ],
+    ids=[
+        "in flight when it was sent", "sent before it was refused", "sent while it was on its way",
+        "answered meanwhile", "one", "the least beside several", "sent at the very beginning",
+    ],
+)  # fmt: skip
+def test_a_limit_is_no_more_than_what_was_in_flight_beside_any_refused_request(
+    granted: list[float], refused: list[tuple[float, float]], most: int
+) -> None:
+    assert shown(granted, refused) == most
+    assert shown(granted, refused, in_flight=2) == most + 2
+
+
+@pytest.mark.parametrize(
+    ("granted", "is_limit"),
+    [([0.0, 0.1, 2.0, 2.1, 2.2], True), ([0.0, 0.1, 0.2, 2.0, 2.1], False)],
+    ids=["fewer before", "more before"],
+)
+def test_what_was_granted_before_the_first_of_several_refusals_counts(
+    granted: list[float], *, is_limit: bool
+) -> None:
+    most = shown(granted, [(2.5, 2.5), (2.4, 2.4)], may_be_rate=True)
+    assert (most < float("inf")) is is_limit
+
+
+def test_what_was_granted_before_a_judgement_does_not_count_after_it() -> None:
+    limit = InFlightLimit(0.0)
+    assert refuse(limit, 0.0, 4)
+    limit.refused(3.5, sent_at=3.0)
+    assert not limit.judge(4.0, 0, may_be_rate=False)

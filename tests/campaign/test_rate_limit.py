@@ -101,3 +101,131 @@ def test_requests_from_before_a_wait_do_not_count_after_it() -> None:
     limit.resumed(BEGAN + 2.3)
     assert limit.rate is not None
     assert limit.rate >= 0.7 * kept_to
+
+
+class Course:
+    """A limit in the course of time: stretches of granted requests, each with a refusal at its end.
+
+    The first stretch is of 100 requests a second, of which 95 come within the first second: the
+    rate is 87 % of that.
+    """
+
+    FIRST = 0.87 * 95
+
+    def __init__(self) -> None:
+        self.limit = RateLimit(BEGAN)
+        self.now = BEGAN
+        self.stretch(100, 1.0)
+
+    def stretch(
+        self, rate: float, seconds: float, *, refused: int = 1, beside: int = 0
+    ) -> float | None:
+        """Grant so many requests a second, refuse some, and return the rate after the wait."""
+        for index in range(int(rate * seconds)):
+            self.limit.granted(self.now + TOOK_S + index / rate, TOOK_S)
+        ended = self.now + seconds + TOOK_S
+        for index in range(refused):
+            self.limit.refused(ended + index / 1000, ended - TOOK_S + index / 1000)
+        for index in range(beside):
+            self.limit.granted(ended + (1 + index) / 1000, TOOK_S)
+        self.now = ended + 1.0
+        self.limit.resumed(self.now)
+        return self.limit.rate
+
+    def raised(self, times: int) -> list[float]:
+        """Grant a request each second from the first raise on, and return the rates."""
+        found = []
+        for index in range(round(self.limit._raise_at - self.now) * 80):
+            self.limit.granted(self.now + index / 80, TOOK_S)
+        assert self.limit.rate is not None
+        before = self.limit.rate
+        self.now = self.limit._raise_at
+        for _ in range(times):
+            for _ in range(90):
+                self.limit.granted(self.now, TOOK_S)
+            found.append(round((self.limit.rate or 0.0) / before, 4))
+            self.now += 1.0
+        return found
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "beside", "refused", "share"),
+    [
+        (Course.FIRST, 0.5, 0, 1, 0.8),
+        (Course.FIRST, 0.5, 9, 2, 0.8),
+        (Course.FIRST, 0.5, 10, 1, 0.8),
+        (Course.FIRST, 0.5, 10, 2, 1),
+        (30, 0.5, 0, 1, 0.8),
+        (40, 1.5, 0, 1, 60 / 1.55 / Course.FIRST),
+        (40, 0.9, 0, 1, 36 / 0.95 / Course.FIRST),
+        (30, 2.9, 0, 1, 87 / 2.95 / Course.FIRST),
+        (30, 3.0, 0, 1, 1),
+        (200, 1.5, 0, 1, 1),
+    ],
+    ids=[
+        "soon", "with too few beside", "with many beside one", "with many beside several",
+        "soon with few", "granted for a while", "for a second", "for almost three", "for three",
+        "more than before",
+    ],
+)  # fmt: skip
+def test_a_further_refusal_lowers_the_rate_by_how_long_it_went_well(
+    rate: float, seconds: float, beside: int, refused: int, share: float
+) -> None:
+    course = Course()
+    assert course.limit.rate == pytest.approx(Course.FIRST)
+    found = course.stretch(rate, seconds, beside=beside, refused=refused)
+    assert found == pytest.approx(0.97 * share * Course.FIRST)
+
+
+def test_a_rate_is_raised_faster_and_faster_and_falls_back_when_that_is_refused() -> None:
+    course = Course()
+    steady = 1.01 * 1.02 * 1.04 * 1.08 * 1.1 * 1.1
+    assert course.limit._raise_at - course.now == 20
+    assert course.raised(6) == [1.01, 1.0302, 1.0714, 1.1571, 1.2728, 1.4001]
+    assert course.stretch(90, 0.1) == pytest.approx(0.97 * steady * Course.FIRST)
+
+
+def test_more_is_tried_later_after_each_time_in_vain() -> None:
+    course, waits_s = Course(), []
+    for _ in range(6):
+        course.raised(1)
+        course.stretch(80, 0.5)
+        waits_s.append(round(course.limit._raise_at - course.now))
+    assert waits_s == [40, 80, 160, 300, 300, 300]
+    course.stretch(80, 0.5)
+    assert round(course.limit._raise_at - course.now) == 20
+
+
+def test_a_rate_far_above_what_the_run_sends_is_forgotten() -> None:
+    course = Course()
+    course.now = course.limit._raise_at
+    course.limit.granted(course.now, TOOK_S)
+    assert course.limit.rate == pytest.approx(1.01 * Course.FIRST)
+    course.limit.granted(course.now + 0.99, TOOK_S)
+    assert course.limit.rate == pytest.approx(1.01 * Course.FIRST)
+    course.limit.granted(course.now + 1.0, TOOK_S)
+    assert course.limit.rate is None
+    course.limit.granted(course.now + 100.0, TOOK_S)
+    assert course.limit.rate is None
+
+
+def test_refusals_at_any_rate_teach_nothing_for_a_minute() -> None:
+    course, rates = Course(), []
+    while course.limit.rate is not None:
+        rates.append(course.limit.rate)
+        course.stretch(100, 0.2)
+    assert rates[-1] >= Course.FIRST / 4 > 0.776 * rates[-1]
+    for at, is_found in ((59.0, False), (60.0, True)):
+        course.limit.refused(course.now + at, course.now + at - TOOK_S)
+        were_refused = [course.limit.was_refused]
+        course.limit.resumed(course.now + at)
+        assert [*were_refused, course.limit.was_refused] == [True, False]
+        assert (course.limit.rate is not None) is is_found
+
+
+def test_refusals_that_are_forgiven_lower_no_rate() -> None:
+    course = Course()
+    course.limit.refused(course.now + 0.5, course.now + 0.4)
+    course.limit.forgive(course.now + 1.0)
+    course.limit.resumed(course.now + 2.0)
+    assert course.limit.rate == pytest.approx(Course.FIRST)

@@ -13,13 +13,14 @@ from bulk_sync.campaign.responses import (
     Forbidden,
     Response,
     TokenRefused,
+    access_denied,
     document,
     problem,
     summary,
     wait_s,
 )
 from bulk_sync.errors import RetryLater, RowFailed, UsageProblem
-from bulk_sync.outcomes import Outcome
+from bulk_sync.outcomes import Outcome, Reason
 
 OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and try again."}'
 
@@ -108,6 +109,68 @@ def test_an_unknown_key_means_not_found() -> None:
         assert error.outcome is Outcome.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("status", "asks_s", "is_refused", "sent_at"),
+    [
+        (429, 7.0, True, 12.0),
+        (503, 7.0, False, None),
+        (500, 7.0, False, None),
+        (408, None, False, None),
+    ],
+    ids=str,
+)
+def test_a_server_may_ask_to_wait(
+    status: int, asks_s: float | None, *, is_refused: bool, sent_at: float | None
+) -> None:
+    later = problem(Response(status, b"", retry_after="7", sent_at=12.0))
+    assert isinstance(later, RetryLater)
+    assert (later.wait_s, later.refused, later.sent_at) == (asks_s, is_refused, sent_at)
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "names"),
+    [
+        (300, "https://b.example/x", "300, a redirect to https://b.example/x,"),
+        (399, None, "nowhere"),
+    ],
+    ids=["with an address", "without"],
+)
+def test_a_redirect_names_its_address(status: int, location: str | None, names: str) -> None:
+    later = problem(Response(status, b"", location=location))
+    assert isinstance(later, RetryLater)
+    assert later.reason is Reason.REDIRECT
+    assert names in later.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (b" \r\n", "with an empty body"),
+        (b"  <html>Welcome</html>", "with no JSON: Welcome"),
+        (b'{"PKey": "@ada', "with no JSON"),
+    ],
+    ids=["nothing", "a page", "a part of a profile"],
+)
+def test_what_is_no_json_is_quoted_if_it_is_a_page(body: bytes, what: str) -> None:
+    with pytest.raises(RetryLater) as raised:
+        document(Response(200, body))
+    assert raised.value.detail == f"Campaign answered 200 {what}"
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'"Ad\xe9"', "Ad\ufffd"),
+        (b'"Ada\tB"', "Ada\tB"),
+        (b'"\\ud83d"', "\ufffd"),
+        (b'"\\u00e9"', "é"),
+    ],
+    ids=["a byte of Latin-1", "a tab", "half an emoji", "an escape"],
+)
+def test_names_with_unreadable_characters_are_read(body: bytes, name: str) -> None:
+    assert document(Response(200, body)) == name
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b'{"PKey": "@a', b"<html></html>", b"\xff\xfe"])
 def test_a_response_that_is_not_json_is_retried(body: bytes) -> None:
     with pytest.raises(RetryLater, match="Campaign answered 200"):
@@ -123,6 +186,9 @@ def test_a_response_that_is_not_json_is_retried(body: bytes) -> None:
         ),
         (b"first\r\n\x1b[31msecond\t third", "first [31msecond third"),
         (b"<html><script>x()</script><b>Bad&nbsp;Gateway</b></html>", "Bad Gateway"),
+        (b'{"code":502,"message":"Bad gateway"}', "Bad gateway"),
+        (b'{"error":"x","error_message":"y"}', "x y"),
+        (b"{}", "{}"),
         (b"", "no text"),
         (b"[1]", "[1]"),
     ],
@@ -148,6 +214,18 @@ def test_a_wait_until_a_time_is_measured_by_the_server_s_clock() -> None:
     there = datetime(2020, 1, 1, tzinfo=UTC)  # a server whose clock is years behind
     until = format_datetime(there + timedelta(seconds=30), usegmt=True)
     assert wait_s(Response(503, b"", until, format_datetime(there, usegmt=True))) == 30.0
+
+
+def test_a_time_without_a_zone_is_one_of_utc() -> None:
+    until, now = "Wed, 01 Jan 2020 00:00:30 -0000", "Wed, 01 Jan 2020 00:00:00 GMT"
+    assert wait_s(Response(503, b"", until, now)) == 30.0
+
+
+def test_refused_credentials_and_addresses_name_what_to_check() -> None:
+    forbidden = access_denied(Forbidden("Campaign answered 403: no.", by_gateway=True))
+    assert "403: no. Check --api-key" in str(forbidden)
+    unknown = access_denied(AddressRefused(Reason.HTTP_500, "Campaign answered 500: Oops."))
+    assert "Oops. Campaign's gateway does not know this address" in str(unknown)
 
 
 def test_a_time_in_the_past_is_no_wait() -> None:

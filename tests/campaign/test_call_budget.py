@@ -1,0 +1,153 @@
+"""How a run takes calls out of its budgets: in blocks, ahead of need, and no more than are left."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from bulk_sync.campaign.call_budget import Calls, Grant
+from bulk_sync.errors import BudgetSpent, StoppedEarly
+
+
+class Day:
+    """A budget of one day, which keeps the sizes of the blocks that were asked for."""
+
+    def __init__(self, most: int = 10_000_000) -> None:
+        self.most = most
+        self.asked: list[int] = []
+
+    def take(self, count: int) -> Grant:
+        self.asked.append(count)
+        granted = min(count, self.most)
+        self.most -= granted
+        if not granted:
+            raise StoppedEarly("The day is spent.")
+        return Grant(granted, "today", time.time() + 3600)
+
+    def left(self) -> int:
+        return self.most
+
+    def give_back(self, _day: str, count: int) -> None:
+        self.most += count
+
+
+def carried_out(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(work())
+
+
+async def send(calls: Calls, count: int) -> None:
+    for _ in range(count):
+        await calls.allow()
+        calls.spend("GET")
+    if calls._ahead is not None:
+        await calls._ahead
+
+
+@pytest.mark.parametrize(
+    ("sent", "most", "block"),
+    [
+        (0, None, 50),
+        (764, None, 50),
+        (765, None, 51),
+        (29_985, None, 1999),
+        (60_000, None, 2000),
+        (0, 30, 30),
+        (980, 1_000, 20),
+        (1_000, 1_000, 1),
+    ],
+    ids=[
+        "at first", "of few", "a fifteenth", "of many", "of very many", "a small run",
+        "the last ones", "one more shows that it is spent",
+    ],
+)  # fmt: skip
+def test_a_block_is_a_fifteenth_of_the_calls_so_far_within_bounds(
+    sent: int, most: int | None, block: int
+) -> None:
+    async def asked() -> list[int]:
+        day = Day()
+        calls = Calls(most, day)
+        calls.by_method["GET"] = sent
+        await calls.allow()
+        return day.asked
+
+    assert carried_out(asked)[0] == block
+
+
+def test_the_next_block_is_taken_while_half_of_the_last_one_is_left() -> None:
+    async def asked() -> list[list[int]]:
+        day, found = Day(), []
+        calls = Calls(None, day)
+        for count in (24, 1, 49, 1):
+            await send(calls, count)
+            found.append(list(day.asked))
+        assert calls.set_aside == 75
+        return found
+
+    assert carried_out(asked) == [[50], [50] * 2, [50] * 2, [50] * 3]
+
+
+def test_the_calls_left_are_those_of_the_smaller_budget() -> None:
+    async def left() -> list[int | None]:
+        found = [await Calls().left(), await Calls(7).left(), await Calls(None, Day(5)).left()]
+        calls = Calls(7, Day(100))
+        await send(calls, 3)
+        found.append(await calls.left())
+        calls = Calls(200, Day(100))
+        await send(calls, 3)
+        assert calls.set_aside == 47
+        return [*found, await calls.left()]
+
+    assert carried_out(left) == [None, 7, 5, 4, 97]
+
+
+def test_a_call_beyond_the_budget_of_the_run_is_put_back() -> None:
+    async def spent() -> tuple[int, int, int]:
+        day = Day(100)
+        calls = Calls(3, day)
+        await send(calls, 3)
+        await calls.allow()
+        with pytest.raises(BudgetSpent, match="The budget of 3 calls is spent"):
+            calls.spend("GET")
+        await calls.close()
+        return calls.total, calls.set_aside, day.most
+
+    assert carried_out(spent) == (3, 0, 97)
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["put back", "sent"])
+def test_a_spent_day_waits_for_calls_that_may_be_put_back(*, is_sent: bool) -> None:
+    async def worked() -> tuple[bool, int]:
+        calls = Calls(None, Day(1))
+        await calls.allow()
+        waiting = asyncio.create_task(calls.allow())
+        await asyncio.sleep(0)
+        calls.spend("GET") if is_sent else calls.put_back()
+        (ended,) = await asyncio.gather(waiting, return_exceptions=True)
+        if not is_sent:
+            calls.spend("GET")
+        _, still_waiting = await asyncio.wait([asyncio.create_task(calls.allow())], timeout=30)
+        assert not still_waiting
+        return isinstance(ended, StoppedEarly), calls.set_aside
+
+    assert carried_out(worked) == (is_sent, 0)
+
+
+def test_who_waits_for_a_call_to_be_put_back_does_not_ask_again_and_again() -> None:
+    async def worked() -> list[int]:
+        day, asked = Day(2), []
+        calls = Calls(None, day)
+        await calls.allow()
+        calls.put_back()
+        for _ in range(2):
+            await calls.allow()
+        waiting = asyncio.create_task(calls.allow())
+        for _ in range(20):
+            await asyncio.to_thread(int)
+            asked.append(len(day.asked))
+        calls.put_back()
+        await waiting
+        return asked[10:]
+
+    assert len(set(carried_out(worked))) == 1
