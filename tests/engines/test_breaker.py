@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, key, populate, write_states
 
+from bulk_sync.campaign.profiles import AttributeMissing
 from bulk_sync.campaign.responses import AddressRefused, FieldRefused, Forbidden
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.errors import AccessDenied, Exit, RowFailed, StoppedEarly, StopRun, UsageProblem
@@ -121,6 +122,101 @@ def test_rows_that_failed_in_an_earlier_process_count_for_the_limit_all_the_same
         counted.failed(BROKEN, "write", again=False, suspect=True)
     assert stop.cause is not None
     assert "--max-failures" in str(stop.cause)
+
+
+WINDOW = Failures(alike=3, window=5, lost=None)
+BAD_KEY = RowFailed(Reason.HTTP_400, "Campaign answered 400: bad.")
+
+
+def counted_by(signs: str, failures: Failures = WINDOW) -> tuple[Breaker, Stop]:
+    """Count rows: good, bad for one of two reasons, of no profile; a capital if it failed before.
+
+    A failure in an earlier process is an ``s``.
+    """
+    counted, stop = breaker(failures)
+    for sign in signs:
+        again = sign.isupper()
+        match sign.lower():
+            case "g":
+                counted.succeeded("write", again=again)
+            case "n":
+                counted.failed(UNKNOWN, "write", again=again)
+            case "s":
+                counted.failed(BAD_KEY, "write", again=again, suspect=True)
+            case reason:
+                failed = BAD_KEY if reason == "b" else BROKEN
+                counted.failed(failed, "write", again=again)
+    return counted, stop
+
+
+@pytest.mark.parametrize(
+    ("signs", "ends"),
+    [
+        ("bbb", False),
+        ("ggbbb", True),
+        ("gbbb", False),
+        ("bbbgg", False),
+        ("nnbbb", True),
+        ("ggbtb", False),
+        ("ggbtbb", True),
+        ("bbgggb", False),
+        ("gbbgggb", False),
+        ("gggbgbb", True),
+        ("gggbgggbb", False),
+        ("ggbbBBB", False),
+        ("ggbbsss", False),
+        ("ggbbB", False),
+    ],
+    ids=[
+        "too few rows", "three of five", "three of four", "no failure is the last", "of no profile",
+        "two reasons", "three for one reason", "long ago", "before the last five", "just within",
+        "just before", "second tries", "failures of an earlier process", "one second try",
+    ],
+)  # fmt: skip
+def test_many_failures_for_one_reason_among_the_last_rows_end_the_run(
+    signs: str, *, ends: bool
+) -> None:
+    _, stop = counted_by(signs)
+    assert stop.is_requested is ends
+    if ends:
+        assert "3 of the last 5 rows failed with http_400" in str(stop.cause)
+
+
+@pytest.mark.parametrize(
+    ("signs", "ends"),
+    [
+        ("bb", False),
+        ("bbt", True),
+        ("bbGb", False),
+        ("bbGbb", True),
+        ("bbNb", False),
+        ("bbBBB", False),
+    ],
+    ids=["two", "three", "one has succeeded", "one more", "one was not found", "second tries"],
+)
+def test_rows_that_succeed_in_a_second_try_have_not_failed(signs: str, *, ends: bool) -> None:
+    _, stop = counted_by(signs, Failures(most=2, alike=None))
+    assert stop.is_requested is ends
+
+
+@pytest.mark.parametrize(("signs", "rows", "succeeded"), [("gGbtnNsB", 6, 2), ("", 0, 0)], ids=str)
+def test_rows_count_once_those_of_an_earlier_process_aside(
+    signs: str, rows: int, succeeded: int
+) -> None:
+    counted, _ = counted_by(signs)
+    assert (counted.rows, counted.succeeded_rows) == (rows, succeeded)
+
+
+@pytest.mark.parametrize("signs", ["", "g", "b"], ids=["at first", "after a success", "of others"])
+def test_an_attribute_that_no_profile_has_is_named(signs: str) -> None:
+    counted, stop = counted_by(signs, Failures(most=2, alike=None))
+    missing = AttributeMissing(Reason.STATE_UNKNOWN, "No such attribute.")
+    for _ in range(3 - signs.count("b")):
+        assert not stop.is_requested
+        counted.failed(missing, "write", again=False)
+    assert isinstance(stop.cause, StoppedEarly if signs else UsageProblem)
+    if not signs:
+        assert "None of the 3 profiles read has the attribute 'ccpaOptOut'" in str(stop.cause)
 
 
 BAD = (*range(60, 80), *range(380, 400))

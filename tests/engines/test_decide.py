@@ -189,6 +189,38 @@ def test_only_a_change_by_a_dead_process_is_known_not_to_arrive(
     assert learned(care, seen, desired=True).may_have_arrived is is_in_doubt
 
 
+@pytest.mark.parametrize(
+    ("care", "has_intent"),
+    [
+        (Care(), False),
+        (Care(reads_first=True, sent=True), False),
+        (Care(in_doubt=True), True),
+        (Care(forbidden=WHY), True),
+    ],
+    ids=["usual", "sent here", "in doubt", "not to be sent"],
+)
+def test_a_row_needs_an_intent_if_it_has_none_and_may_be_sent(
+    care: Care, *, has_intent: bool
+) -> None:
+    assert care.has_intent is has_intent
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [(1, "A profile has this"), (2, "2 profiles have this")], ids=str
+)
+def test_what_is_not_created_is_counted(count: int, says: str) -> None:
+    for state in (0, 1):
+        done = decide(Care(body=BODY), Seen((Match("@1", state, 0),) * count), desired=True)
+        assert isinstance(done, Done)
+        assert done.detail.startswith(says)
+
+
+@pytest.mark.parametrize(("may_come_s", "waits"), [(0.5, True), (0.0, False), (-1.0, False)])
+def test_a_creation_is_waited_for_to_the_last_moment(may_come_s: float, *, waits: bool) -> None:
+    decision = decide(Care(sent=True, body=BODY), Seen((), may_come_s), desired=True)
+    assert decision == (LookFirst(may_come_s) if waits else Send.NOW)
+
+
 @dataclass
 class FarEnd:
     """Campaign and the way to it, for one row."""

@@ -79,3 +79,8 @@ def test_a_row_of_a_todo_file_is_named_by_its_original_row_too(
     rows = pd.DataFrame({**of_todo, columns.ROW: [2, 3]})
     places = duplicates.Places(rows)
     assert [places.name(at) for at in range(2)] == names
+
+
+def test_a_conflict_may_begin_with_the_first_row_of_either_state() -> None:
+    for first, then in (("true", "false"), ("false", "true")):
+        assert verdicts([("@a", first), ("@a", then)]) == [("rejected", "conflict")] * 2

@@ -23,7 +23,7 @@ class Package:
         self._place = place
         self._most = _MOST + _MOST_TIMES * size
         self._parts = {_plain(info.filename): info for info in archive.infolist()}
-        self._unpacked: dict[str, int] = {}
+        self._unpacked: dict[str, int] = {}  # by name: what the parts read so far unpack to
 
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._parts
@@ -70,17 +70,14 @@ class Package:
 
     def _pieces(self, name: str) -> Iterator[bytes]:
         info = self._parts[_plain(name)]
-        others = sum(size for part, size in self._unpacked.items() if part != info.filename)
-        unpacked = 0
+        self._unpacked[info.filename] = info.file_size  # zipfile reads no more than that
+        if sum(self._unpacked.values()) > self._most:
+            raise InputProblem(
+                f"{self._place} unpacks to more than {self._most >> 20} MB, far more than "
+                "a workbook of its size does, so it was not read. Save it again, or as CSV."
+            )
         with self._archive.open(info) as part:
             while piece := part.read(_PIECE):
-                unpacked += len(piece)
-                self._unpacked[info.filename] = unpacked
-                if others + max(unpacked, info.file_size) > self._most:
-                    raise InputProblem(
-                        f"{self._place} unpacks to more than {self._most >> 20} MB, far more than "
-                        "a workbook of its size does, so it was not read. Save it again, or as CSV."
-                    )
                 yield piece
 
 
