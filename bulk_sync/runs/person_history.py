@@ -110,15 +110,12 @@ class Story:
 
     def doubts(self) -> Sequence[Event]:
         """Return later writes with an unknown end."""
-        standing = self.standing()
+        known_ms = {pkey: event.at_ms for pkey, event in self.standing().items()}
         return [
             event
             for event in self.events
-            if event.is_doubtful
-            and all(
-                pkey not in standing or standing[pkey].at_ms <= event.at_ms
-                for pkey in event.pkeys or ("",)
-            )
+            # The PKey of a write is one, or it is not known.
+            if event.is_doubtful and event.at_ms >= known_ms.get("".join(event.pkeys), 0)
         ]
 
 

@@ -113,3 +113,29 @@ def test_the_apply_of_a_plan_is_known_by_its_hash() -> None:
     assert lineage.apply_of([first, again], "9f86") == again
     assert lineage.apply_of([first, replace(again, ended=REFUSED)], "9f86") == first
     assert lineage.apply_of([first, again], "9f87") is None
+
+
+def test_a_run_that_its_options_stopped_was_turned_away_and_one_at_work_was_not() -> None:
+    assert lineage.was_turned_away(replace(X, ended=Ended(int(Exit.USAGE), "", final=True)))
+    assert not lineage.was_turned_away(replace(X, ended=None))
+    assert not lineage.was_turned_away(replace(X, ended=INTERRUPTED))
+
+
+def test_the_runs_of_a_job_carried_its_files_out_in_one_instance() -> None:
+    applied = run("P", 21, Kind.APPLY, plan="9f86")
+    others = [
+        run("Q", 25, Kind.PLAN),
+        replace(X, run_id="Y", begun=replace(X.begun, job="weekly")),
+        replace(X, run_id="Z", begun=replace(X.begun, organization="other")),
+    ]
+    found = lineage.of_job([*RUNS, applied, *others], A.begun.job, A.begun)
+    assert [each.run_id for each in found] == ["A", "X", "P"]
+
+
+def test_plans_count_as_applied_while_their_run_is_not_turned_away() -> None:
+    runs = [
+        run("P", 1, Kind.APPLY, plan="9f86"),
+        run("Q", 5, Kind.APPLY, plan="9f87", ended=INTERRUPTED),
+        run("R", 9, Kind.APPLY, plan="9f88", ended=REFUSED),
+    ]
+    assert lineage.applied_plans(runs) == {"9f86", "9f87"}

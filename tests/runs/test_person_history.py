@@ -305,3 +305,18 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
     assert left["sync_after"] == ""
     assert run(sim, "resume", "--max-calls", 100).status == 0
     assert Told(run, key(9)).outcomes[-1] == ("run", "updated")
+
+
+def test_a_doubt_is_told_until_a_later_run_has_seen_the_state(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
+    first = newest(run)
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
+        book.intend(first, [Intent(key(0), 2, None, before=True, desired=False)])
+    assert f"by run {first} has arrived is not known" in Told(run, key(0)).lines[1]
+    assert run(sim, "run", tmp_path / "in.csv", "--report", "l.csv").status == 0
+    told = Told(run, key(0))
+    assert told.outcomes[-1] == ("run", "unchanged")
+    assert "is not known" not in "\n".join(told.lines)

@@ -1,10 +1,16 @@
 """What stands at a profile by the ledger's writes: the last one, unless an undo has put it back."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from bulk_sync.ledger import Begun, Intent, Kind, Settled, Write
 from bulk_sync.outcomes import Outcome
+from bulk_sync.rows.request_order import Confirmed, RequestDate
 from bulk_sync.runs import precedence
+from bulk_sync.runs.write_records import Recording
 
 
 def begun(kind: Kind, parent: str | None = None) -> Begun:
@@ -95,9 +101,79 @@ def test_what_a_write_without_an_answer_did_is_open(outcome: Outcome | None) -> 
         ("@k", True): False,
         ("@k", False): True,
     }
+    ended_ms = found["@k", False].ended_ms - found["@k", False].began_ms
+    assert ended_ms == (500 if outcome else 30 * 60_000)
     again = [A_OUT, write("B", False, None, outcome), write("B", False, "2026-01-20")]
     assert set(precedence.standing(again, RUNS)) == {("@k", False)}
 
 
 def test_the_writes_of_another_instance_say_nothing() -> None:
     assert precedence.standing([A_OUT, B_IN], ELSEWHERE) == {}
+
+
+def test_a_created_profile_stands_by_its_pkey() -> None:
+    intent = Intent("ada@example.com", 2, None, None, True, None, "2026-01-10")
+    for settled, key in (
+        (Settled(1, Outcome.CREATED, None, "", 1, 1_500, profile="@new"), "@new"),
+        (None, "ada@example.com"),
+    ):
+        found = precedence.standing([Write("A", 1_000, 1_000, intent, settled)], RUNS)
+        assert set(found) == {(key, True)}
+        assert found[key, True].is_doubtful is (settled is None)
+
+
+def confirmed(requested: str, at_ms: int) -> Confirmed:
+    return Confirmed(RequestDate.parse(requested), "S", at_ms)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], None),
+        ([confirmed("2026-01-05", 2_000)], "2026-01-05"),
+        ([confirmed("2026-01-05", 1_000)], "2026-01-05"),
+        ([confirmed("2026-01-05", 999)], None),
+        ([confirmed("2026-01-05", 2_000), confirmed("2026-01-06", 3_000)], "2026-01-06"),
+        ([confirmed("2026-01-06", 2_000), confirmed("2026-01-05", 3_000)], "2026-01-06"),
+    ],
+    ids=["none", "after it", "during it", "before it", "the latest", "whatever their order"],
+)
+def test_the_latest_request_since_a_write_that_found_its_state_is_added(
+    found: list[Confirmed], expected: str | None
+) -> None:
+    written = precedence.standing([A_OUT], RUNS)
+    own = precedence._with_confirmed(written, [("@k", True, each) for each in found])["@k", True]
+    assert not own.is_seen
+    assert (None if own.confirmed is None else str(own.confirmed.request)) == expected
+
+
+def test_a_state_that_was_found_and_not_written_counts_with_the_request_that_found_it() -> None:
+    each, earlier = confirmed("2026-01-05", 2_000), confirmed("2026-01-06", 1_000)
+    found = precedence._with_confirmed({}, [("@k", True, each), ("@k", True, earlier)])
+    own = found["@k", True]
+    assert (own.state, own.is_seen, own.request, own.run_id) == (True, True, None, "S")
+    assert (own.began_ms, own.ended_ms, own.no_later_ms) == (2_000, 2_000, 2_000)
+    assert own.confirmed == earlier
+
+
+@pytest.mark.parametrize(
+    ("requested", "own", "is_sent"),
+    [
+        ("2026-01-21", B_IN, True),
+        ("2026-01-20", B_IN, True),
+        ("2026-01-19", B_IN, False),
+        ("2026-01-21", A_OUT, False),
+        ("2026-01-21", None, False),
+    ],
+    ids=["newer", "of the same day", "older", "nothing to overrule", "not written"],
+)
+def test_an_opt_out_overrules_a_later_run_if_its_request_is_not_older(
+    requested: str, own: Write | None, is_sent: bool
+) -> None:
+    recording = cast("Recording", SimpleNamespace(keys=["@other", "@k"]))
+    written = {} if own is None else precedence.standing([own], RUNS)
+    opt_outs = {1: RequestDate.parse(requested)}
+    found = precedence._overruled(recording, opt_outs, lambda *_: written)
+    assert found == ({1} if is_sent else set())
+    seen = {key: replace(each, is_seen=True) for key, each in written.items()}
+    assert precedence._overruled(recording, opt_outs, lambda *_: seen) == set()
