@@ -193,3 +193,20 @@ def test_runs_of_the_command_line_are_shown_as_well(
     assert "1 of 2 rows was changed in Campaign" in shown[0]
     assert "Plan of opt-out changes: in.csv" in shown[1]
     assert viewer.get(f"{served.url}/runs/{ids[1]}/report/html").status_code == 200
+
+
+def test_a_run_of_a_command_line_that_is_under_way_says_where(
+    sim: Simulator, served: Served, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    viewer, shown = served.signed_in(Role.VIEWER), list[str]()
+
+    def look() -> None:
+        (run_id,) = served.page.ledger.at_work()
+        shown.append(text_of(viewer.get(f"{served.url}/runs/{run_id}")))
+
+    before_answer(sim, "PATCH", 1, look)
+    run(sim, "run", write_states(tmp_path / "in.csv", 3))
+    where = rf"At work is \S+ on .*, process {os.getpid()}, since [-: 0-9]+ [A-Z]+ \. "
+    assert re.search(f"Under way outside of this page {where}Its progress is shown", shown[0])
+    assert "Stop" not in shown[0]
