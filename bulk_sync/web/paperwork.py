@@ -61,6 +61,11 @@ class Paperwork:
         """Return the uploads that correct one, the newest first."""
         return self._uploads(uploads.c.corrects == upload_id)
 
+    def copies_of(self, upload: Upload, most: int = 3) -> list[Upload]:
+        """Return the last other uploads of the same file, the newest first."""
+        is_same = uploads.c.sha256 == upload.sha256
+        return self._uploads(is_same, uploads.c.id != upload.id, most=most)
+
     def jobs(self, most: int = 50) -> list[str]:
         """Return the names of jobs of the last uploads."""
         query = select(uploads.c.job).order_by(uploads.c.id.desc()).limit(20 * most)

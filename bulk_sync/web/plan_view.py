@@ -122,6 +122,7 @@ def values(
         "PlanStage": PlanStage,
         "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
         "name": plan_state.subject(page, state.paper),
+        "copies": () if state.upload is None else page.paperwork.copies_of(state.upload),
         "facts": facts,
         "opt_ins": rows and rows.page(Section.OPT_INS, first),
         "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),

@@ -39,6 +39,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "column_names": problem_rows.shown_columns(state.found) if state.found else [],
         "size": upload_file.megabytes(state.upload.size),
         "corrected": corrected,
+        "copies": page.paperwork.copies_of(state.upload),
         "before": None if before is None else page.paperwork.upload(before),
         "plans": page.paperwork.plans(upload=state.upload.id),
     }

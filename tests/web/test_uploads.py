@@ -443,6 +443,20 @@ def test_comparing_twice_makes_one_plan(served: Served, ana: requests.Session) -
     assert len(served.page.paperwork.plans(upload=state_of(served, answer).upload.id)) == 1
 
 
+def test_a_file_that_somebody_else_uploaded_too_says_so_to_those_who_decide(
+    served: Served, ana: requests.Session
+) -> None:
+    content, name = "E-mail,Opt out\np4@example.com,yes\n", next(NAMES)
+    first = upload(ana, served, name, content)
+    assert "The same file" not in text_of(first)
+    second = upload(served.signed_in(Role.ADMIN), served, name, content)
+    assert "The same file was uploaded by Ana Diaz" in text_of(second)
+    assert f'href="{path(second).removeprefix(served.url)}"' in ana.get(path(first)).text
+    plan = press(ana, ana.get(path(first)), "compare")
+    ben = served.signed_in(Role.APPROVER)
+    assert "The same file was uploaded by Ida Berg" in text_of(ben.get(plan))
+
+
 @pytest.mark.parametrize("is_checked_again", [False, True], ids=["", "checked again"])
 def test_a_file_that_was_changed_on_the_disk_makes_no_plan_until_it_is_the_uploaded_one(
     served: Served, ana: requests.Session, is_checked_again: bool
