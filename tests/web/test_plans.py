@@ -531,3 +531,9 @@ def test_unknown_plans_are_not_found(served: Served, path: str) -> None:
     admin = served.signed_in(Role.ADMIN)
     method = "GET" if path.count("/") == 2 else "POST"
     assert admin.request(method, served.url + path).status_code == 404
+
+
+def test_the_address_of_a_button_leads_back_to_its_screen(served: Served) -> None:
+    answer = served.signed_in(Role.VIEWER).get(f"{served.url}/plans/x/seen")
+    assert answer.status_code == 405
+    assert 'href="/plans/x">Show how it stands now' in answer.text
