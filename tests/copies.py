@@ -1,4 +1,4 @@
-"""Copies of a process that has a program loaded: they begin at once, and are like any other.
+"""Copies of a process with a loaded program: they begin at once, and behave like any other process.
 
 Linux lets the process of the test adopt each copy, so that ``subprocess`` can wait for it.
 
@@ -28,15 +28,15 @@ from typing import Any, Final, NoReturn
 import orjson
 
 MOMENT: Final = "KILLED_AT"
-"""Name in the environment of the moment when a command is killed: see ``large_inputs``."""
+"""The variable with the moment when a command is killed: see ``large_inputs``."""
 
 NOW_S: Final = "NOW_S"
-"""Name there of the time when a command begins."""
+"""The variable with the time when a command begins."""
 
 COMMAND: Final = "bulk_sync"
 PARSER: Final = "bulk_sync.rows.parse.__main__"
 MARKER: Final = "bulk_sync.report.marked.workbook"
-"""Programs, by the module that has their ``main``."""
+"""Programs, by the module of their ``main``."""
 
 _SET_CHILD_SUBREAPER: Final = 36
 _LARGEST: Final = 1 << 17
@@ -45,7 +45,7 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 
 
 class Copied(subprocess.Popen[Any]):
-    """A process of a program, which need not be loaded for it."""
+    """A process of a program, copied from one that has loaded it."""
 
     _program = COMMAND
 
@@ -67,20 +67,20 @@ class Copied(subprocess.Popen[Any]):
 
 
 class Parsing(Copied):
-    """A process that parses a file."""
+    """A process for parsing a file."""
 
     _program = PARSER
 
 
 class OfPage(Copied):
-    """A process that the page starts: its words begin with those that start the program."""
+    """A process started by the page: the first words start the program."""
 
     def _execute_child(self, words: Sequence[Any], *given: Any) -> None:
         super()._execute_child(words[3:], *given)
 
 
-async def awaited(*words: str, **given: Any) -> SimpleNamespace:
-    """Start a process of the page for which it waits."""
+async def start_awaited(*words: str, **given: Any) -> SimpleNamespace:
+    """Start a process of the page, for a page that waits for its end."""
     process = OfPage(words, **given)
 
     async def communicate() -> object:
@@ -91,37 +91,37 @@ async def awaited(*words: str, **given: Any) -> SimpleNamespace:
 
 
 class Marking(Copied):
-    """A process that marks a workbook."""
+    """A process for marking a workbook."""
 
     _program = MARKER
 
 
-def ended(
+def run_copy(
     words: Sequence[Any],
     *,
     input: Any = None,  # noqa: A002
     kind: type[Copied] = Copied,
     **given: Any,
 ) -> subprocess.CompletedProcess[Any]:
-    """Carry words out, and return what they print, as ``subprocess.run`` does."""
+    """Run a command, and return its output, as ``subprocess.run`` does."""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with kind(words, **streams | given) as process:
         out, err = process.communicate(input)
     return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
-def marked(words: Sequence[Any], *, env: Mapping[str, str], **given: Any) -> object:
-    """Carry out what marks a workbook."""
-    return ended(words, input=given["input"], kind=Marking, env=env)
+def run_marker(words: Sequence[Any], *, env: Mapping[str, str], **given: Any) -> object:
+    """Run the command that marks a workbook."""
+    return run_copy(words, input=given["input"], kind=Marking, env=env)
 
 
 def in_copies(module: ModuleType, **replaced: Callable[..., object]) -> SimpleNamespace:
-    """Return what is in a module, with some of it replaced."""
+    """Return the contents of a module, with some of them replaced."""
     return SimpleNamespace(**vars(module) | replaced)
 
 
 def _started(program: str, request: Mapping[str, object], files: Collection[int]) -> int:
-    """Start a copy with files as its standard streams, and others; return its number."""
+    """Start a copy with files as its standard streams, and others; return its process id."""
     control = ctypes.CDLL(None).prctl
     with _ONE_AT_A_TIME:
         loaded = _loaded(program)
@@ -151,11 +151,11 @@ def _loaded(program: str) -> socket.socket:
 
 
 def _load(program: str) -> Callable[[Sequence[str]], object]:
-    """Import a program, and return what carries out its words."""
+    """Import a program, and return a function that runs it with given words."""
     if program != COMMAND:
         module = __import__(program, fromlist=["main"])
         return lambda _: module.main()
-    # What the program sets before it loads Arrow.
+    # The program sets it before it loads Arrow.
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     for name in ("duckdb", "pandas", "uvloop", "bulk_sync.runs", "large_inputs", "time_machine"):
         __import__(name)
@@ -166,24 +166,24 @@ def _load(program: str) -> Callable[[Sequence[str]], object]:
 
 
 def copy_for(place: socket.socket, program: str) -> None:
-    """Start a copy for each request; send its number when it is adopted."""
+    """Start a copy for each request; send its process id after its adoption."""
     carried_out = _load(program)
     gc.freeze()
     while True:
         message, files, _, _ = socket.recv_fds(place, _LARGEST, _MOST_FILES)
         if not message:
             return
-        told, tell = os.pipe()
+        from_copy, to_us = os.pipe()
         if not (between := os.fork()):
             if copy := os.fork():
-                os.write(tell, str(copy).encode())
+                os.write(to_us, str(copy).encode())
                 os._exit(0)
             request = orjson.loads(message)
             _become(request, files)
             _end_with(carried_out, request["words"])
         os.waitpid(between, 0)
-        place.send(os.read(told, _LARGEST))
-        for each in (told, tell, *files):
+        place.send(os.read(from_copy, _LARGEST))
+        for each in (from_copy, to_us, *files):
             os.close(each)
 
 
@@ -194,7 +194,7 @@ def _become(request: Mapping[str, Any], files: Sequence[int]) -> None:
     for number, file in zip(numbers, aside, strict=True):
         os.dup2(file, number)
     for number in {*map(int, os.listdir("/proc/self/fd"))} - {*numbers}:  # noqa: PTH208
-        with suppress(OSError):  # that of the list
+        with suppress(OSError):  # the descriptor of the listing
             os.close(number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
@@ -211,13 +211,13 @@ def _become(request: Mapping[str, Any], files: Sequence[int]) -> None:
 
 
 def _end_with(work: Callable[[Sequence[str]], object], words: Sequence[str]) -> NoReturn:
-    """Carry out the last work of this process."""
+    """Run the last work of this process."""
     status = 1
     try:
         work(words)
         status = 0
-    except SystemExit as ended:
-        status = ended.code if isinstance(ended.code, int) else 1
+    except SystemExit as run_copy:
+        status = run_copy.code if isinstance(run_copy.code, int) else 1
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):
@@ -227,7 +227,7 @@ def _end_with(work: Callable[[Sequence[str]], object], words: Sequence[str]) -> 
 
 
 def carry_out(words: Sequence[str]) -> None:
-    """Be the program, at the time and until the moment that the environment names."""
+    """Run the program, at the time and until the moment named in the environment."""
     import time_machine  # noqa: PLC0415
     from large_inputs import killed_at  # noqa: PLC0415
 

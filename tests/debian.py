@@ -1,4 +1,4 @@
-"""Programs of Debian that tests need: unpacked into the cache folder, and not installed."""
+"""Programs of Debian for tests: unpacked into the cache folder, and not installed."""
 
 import fcntl
 import shutil
@@ -12,7 +12,7 @@ _CACHE = Path(__file__).parents[1] / ".cache" / "debian"
 
 
 def program(package: str, name: str) -> Path:
-    """Return a program of the system, or else of a package that apt can download, without root."""
+    """Return a program of the system, or of a package downloaded by apt without root."""
     if (system := shutil.which(name)) is not None:
         return Path(system)
     path = _CACHE / name

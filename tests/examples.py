@@ -1,4 +1,4 @@
-"""How many examples a property is tried with: some in each run of the tests, others each time.
+"""The number of examples of a property: some in each run of the tests, others each time.
 
 ``make torture`` tries many more.
 """
@@ -13,5 +13,5 @@ USUAL: Final = 40
 
 
 def examples(count: int = USUAL, **given: Any) -> settings:
-    """Return the settings of a test that is to try so many examples."""
+    """Return the settings of a test with a number of examples."""
     return settings(max_examples=count * TIMES, **given)

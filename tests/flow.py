@@ -1,4 +1,4 @@
-"""A page in front of a simulator, with plans in it: what tests of plans and runs begin with."""
+"""A page in front of a simulator, and steps towards plans and runs."""
 
 import fcntl
 import os
@@ -25,7 +25,7 @@ ANA, BEN, IDA = NAMES[Role.UPLOADER], NAMES[Role.APPROVER], NAMES[Role.ADMIN]
 
 
 @contextmanager
-def page_before(
+def page_for(
     sim: Simulator, folder: Path, patch: pytest.MonkeyPatch, **settings: object
 ) -> Iterator[Served]:
     """Serve a page whose processes work on a simulator."""
@@ -42,7 +42,7 @@ def page_before(
 
 @contextmanager
 def without_processes() -> Iterator[None]:
-    """Let what the page starts run here, to its end: a process takes a second to start."""
+    """Run the page's processes in this one, to their end: starting a process takes a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Jobs, "_start", _run_here)
         yield
@@ -62,14 +62,14 @@ def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping
         redirect_stderr(log),
         suppress(SystemExit),
     ):
-        fcntl.flock(alive, fcntl.LOCK_EX)  # at work, also if a screen is shown before the end
+        fcntl.flock(alive, fcntl.LOCK_EX)  # the job is at work until its end
         for name, value in {**jobs._environment(), **variables}.items():
             patch.setenv(name, value)
         main(typed[3:])
 
 
 def upload(served: Served, path: Path, who: str = ANA) -> str:
-    """Keep a file as an upload, and return its id."""
+    """Store a file as an upload, and return its id."""
     upload_id = f"u{now_ms():x}"
     digest = sha256(path.read_bytes()).hexdigest()
     new = Upload(upload_id, now_ms(), who, path.name, 1, digest, "", "", {}, None, False)
@@ -77,7 +77,7 @@ def upload(served: Served, path: Path, who: str = ANA) -> str:
     return upload_id
 
 
-def planned(
+def make_plan(
     served: Served,
     path: Path,
     *words: str,
@@ -92,10 +92,10 @@ def planned(
         served: the page.
         path: the file.
         words: further words of the command.
-        who: prepares it.
-        raised: the words that let it pass the limits, as if an admin had raised them.
-        source: the upload, if the file is kept as one already.
-        is_process: begin to make it, in a process of its own.
+        who: the person who prepares it.
+        raised: words that raise limits, as if an admin had raised them.
+        source: the upload, if the file is an upload already.
+        is_process: make it in a process of its own.
     """
     options = {plan_state.RAISED: raised} if raised else {}
     given, source = [str(path), *words], source or upload(served, path, who)
@@ -103,7 +103,7 @@ def planned(
         return planning.begin(served.page, who, given, upload=source, options=options)
 
 
-def ended(served: Served, about: str) -> None:
+def wait_for_jobs(served: Served, about: str) -> None:
     """Wait for the end of all processes about a plan or a run."""
     for job in served.page.jobs.list_about(about):
         wait_for(job)
@@ -114,12 +114,12 @@ def run_of(served: Served, about: str, command: str = "apply") -> str:
 
     A button leads there at once only if the process begins in time.
     """
-    ended(served, about)
+    wait_for_jobs(served, about)
     return served.page.jobs.list_about(about, command)[0].progress().run_id or ""
 
 
 def press(session: requests.Session, served: Served, path: str, **fields: str) -> requests.Response:
-    """Press a button, and return the page that follows."""
+    """Press a button, and return the next page."""
     return session.post(f"{served.url}{path}", data=fields)
 
 
@@ -132,7 +132,7 @@ def sha256_of(served: Served, plan_id: str) -> str:
 def approve(
     session: requests.Session, served: Served, plan_id: str, **fields: str
 ) -> requests.Response:
-    """Press the button that approves a plan, as it is now."""
+    """Press the button that approves a plan in its present state."""
     served_text = session.get(f"{served.url}/plans/{plan_id}").text
     found = re.search(r'name="sha256" value="(\w+)"', served_text)
     given = {"sha256": found[1] if found else "", **fields}
@@ -143,13 +143,13 @@ def states(sim: Simulator) -> Mapping[str, object]:
     return dict(sim.states)
 
 
-def seen_all(session: requests.Session, served: Served, plan_id: str) -> None:
+def confirm_opt_ins(session: requests.Session, served: Served, plan_id: str) -> None:
     """Confirm each page of opt-ins."""
     for page in range(1, 10):
         press(session, served, f"/plans/{plan_id}/seen", page=str(page))
 
 
 def text_of(answer: requests.Response) -> str:
-    """Return what a person reads."""
+    """Return the visible text."""
     main = answer.text.partition("<main")[2]
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())

@@ -1,4 +1,4 @@
-"""A disk without room, for the files of this process."""
+"""A full disk, for the files of this process."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def full_disk(limit_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond a size: writing on fails as on a full disk."""
+    """Limit the size of files: writing on fails as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
     try:

@@ -1,4 +1,4 @@
-"""Small inputs that are worked on as large ones: in slices of a few rows."""
+"""Small inputs processed as large ones: in slices of a few rows."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ SLICE_BYTES: Final = 2_500
 
 _DATABASE_BYTES: Final = 16_000_000
 _BALLAST: Final = "CREATE TEMP TABLE ballast AS SELECT range FROM range(3_000_000)"
-"""More than fits into so many bytes."""
+"""More than fits into the memory of the database."""
 
 MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
     "judging": (Store, "keep", "", 5),
@@ -39,14 +39,14 @@ MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
     "writing the report": (Screen, "tell", ".results.", 2),
     "writing the plan": (plan_file, "write", "", 1),
 }
-"""Functions, by what a command does when it calls them so many times with such a text."""
+"""Moments of a command: the n-th call of a function with a text among its arguments."""
 
 MOMENTS_OF_RUN: Final = tuple(MOMENTS)[:-1]
 
 
 @contextmanager
 def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
-    """Read inputs of more than so many bytes of text in slices of about that size."""
+    """Read inputs larger than a number of bytes in slices of about that size."""
     share = memory.default_bytes() // size
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "_ENOUGH_BYTES", memory.default_bytes())  # as on a small machine
@@ -57,7 +57,7 @@ def in_slices(size: int = SLICE_BYTES) -> Iterator[None]:
 
 @contextmanager
 def in_groups(rows: int = 100) -> Iterator[None]:
-    """Read plans of more than so many rows in groups."""
+    """Read plans larger than a number of rows in groups."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "_ENOUGH_BYTES", memory.default_bytes())
         patch.setattr(memory, "_ROW_BYTES", memory.default_bytes() // rows)
@@ -66,7 +66,7 @@ def in_groups(rows: int = 100) -> Iterator[None]:
 
 @contextmanager
 def at_moment(name: str, act: Callable[[], object]) -> Iterator[None]:
-    """Act once, when a moment comes."""
+    """Call a function once, at a moment."""
     place, function, text, count = MOMENTS[name]
     calls, inner = [0], getattr(place, function)
 
@@ -83,8 +83,8 @@ def at_moment(name: str, act: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def putting_aside() -> Iterator[None]:
-    """Let DuckDB have so little memory that it puts something aside each time."""
+def spilling() -> Iterator[None]:
+    """Give DuckDB so little memory that it spills to disk each time."""
 
     def with_little(
         tables: Tables,
@@ -104,8 +104,8 @@ def putting_aside() -> Iterator[None]:
 
 @contextmanager
 def killed_at(moment: str) -> Iterator[None]:
-    """Work on inputs and plans as on large ones, and end this process at a moment."""
-    with in_slices(), in_groups(), putting_aside(), at_moment(moment, kill):
+    """Process inputs and plans as large ones, and end this process at a moment."""
+    with in_slices(), in_groups(), spilling(), at_moment(moment, kill):
         yield
 
 

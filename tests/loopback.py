@@ -1,4 +1,4 @@
-"""A server on loopback, in threads of the test, for modules that write its handler."""
+"""A server on loopback, in threads of the test, for modules with their own handler."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve until the block ends; yield the URL. A request that hangs does not keep it alive."""
+    """Serve until the block ends; yield the URL. A hanging request does not keep it alive."""
 
     class Quiet(handler):  # type: ignore[misc, valid-type]
         def log_message(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""A small Campaign whose answers go wrong on the wire: copied, foreign, cut, too long, or lost."""
+"""A small Campaign with faults on the wire: answers copied, foreign, cut, too long, or lost."""
 
 import asyncio
 import threading
@@ -16,27 +16,27 @@ _LENGTH = b"content-length:"
 
 
 class Wrong(Enum):
-    """What is wrong with one answer."""
+    """The fault of one answer."""
 
     TOGETHER = auto()
-    """It comes twice in one piece."""
+    """The answer is sent twice in one piece."""
     LATE = auto()
-    """It comes again just before the next answer on its connection."""
+    """The answer is sent again just before the next one on its connection."""
     FOREIGN = auto()
-    """It is about the next profile; a change is made all the same."""
+    """The answer is about the next profile; a change is made all the same."""
     CUT = auto()
-    """It ends in the middle."""
+    """The answer ends in the middle."""
     LONGER = auto()
-    """It has more bytes than it announces."""
+    """The answer has more bytes than it announces."""
     LOST = auto()
-    """It does not come; the connection is closed."""
+    """There is no answer; the connection is closed."""
     NAMELESS = auto()
-    """It does not say whom it is about."""
+    """The answer does not name its profile."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request: on which connection it came, and what it was."""
+class Request:
+    """A request and the number of its connection."""
 
     connection: int
     method: str
@@ -44,8 +44,8 @@ class Asked:
     key: str
 
 
-Choose = Callable[[Asked, int], Wrong | None]
-"""Says what is wrong with the answer to a request, by its status."""
+Choose = Callable[[Request, int], Wrong | None]
+"""Chooses the fault of the answer to a request, by the answer's status."""
 
 
 @dataclass
@@ -53,22 +53,22 @@ class Mixing:
     """The server.
 
     Attributes:
-        states: what it holds.
-        emails: who has which address.
-        refused: those that it changes for nobody.
-        choose: what goes wrong.
-        greets: what it says on the first connections before it is asked anything.
-        asked: all requests so far.
-        closed: connections that the client has closed.
-        writers: by connection, where more can be said on it.
+        states: the states of the profiles.
+        emails: the addresses of the profiles.
+        refused: the profiles for which it refuses changes.
+        choose: chooses the fault of each answer.
+        greets: bytes sent on the first connections before any request.
+        requests: all requests so far.
+        closed: connections closed by the client.
+        writers: the streams to write to, by connection.
     """
 
     states: dict[str, bool]
-    choose: Choose = lambda _asked, _status: None
+    choose: Choose = lambda _request, _status: None
     greets: list[bytes] = field(default_factory=list)
     emails: dict[str, str] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     closed: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
     writers: dict[int, asyncio.StreamWriter] = field(default_factory=dict)
     url: str = ""
@@ -91,11 +91,11 @@ class Mixing:
         writer.write(self.greets.pop(0) if self.greets else b"")
         try:
             while wrong not in (Wrong.CUT, Wrong.LOST):
-                asked, query, body = await _read(reader, number)
-                self.asked.append(asked)
-                status, answer = self._answer(asked, query, body)
-                wrong = self.choose(asked, status)
-                raw = written(*self._other(asked, wrong, status, answer))
+                request, query, body = await _read(reader, number)
+                self.requests.append(request)
+                status, answer = self._answer(request, query, body)
+                wrong = self.choose(request, status)
+                raw = answer_bytes(*self._other(request, wrong, status, answer))
                 writer.write(late + _spoilt(raw, wrong))
                 late = raw if wrong is Wrong.LATE else b""
                 await writer.drain()
@@ -105,21 +105,21 @@ class Mixing:
             writer.close()
 
     def _other(
-        self, asked: Asked, wrong: Wrong | None, status: int, answer: dict[str, object]
+        self, request: Request, wrong: Wrong | None, status: int, answer: dict[str, object]
     ) -> tuple[int, dict[str, object]]:
-        """Make another answer of one, if it is to say something else."""
+        """Return the answer with another content, if the fault demands it."""
         if wrong is Wrong.NAMELESS:
             return status, {name: value for name, value in answer.items() if name != "PKey"}
-        if wrong is not Wrong.FOREIGN or asked.key not in self.states:
+        if wrong is not Wrong.FOREIGN or request.key not in self.states:
             return status, answer
         keys = list(self.states)
-        other = keys[(keys.index(asked.key) + 1) % len(keys)]
-        return 200, {"PKey": other} if asked.method == "PATCH" else self._profile(other)
+        other = keys[(keys.index(request.key) + 1) % len(keys)]
+        return 200, {"PKey": other} if request.method == "PATCH" else self._profile(other)
 
     def _answer(
-        self, asked: Asked, query: dict[str, list[str]], body: bytes
+        self, request: Request, query: dict[str, list[str]], body: bytes
     ) -> tuple[int, dict[str, object]]:
-        match asked.method, asked.key:
+        match request.method, request.key:
             case "GET", "profile":
                 return 200, self._list(query)
             case "GET", "byEmail" | "byText":
@@ -158,16 +158,16 @@ class Mixing:
 
 async def _read(
     reader: asyncio.StreamReader, connection: int
-) -> tuple[Asked, dict[str, list[str]], bytes]:
-    """Read one request: what it is, its query, and its body."""
+) -> tuple[Request, dict[str, list[str]], bytes]:
+    """Read one request; return it with its query and its body."""
     head = await reader.readuntil(b"\r\n\r\n")
     method, target, _ = head.decode("latin-1").split(" ", 2)
     lines = (line.lower() for line in head.split(b"\r\n"))
     lengths = [int(line[len(_LENGTH) :]) for line in lines if line.startswith(_LENGTH)]
     body = await reader.readexactly(sum(lengths))
     url = urlsplit(target)
-    asked = Asked(connection, method, url.path, unquote(url.path.rpartition("/")[2]))
-    return asked, parse_qs(url.query), body
+    request = Request(connection, method, url.path, unquote(url.path.rpartition("/")[2]))
+    return request, parse_qs(url.query), body
 
 
 def _spoilt(raw: bytes, wrong: Wrong | None) -> bytes:
@@ -184,22 +184,22 @@ def _spoilt(raw: bytes, wrong: Wrong | None) -> bytes:
             return raw
 
 
-def written(status: int, answer: dict[str, object]) -> bytes:
-    """Write an answer as it goes over the wire."""
+def answer_bytes(status: int, answer: dict[str, object]) -> bytes:
+    """Return the bytes of an answer."""
     body = orjson.dumps(answer)
     head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return f"{head}\r\n\r\n".encode() + body
 
 
 def one_by_one(wrongs: Sequence[Wrong | None]) -> Choose:
-    """Let each request have the next thing wrong, and the rest nothing."""
+    """Choose one fault after the other, and none after the last."""
     left = deque(wrongs)
-    return lambda _asked, _status: left.popleft() if left else None
+    return lambda _request, _status: left.popleft() if left else None
 
 
 @contextmanager
 def mixing(server: Mixing) -> Iterator[Mixing]:
-    """Serve in a thread."""
+    """Run the server in a thread."""
     began, ends = threading.Event(), threading.Event()
 
     async def serve() -> None:

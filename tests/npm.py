@@ -1,4 +1,4 @@
-"""Packages of npm that tests need: pinned by a lock file, installed once, into the cache folder."""
+"""Packages of npm for tests: pinned by a lock file, installed once, into the cache folder."""
 
 import fcntl
 import os
@@ -18,12 +18,10 @@ _UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDO
 
 
 def installed(sources: Path) -> Path:
-    """Install what a folder's ``package-lock.json`` pins, unless it is there.
+    """Install the packages in a folder's ``package-lock.json``, unless they are there.
 
-    A script ``unpack`` of its ``package.json`` runs afterwards.
-
-    Returns:
-        A copy of the folder, with ``node_modules``.
+    A script ``unpack`` of its ``package.json`` runs afterwards. Returns a copy of the folder,
+    with ``node_modules``.
     """
     folder = _CACHE / sources.parent.name
     _CACHE.mkdir(parents=True, exist_ok=True)
@@ -35,7 +33,7 @@ def installed(sources: Path) -> Path:
 
 
 def node(script: Path, *words: str) -> str:
-    """Run a script of an installed folder, and return what it printed."""
+    """Run a script of an installed folder, and return its output."""
     ended = _ended("node", str(script), *words, folder=script.parent)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -51,7 +49,7 @@ def started(script: Path, *words: str) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # what lies in the path may start the real program
+        start_new_session=True,  # the program in the path may start the real one
     )
 
 

@@ -1,4 +1,4 @@
-"""The page as a process of its own, and people in front of it as plain HTTP clients."""
+"""The page in a process of its own, and people in front of it as plain HTTP clients."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ from bulk_sync.simulator import Simulator
 from bulk_sync.web.settings import PageSettings
 
 _DYING_S = 60
-"""At most: the files of a page that was killed are closed one after the other, then it is gone."""
+"""At most: the system closes the files of a killed page one after the other before its end."""
 
 
 class Target(StrEnum):
-    """What is killed."""
+    """The process to kill."""
 
     PAGE = "page"
     RUN = "run"
@@ -36,11 +36,11 @@ class Target(StrEnum):
 
 
 class Killed(Exception):
-    """The page was gone before it had answered."""
+    """The page was killed before its answer."""
 
 
 class Form(HTMLParser):
-    """The form of a screen that has a button, as a browser would send it with every box ticked."""
+    """The form of a screen around a button, with every box ticked."""
 
     def __init__(self, text: str, button: str) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class Form(HTMLParser):
 
     @property
     def action(self) -> str:
-        """Where the button sends it."""
+        """Return the target of the form."""
         return self._formaction or self._actions[self._chosen]
 
     @property
     def fields(self) -> dict[str, str]:
-        """What is sent, by name."""
+        """Return the fields of the form, by name."""
         return self._forms[self._chosen]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -93,7 +93,7 @@ class Form(HTMLParser):
 
 @dataclass
 class Site:
-    """The page as a process of its own, which is started again when it was killed."""
+    """The page in a process of its own, restarted after each kill."""
 
     sim: Simulator
     folder: Path
@@ -111,7 +111,7 @@ class Site:
         return (self.folder / "serve.log").read_text()
 
     def start(self) -> None:
-        """Start it where it was before."""
+        """Start it at the same address as before."""
         port = self.url.rpartition(":")[2] or "0"
         words = ["serve", "--no-open", "--port", port]
         with (self.folder / "serve.log").open("a") as log:
@@ -130,7 +130,7 @@ class Site:
         assert self._process.stdout is not None
         with self._process.stdout as printed:
             line = printed.readline().strip().rstrip("/")
-        if not line:  # killed again, or the port is taken by now
+        if not line:  # killed again, or the port is in use by now
             assert self._process.wait() in {-signal.SIGKILL, Exit.USAGE}, self._log
             self.url = self.url if self._process.returncode < 0 else ""
             return
@@ -142,24 +142,24 @@ class Site:
             self.start()
 
     def replace(self) -> None:
-        """Start it again, unless it lives; a killed one answers nobody before it is gone."""
+        """Start it again, unless it lives; first wait for the end of a killed one."""
         if self._killed is not None:
             self._killed.wait(_DYING_S)
         self.revive()
 
     def show_stacks(self) -> None:
-        """Let the page write to its log where each of its threads stands, and end."""
+        """Make the page write the stack of each thread to its log, and end."""
         if self._process is not None:
             self._process.send_signal(signal.SIGABRT)
             self._process.wait(_DYING_S)
 
     def kill(self, target: Target) -> str:
-        """Kill the page, what it has started, or both; return what, or "" if nothing was."""
+        """Kill the page, its processes, or both; return the killed target, "" if there was none."""
         if target is not Target.RUN and self._process is not None:
             self._killed = self._process
             self._killed.kill()
             self._killed.wait()
-        # Once the page is gone: it might start another one.
+        # After the end of the page: it might start another process.
         jobs = {} if target is Target.PAGE else at_work(PageSettings(self.state))
         if target is Target.RUN and not jobs:
             return ""
@@ -176,7 +176,7 @@ class Site:
 
 @dataclass
 class Person:
-    """Somebody in front of the page."""
+    """A person in front of the page."""
 
     name: str
     site: Site
@@ -192,7 +192,7 @@ class Person:
         return self._send("GET", path).text
 
     def press(self, path: str, button: str, **typed: str) -> str:
-        """Press a button of a screen, and return the path of the screen that follows."""
+        """Press a button of a screen, and return the path of the next screen."""
         form = Form(self.look(path), button)
         assert form.is_there, f"{path} has no button {button!r}"
         assert not form.is_disabled, f"{path}: {button!r} cannot be pressed"
@@ -207,7 +207,7 @@ class Person:
         return answer.url.removeprefix(self.site.url)
 
     def wait(self, path: str) -> None:
-        """Wait until a screen has something new to show, as its script does."""
+        """Wait for a change of a screen, as its script does."""
         with self._guarded():
             events = self._session.get(f"{self.site.url}{path}/events", stream=True)
             with closing(events):

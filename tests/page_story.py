@@ -1,8 +1,8 @@
-"""The story of an upload in the page, as two people play it, and what must hold of it.
+"""The story of an upload in the page, played by two people, and its invariants.
 
 Ana uploads a file, compares it with Campaign and asks for approval; Ben looks at every opt-in and
-approves; what was applied is undone in the same way. Both press what the screens offer. Whenever
-something was killed, every screen is held against the ledger first.
+approves; the run is undone in the same way. Both press buttons of the screens. After each kill
+every screen is compared with the ledger first.
 """
 
 import csv
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass
 class Story:
-    """The story, and what must hold of it."""
+    """The story and its invariants."""
 
     ana: Person
     ben: Person
@@ -62,7 +62,7 @@ class Story:
         return [run, undoing]
 
     def _until(self, step: Callable[[], T | None]) -> T:
-        """Repeat a step until it is done; after each kill look at all screens first."""
+        """Repeat a step until it is done; after each kill check all screens first."""
         for _ in range(_MOST_STEPS):
             try:
                 if self.has_struck.is_set():
@@ -130,7 +130,7 @@ class Story:
         return self._known(path, "/plans/")
 
     def _known(self, path: str, kind: str) -> str | None:
-        """Keep the path of a screen; None if another kind of screen followed."""
+        """Store the path of a screen; None if another kind of screen followed."""
         path = path.partition("?")[0]
         if not path.startswith(kind):
             return None
@@ -139,7 +139,7 @@ class Story:
         return path
 
     def _stage(self, plan: str, text: str) -> str:
-        """Return how far a plan is; fail if it was further before."""
+        """Return the stage of a plan; fail if it was further before."""
         (stage,) = re.findall(r"State: <strong>([^<]*)</strong>", text)
         order = ["waits for approval", "approved, not started", "applied"]
         at = order.index(stage) if stage in order else -1
@@ -149,7 +149,7 @@ class Story:
         return str(stage)
 
     def check_screens(self) -> None:
-        """Hold every screen against the ledger and the locks, while nothing changes."""
+        """Compare every screen with the ledger and the locks, while nothing changes."""
         for _ in range(_MOST_STEPS):
             facts = self._facts()
             screens = {
@@ -179,7 +179,7 @@ class Story:
                 assert ("can be used" in text) or ("The check broke off" in text), path
 
     def _check_plan(self, path: str, text: str, runs: Sequence[Run]) -> None:
-        """Hold the screen of a plan against what people did by the ledger."""
+        """Compare the screen of a plan with people's acts in the ledger."""
         stage = self._stage(path, text)
         plan_id = path.removeprefix("/plans/")
         with closing(open_database(self.site.state)) as database:
@@ -206,7 +206,7 @@ class Story:
         return acts
 
     def judge(self, paths: Sequence[str], kills: int) -> None:
-        """Hold what reached Campaign against the approvals in the ledger."""
+        """Compare the writes to Campaign with the approvals in the ledger."""
         assert ledger.verify(self.site.state).misfit is None
         folders = {each.name for each in (self.site.state.folder / "page").iterdir()}
         assert folders <= set(old_files.FOLDERS), "who deletes the others?"
@@ -249,7 +249,7 @@ class Story:
 
 
 def _is_starting(screens: Mapping[tuple[str, str], str], at_work: set[str]) -> bool:
-    """Return whether a process is at work on a run whose lock it has not taken yet."""
+    """Return whether a process at work has not taken the lock of its run yet."""
     shown = {path for (_, path), text in screens.items() if "→ at work</strong>" in text}
     return any(
         path.removeprefix("/runs/") not in at_work for path in shown if path.startswith("/runs/")
@@ -257,7 +257,7 @@ def _is_starting(screens: Mapping[tuple[str, str], str], at_work: set[str]) -> b
 
 
 def _word(run: Run, at_work: set[str]) -> str:
-    """Return how a run stands, by the ledger and the locks."""
+    """Return the state of a run, by the ledger and the locks."""
     if run.run_id in at_work:
         return "→ at work"
     if run.ended is None:

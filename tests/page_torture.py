@@ -1,10 +1,10 @@
-"""Kills the page, its runs, or both at random moments, and sees what came of it: ``make torture``.
+"""Kills the page, its runs, or both at random moments, and checks the result: ``make torture``.
 
 The story: Ana uploads a file, compares it with Campaign and asks for approval; Ben looks at every
-opt-in and approves; what was applied is undone in the same way. Both press what the screens offer,
-as plain HTTP clients. After each kill the page is started again, and every screen is held against
-the ledger. At the end every write that reached Campaign must belong to an approved plan, each plan
-was applied once, and Campaign holds what the file wanted, and after the undo what it held before.
+opt-in and approves; the run is undone in the same way. Both press buttons of the screens, as plain
+HTTP clients. After each kill the page is restarted, and every screen is compared with the ledger.
+At the end every write in Campaign must belong to an approved plan, each plan was applied once, and
+Campaign has the states in the file, and after the undo the former ones.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from bulk_sync.simulator import Options, ReceivedRequest, running
 from bulk_sync.web.database import open_database
 
 ROWS, OPT_INS, OPT_OUTS = 24, 4, 8
-"""The undo of more opt-outs would pass the limit of opt-ins."""
+"""The undo of more opt-outs would exceed the limit of opt-ins."""
 _LATEST_S = 1.5
-"""A kill may wait for so long after a request: what it has started begins to work meanwhile."""
+"""The longest wait between a request and a kill: its process begins to work meanwhile."""
 
 
 class Moment(NamedTuple):
-    """When something is killed: so many beats after the last kill, and so much later.
+    """The moment of a kill: a number of beats after the last kill, and some time later.
 
     A beat is a request to the page, or one to Campaign.
     """
@@ -86,7 +86,7 @@ class Killer:
         struck = self.strike(target)
         with self._turn:
             self._since, self._timer = 0, None
-            if not struck:  # nothing was at work: the next one that is
+            if not struck:  # nothing was at work: the next process is killed
                 self.moments.insert(0, Moment(1, 0, target))
                 return
         self.kills[struck] += 1
@@ -139,7 +139,7 @@ def play(folder: Path, moments: Sequence[Moment], seed: int, ledger: str | None 
 
 
 def moments_of(dice: random.Random, targets: Sequence[Target], beats: int) -> list[Moment]:
-    """Return random moments, an equal share of a story of so many beats apart at most."""
+    """Return random moments, spread over a story of a number of beats."""
     share = max(1, beats // len(targets))
     return [
         Moment(dice.randint(1, share), dice.choice([0, 0.1, _LATEST_S]) * dice.random(), target)
@@ -171,9 +171,9 @@ def main() -> None:
                 print(f"Story {stories}, {moments}", file=sys.stderr)
                 print((Path(folder) / "serve.log").read_text(), file=sys.stderr)
                 raise
-    told = ", ".join(f"{count} {what}" for what, count in sorted(kills.items()))
+    counts = ", ".join(f"{count} {what}" for what, count in sorted(kills.items()))
     print(
-        f"page: {stories} stories, {kills.total()} kills ({told}): nothing was lost, and nothing "
+        f"page: {stories} stories, {kills.total()} kills ({counts}): nothing was lost, and nothing "
         "applied twice or without approval"
     )
 

@@ -1,15 +1,14 @@
-"""A disk that can lose its power: what would be left of a command's files at any moment.
+"""A disk that can lose its power: the files that would be left of a command at any moment.
 
-    python tests/power_cut.py ROOT SYNCS COMMAND ...    runs the program, and keeps in the folder
-                                                        SYNCS what it syncs under ROOT
+    python tests/power_cut.py ROOT SYNCS COMMAND ...    runs the program, and keeps its syncs under
+                                                        ROOT in the folder SYNCS
     Disk(root, syncs).after_power_cut(moment, ...)      rebuilds ROOT as it would be afterwards
 
-The recorder is loaded before the program and takes the place of ``os.fsync`` and of the sync of
-SQLite's own layer over the operating system (its VFS, reached by ctypes). At each sync it keeps
-a copy of what is synced: the content of a file as the kernel has it, or the names in a folder.
-Whatever was not synced is lost, so a missing flush, fsync, folder sync or ``synchronous=FULL`` is
-a file that is empty, old, or not there. It needs no privileges, no compiler and no file system of
-its own; its order of syncs is the one that strace shows.
+The recorder is loaded before the program and replaces ``os.fsync`` and the sync of SQLite's own
+layer over the operating system (its VFS, reached by ctypes). At each sync it keeps a copy: of the
+content of a file in the kernel, or of the names in a folder. Everything else is lost, so a missing
+flush, fsync, folder sync or ``synchronous=FULL`` is a file that is empty, old, or missing. It needs
+no privileges, no compiler and no file system of its own; strace shows the same order of syncs.
 
 Disks lose names in two ways, and a program has to survive both: POSIX promises a new or changed
 name only after a sync of its folder (``LATE``); file systems with a journal often write names
@@ -35,10 +34,10 @@ import orjson
 LOG: Final = "log.jsonl"
 
 ALIVE: Final[list[object]] = []
-"""What SQLite calls back; it must not be collected as long as the program runs."""
+"""The functions that SQLite calls back; they must live as long as the program."""
 
 _XSYNC: Final = 5
-"""Where xSync stands in sqlite3_io_methods: after the version, xClose, xRead, xWrite, xTruncate."""
+"""The index of xSync in sqlite3_io_methods: after the version, xClose, xRead, xWrite, xTruncate."""
 
 _METHODS: Final = 19
 """Members of sqlite3_io_methods, the version among them; each takes the room of a pointer."""
@@ -48,14 +47,14 @@ _OPEN_JOURNAL: Final = 0x0800 | 0x80000
 
 
 class Names(Enum):
-    """When a new name of a file is on the disk."""
+    """The time when a new name of a file is on the disk."""
 
     LATE = "names count when their folder is synced"
     EARLY = "names count at once"
 
 
 class Recorder:
-    """Keeps a copy of everything that is synced below a folder."""
+    """Copies of everything synced below a folder."""
 
     def __init__(self, root: Path, syncs: Path) -> None:
         self._root = root
@@ -69,14 +68,14 @@ class Recorder:
             self.sync(path)
 
     def fsync(self, descriptor: int) -> None:
-        """Take the place of ``os.fsync``."""
+        """Sync a file, and keep a copy: the replacement of ``os.fsync``."""
         number = os.fstat(descriptor).st_ino
         for path in [self._root, *self._root.rglob("*")]:
             if path.stat().st_ino == number:
                 self.sync(path)
 
     def sync(self, path: Path) -> None:
-        """Keep what stands at a path."""
+        """Keep a copy of a file, or the names in a folder."""
         if not path.is_relative_to(self._root):
             return
         with self._turn:
@@ -96,7 +95,7 @@ class Recorder:
         (self._syncs / str(self._count)).write_bytes(content)
 
     def _tree(self) -> dict[int, dict[str, tuple[int, bool]]]:
-        """Tell the names in every folder: the number of each, and whether it is a folder too."""
+        """Return the names in every folder: the number of each, and whether it is a folder."""
         folders = [self._root, *(path for path in self._root.rglob("*") if path.is_dir())]
         tree: dict[int, dict[str, tuple[int, bool]]] = {}
         for folder in folders:
@@ -109,21 +108,21 @@ class Recorder:
 
 @dataclass
 class Disk:
-    """What a recorder kept, and what a power cut would leave of it."""
+    """The copies of a recorder, and the files that a power cut would leave."""
 
     root: Path
     syncs: Path
     lines: list[Any] = field(default_factory=list)
 
     def moment(self) -> int:
-        """Tell how much has been synced so far; to be asked while the program runs, too."""
+        """Return the number of syncs so far, also while the program runs."""
         try:
             return (self.syncs / LOG).read_bytes().count(b"\n")
         except FileNotFoundError:
             return 0
 
     def after_power_cut(self, moment: int, names: Names, into: Path) -> Path:
-        """Rebuild the folder as it would be if the power went off at a moment."""
+        """Rebuild the folder as it would be after a power cut at a moment."""
         if len(self.lines) < moment:
             text = (self.syncs / LOG).read_bytes()
             self.lines = [orjson.loads(line) for line in text.splitlines()]
@@ -135,7 +134,7 @@ class Disk:
                 folders[number] = line["tree"][str(number)]
             else:
                 contents[number] = self.syncs / str(count)
-        if names is Names.EARLY:  # those of the moment before the next sync
+        if names is Names.EARLY:  # the state before the next sync
             last = self.lines[min(moment, len(self.lines) - 1)]
             folders = {int(number): entries for number, entries in last["tree"].items()}
         shutil.rmtree(into, ignore_errors=True)
@@ -160,7 +159,7 @@ class Disk:
 
 
 def record(recorder: Recorder) -> None:
-    """Put a recorder in the place of the two ways to sync a file."""
+    """Replace the two ways to sync a file by a recorder."""
     os.fsync = recorder.fsync  # type: ignore[assignment]
     os.fdatasync = recorder.fsync  # type: ignore[assignment]
     connect = sqlite3.connect
@@ -207,7 +206,7 @@ class _Vfs(ctypes.Structure):
 
 
 def _record_sqlite(sync: Callable[[Path], None]) -> None:
-    """Have SQLite call back whenever it syncs a file."""
+    """Make SQLite call back at each sync of a file."""
     library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))
     library.sqlite3_vfs_find.restype = ctypes.POINTER(_Vfs)
     vfs = library.sqlite3_vfs_find(None).contents
@@ -227,7 +226,7 @@ def _record_sqlite(sync: Callable[[Path], None]) -> None:
         def synced(_file: Any, _flags: int) -> int:
             nonlocal is_first
             sync(path)
-            if is_first and flags & _OPEN_JOURNAL:  # with which SQLite syncs the folder, once
+            if is_first and flags & _OPEN_JOURNAL:  # SQLite syncs the folder with it, once
                 sync(path.parent)
             is_first = False
             return 0
@@ -245,7 +244,7 @@ def main() -> None:
     root, syncs = map(Path, sys.argv[1:3])
     syncs.mkdir()
     record(Recorder(root, syncs))
-    # Imported late: what it holds on to at the top must be the recorder's.
+    # Imported late: the program must bind the recorder's functions.
     from bulk_sync.cli import program  # noqa: PLC0415
 
     sys.argv[1:3] = []

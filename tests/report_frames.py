@@ -70,7 +70,7 @@ def results(
     ours: Mapping[str, Sequence[Any]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Build rows, all of them updated unless ``ours`` says otherwise."""
-    said: dict[str, Sequence[Any]] = {
+    given: dict[str, Sequence[Any]] = {
         columns.KEY: [f"@key{number}" for number in range(count)],
         columns.DESIRED: [1] * count,
         columns.BEFORE: [0] * count,
@@ -85,16 +85,16 @@ def results(
     frame[columns.ROW] = np.arange(count, dtype=np.int64) + 2
     if columns.FILE in ours:
         frame[columns.FILE] = text(ours[columns.FILE]).astype("category")
-    frame[columns.KEY] = text(said[columns.KEY])
-    frame[columns.DETAIL] = text(said[columns.DETAIL])
+    frame[columns.KEY] = text(given[columns.KEY])
+    frame[columns.DETAIL] = text(given[columns.DETAIL])
     for name in (columns.DESIRED, columns.BEFORE, columns.AFTER):
-        frame[name] = columns.states(np.array(said[name], np.int8))
-    outcomes = [columns.OUTCOME_CODES[each] for each in said[columns.OUTCOME]]
+        frame[name] = columns.states(np.array(given[name], np.int8))
+    outcomes = [columns.OUTCOME_CODES[each] for each in given[columns.OUTCOME]]
     frame[columns.OUTCOME] = columns.outcomes(np.array(outcomes, np.int8))
-    reasons = [columns.REASON_CODES.get(each, columns.NONE) for each in said[columns.REASON]]
+    reasons = [columns.REASON_CODES.get(each, columns.NONE) for each in given[columns.REASON]]
     frame[columns.REASON] = columns.reasons(np.array(reasons, np.int8))
     frame[columns.ATTEMPTS] = np.ones(count, np.int64)
-    frame[columns.AT] = columns.times(np.array(said[columns.AT], np.int64))
+    frame[columns.AT] = columns.times(np.array(given[columns.AT], np.int64))
     if columns.DUE in ours:
         frame[columns.DUE] = text(ours[columns.DUE])
     frame[columns.COUNTS_AS] = np.arange(count)

@@ -1,4 +1,4 @@
-"""The page on a real port, with people who can sign in, for browsers and for plain HTTP."""
+"""The page on a real port, with accounts, for browsers and for plain HTTP."""
 
 import asyncio
 import fcntl
@@ -40,14 +40,14 @@ NAMES = {
 }
 
 _DYING_S = 10
-"""At most: by then the number may be that of another process."""
+"""At most: later the id may belong to another process."""
 
 _ROLES = {name: role for role, name in NAMES.items()}
 
 
 @dataclass
 class Served:
-    """A page that is served, and what its screens share."""
+    """A running page, and the state shared by its screens."""
 
     url: str
     page: Page
@@ -55,13 +55,13 @@ class Served:
     sessions: list[requests.Session] = field(default_factory=list)
 
     def visitor(self) -> requests.Session:
-        """Return a browser's stand-in that has not signed in; it sends what browsers send."""
+        """Return a session without a sign-in; it sends the headers of a browser."""
         session = Visitor()
         self.sessions.append(session)
         return session
 
     def signed_in(self, role: Role) -> requests.Session:
-        """Return one that has signed in as the person with a role."""
+        """Return a session signed in as the person with a role."""
         session = self.visitor()
         answer = sign_in(session, self.url, NAMES[role])
         assert answer.status_code == 303, answer.text
@@ -77,7 +77,7 @@ def sign_in(
 
 
 def add_people(database: Database) -> None:
-    """Add an account for each role; all have one password, which takes no time to check."""
+    """Add an account for each role; all have one password with a fast hash."""
     for name in NAMES.values():
         row = {"folded": folded(name), "name": name, "role": str(_ROLES[name]), "added_ms": 0}
         database.change(insert(users).values(**row, password=_hashed()))
@@ -85,18 +85,18 @@ def add_people(database: Database) -> None:
 
 @cache
 def _hashed() -> str:
-    # A hash says itself what it costs: those of the program cost 0.15 s at each sign-in.
+    # A hash contains its own cost: those of the program take 0.15 s at each sign-in.
     return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @contextmanager
 def copying() -> Iterator[None]:
-    """Let what the page starts be copies of a process that has the program loaded."""
+    """Start the page's processes as copies of a process with the program loaded."""
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
             own = copies.in_copies(subprocess, Popen=copies.OfPage)
             patch.setattr(jobs, "subprocess", own)
-            awaited = copies.in_copies(asyncio, create_subprocess_exec=copies.awaited)
+            awaited = copies.in_copies(asyncio, create_subprocess_exec=copies.start_awaited)
             patch.setattr(jobs, "asyncio", awaited)
         yield
 
@@ -151,7 +151,7 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
 
 
 def at_work(settings: PageSettings) -> dict[int, PageJob]:
-    """Return the processes that a page has started and that are at work; they outlive it."""
+    """Return the processes at work that a page has started; they outlive it."""
     with closing(open_database(settings.state)) as database:
         last = Jobs(database, settings).last()
     found = {}
@@ -165,7 +165,7 @@ def at_work(settings: PageSettings) -> dict[int, PageJob]:
 def wait_for(job: PageJob) -> None:
     """Wait for the end of a process of the page: it holds a lock for as long as it lives.
 
-    The locks of a process that was killed are released one after the other, before its end.
+    The system releases the locks of a killed process one after the other, before its end.
     """
     with suppress(FileNotFoundError), (job.folder / "alive").open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)

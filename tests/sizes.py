@@ -1,4 +1,4 @@
-"""Holds modules and functions of the package to a size that is read at once: ``make lint``."""
+"""Limits the size of modules and functions of the package: ``make lint``."""
 
 import ast
 import sys
@@ -12,7 +12,7 @@ MOST_OF_A_FUNCTION: Final = 50
 
 
 def problems() -> Iterator[str]:
-    """Yield what has more lines than it may have."""
+    """Yield the modules and functions with too many lines."""
     for path in sorted(ROOT.rglob("*.py")):
         name, text = path.relative_to(ROOT.parent), path.read_text()
         lines = len(text.splitlines())

@@ -17,7 +17,7 @@ from bulk_sync.cli.runs_table import short_duration
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_one_thing_is_no_things(words: tuple[int, str], text: str) -> None:
+def test_an_amount_of_one_is_singular(words: tuple[int, str], text: str) -> None:
     assert count(*words) == text
 
 
@@ -35,5 +35,5 @@ def test_one_thing_is_no_things(words: tuple[int, str], text: str) -> None:
         (360_000, "100 h 0 min", "100h 00m"),
     ],
 )
-def test_a_time_is_never_nothing(seconds: float, text: str, short: str) -> None:
+def test_a_short_time_is_never_zero(seconds: float, text: str, short: str) -> None:
     assert (duration(seconds), short_duration(seconds)) == (text, short)

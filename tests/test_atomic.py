@@ -1,4 +1,4 @@
-"""A file appears whole or not at all, and is its owner's alone."""
+"""A file appears whole or not at all, and only its owner can read it."""
 
 import fcntl
 import os
@@ -22,7 +22,7 @@ def test_a_file_is_private_from_the_moment_it_is_made(tmp_path: Path) -> None:
     assert S_IMODE((tmp_path / "report.csv").stat().st_mode) == 0o600
 
 
-def test_nothing_is_at_the_path_until_the_block_has_ended(tmp_path: Path) -> None:
+def test_there_is_no_file_until_the_block_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     with atomic.replacing(path) as file:
         file.write(b"new")
@@ -49,7 +49,7 @@ def test_a_failure_leaves_the_older_file_and_no_other(
     assert [path.name for path in tmp_path.iterdir()] == ["report.csv"]
 
 
-def test_a_link_is_replaced_and_what_it_led_to_is_not(tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_its_target_is_not(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"target")
     (tmp_path / "report.csv").symlink_to(tmp_path / "target")
     with atomic.replacing(tmp_path / "report.csv") as file:
@@ -65,7 +65,7 @@ def test_a_name_of_the_greatest_length_is_no_problem(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
-def test_a_file_that_is_there_keeps_its_content_and_the_locks_of_this_process(
+def test_an_existing_file_keeps_its_content_and_the_locks_of_this_process(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "ledger.sqlite3"

@@ -1,4 +1,4 @@
-"""Threads that read ahead and write behind: order, errors, and their end."""
+"""Threads that read ahead and write behind: order, errors, and end."""
 
 import threading
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def test_items_come_in_their_order_and_one_is_made_while_another_is_used() -> No
     assert list(ahead(numbers())) == [0, 1, 2, 3, 4]
 
 
-def test_an_error_of_the_thread_is_raised_in_its_turn() -> None:
+def test_an_error_of_the_thread_is_raised_in_the_order_of_items() -> None:
     items = ahead(numbers(broken_at=3))
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="damaged"):

@@ -1,4 +1,4 @@
-"""What a run costs in calls, as the server counts them."""
+"""The cost of a run in calls, counted by the server."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_a_run_spends_the_fewest_calls(
 ) -> None:
     with running(Options(max_line_count=100, apis=apis)) as sim:
         populate(sim, profiles, state=True)
-        # Spread over the list, which shows them in its own order.
+        # The keys are spread over the list, in the list's own order.
         wanted = [number * (profiles // rows) for number in range(rows)]
         for number in wanted[:changes]:
             sim.profiles[key(number)]["ccpaOptOut"] = False

@@ -1,4 +1,4 @@
-"""A custom field holds the opt-out: it is looked for before anything is read."""
+"""A custom field for the opt-out: its existence is checked before any read."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_a_custom_boolean_is_checked_with_one_call(tmp_path: Path, run: Run) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (("--attribute", "cusOptOutCpa", "--api", EXT), f"come close: {CUSTOM}"),
         (("--attribute", "cusoptoutccpa", "--api", EXT), f"come close: {CUSTOM}"),
@@ -41,14 +41,14 @@ def test_a_custom_boolean_is_checked_with_one_call(tmp_path: Path, run: Run) -> 
     ],
     ids=["misspelled", "another case", "no boolean", "api by itself", "other api", "unknown"],
 )
-def test_2_for_an_attribute_that_is_none(
-    words: tuple[str, ...], said: str, tmp_path: Path, run: Run
+def test_2_for_an_unknown_attribute(
+    words: tuple[str, ...], text: str, tmp_path: Path, run: Run
 ) -> None:
     with running(OPTIONS) as sim:
         path = write_states(tmp_path / "in.csv", 3)
         ran = run(filled(sim), "run", path, *words)
         assert ran.status == 2
-        assert said in ran.err
+        assert text in ran.err
         assert not sim.patched
         assert not any(key(0)[1:] in each.raw_path for each in sim.requests)
 
@@ -59,7 +59,7 @@ def test_the_built_in_attribute_costs_no_call(sim: Simulator, tmp_path: Path, ru
     assert not any("resourceType" in each.raw_path for each in sim.requests)
 
 
-def test_where_fields_are_not_described_the_run_goes_on(tmp_path: Path, run: Run) -> None:
+def test_the_run_goes_on_if_fields_are_not_described(tmp_path: Path, run: Run) -> None:
     with running(OPTIONS) as sim:
         sim.queue_fault(Fault.WRONG_JSON, times=20, matching="resourceType")
         path = write_states(tmp_path / "in.csv", 3)

@@ -1,9 +1,9 @@
-"""What a run says and has sent survives a power cut at any moment.
+"""The output and the requests of a run survive a power cut at any moment.
 
-A run works on a disk that forgets what was not synced (``power_cut.py``). Afterwards its files are
-rebuilt as they would have been after a power cut at every moment of the run, and ``resume`` goes on
-from there, against a Campaign that is in the state of that moment. A missing flush, fsync, folder
-sync, commit or ``synchronous=FULL`` leaves something out that a request or an exit status needs.
+A run works on a disk that forgets everything not synced (``power_cut.py``). Afterwards its files
+are rebuilt as after a power cut at every moment of the run, and ``resume`` goes on from there,
+against a Campaign in the state of that moment. A missing flush, fsync, folder sync, commit or
+``synchronous=FULL`` loses facts needed by a request or an exit status.
 """
 
 import sys
@@ -26,23 +26,23 @@ FORMATS = ("csv", "parquet", "json", "xlsx", "html")
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finished run on a disk whose syncs were recorded."""
+    """A finished run on a disk with recorded syncs."""
 
     disk: Disk
     sim: Simulator
     run_id: str
     sent: list[tuple[str, int]]
-    """The key of every write in the order of arrival, and how much had been synced by then."""
+    """The key of every write in the order of arrival, and the number of syncs before it."""
 
 
 def on_a_recorded_disk(sim: Simulator, folder: Path, *words: str, status: int) -> Disk:
-    """Carry out a command that ends with some status, and return its disk."""
+    """Run a command with an expected status, and return its disk."""
     root, syncs = folder / "root", folder / "syncs"
     program = (sys.executable, str(Path(__file__).with_name("power_cut.py")), str(root), str(syncs))
     with process(sim, root, *words, program=program) as ran:
         assert ran.stderr is not None
-        said = ran.stderr.read()
-    assert ran.returncode == status, said
+        text = ran.stderr.read()
+    assert ran.returncode == status, text
     return Disk(root, syncs)
 
 
@@ -94,7 +94,7 @@ def test_no_write_is_sent_before_its_intent_would_survive(
 
 
 @each_loss_of_names
-def test_the_end_that_a_run_printed_would_survive(
+def test_the_printed_end_of_a_run_would_survive(
     recorded: Recorded, names: Names, tmp_path: Path, run: Run
 ) -> None:
     root = recorded.disk.after_power_cut(recorded.disk.moment(), names, tmp_path / "after")
@@ -139,7 +139,7 @@ def test_after_a_power_cut_at_any_moment_resume_finishes_the_run(
         for each in arrived:
             campaign.profiles[each]["ccpaOptOut"] = True
         ran = run(campaign, "resume", "--state-dir", root / "state", "--report", root / "again.csv")
-        if "nothing to resume" in ran.out:  # it had not begun, or was finished
+        if "nothing to resume" in ran.out:  # the run had not begun, or was finished
             assert len(arrived) in {0, ROWS}
             with ledger.open_ledger(State(root / "state")) as book:
                 assert [each.is_finished for each in book.runs()] == [True] * bool(arrived)
@@ -169,7 +169,7 @@ def test_a_plan_that_was_written_would_survive(tmp_path: Path) -> None:
         assert (root / "reviewed.parquet").read_bytes() == written
 
 
-def test_what_was_read_before_a_budget_was_spent_would_survive(tmp_path: Path, run: Run) -> None:
+def test_states_read_before_a_budget_was_spent_would_survive(tmp_path: Path, run: Run) -> None:
     (tmp_path / "root").mkdir()
     with running(Options()) as sim:
         populate(sim, 100, state=True)

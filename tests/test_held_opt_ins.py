@@ -14,7 +14,7 @@ HOLD = ("--hold-opt-ins", "--report", "r.csv", "--summary", "json", "--fetch", "
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """Hold forty profiles: the file lifts the opt-out of 12, and opts 20 others out."""
+    """Return a simulator with forty profiles: the file has 12 opt-ins and 20 opt-outs."""
     populate(sim, ROWS)
     lines = ["PKey,ccpaOptOut"]
     for number in range(ROWS):
@@ -57,9 +57,9 @@ def test_a_resume_that_names_the_run_and_the_limit_writes_them(filled: Simulator
     run_id = held(filled, run).summary["run_id"]
     assert run(filled, "resume", "--all").status == 0  # the run is finished
     assert opted_out(filled) == ROWS
-    told = run(filled, "resume")
-    assert told.status == 0
-    assert f"these runs were refused, or hold opt-ins back: {run_id}" in told.out
+    shown = run(filled, "resume")
+    assert shown.status == 0
+    assert f"these runs were refused, or hold opt-ins back: {run_id}" in shown.out
 
     again = run(filled, "resume", run_id, "--summary", "json")
     assert (again.status, opted_out(filled)) == (3, ROWS)
@@ -78,12 +78,12 @@ def test_a_resume_that_names_the_run_and_the_limit_writes_them(filled: Simulator
     assert run(filled, "runs", run_id, "--json").status == 0
 
 
-def test_another_limit_refuses_everything_as_ever(filled: Simulator, run: Run) -> None:
+def test_another_limit_still_refuses_everything(filled: Simulator, run: Run) -> None:
     ran = run(filled, "run", "in.csv", *HOLD, "--max-changes", 31)
     assert ran.status == 4
     assert filled.patched == []
     command = ran.summary["resume"].split()
-    assert command[3:] == ["--max-changes", "32"]  # which still holds the opt-ins back
+    assert command[3:] == ["--max-changes", "32"]  # the second run still holds the opt-ins back
     assert run(filled, *command[1:], "--report", "s.csv").status == 3
     assert opted_out(filled) == ROWS
 
@@ -95,7 +95,7 @@ def test_opt_ins_within_the_limit_are_written(filled: Simulator, run: Run) -> No
 
 
 @pytest.mark.parametrize("words", [("run", "-n"), ("plan",)], ids=["dry run", "plan"])
-def test_a_preview_tells_what_would_be_held(
+def test_a_preview_names_the_opt_ins_to_be_held(
     words: tuple[str, ...], filled: Simulator, run: Run
 ) -> None:
     ran = run(filled, *words, "in.csv", "--hold-opt-ins")
@@ -138,7 +138,7 @@ def test_no_variable_lets_the_opt_ins_of_a_run_pass(
     assert opted_out(filled) == ROWS
 
 
-def test_opt_ins_held_back_wait_no_longer_once_another_file_was_carried_out(
+def test_opt_ins_held_back_are_dropped_after_another_file_was_carried_out(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     run_id = held(filled, run).summary["run_id"]
@@ -168,14 +168,14 @@ def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
     assert opted_out(filled) == 21
 
 
-def test_an_undo_holds_back_what_lifts_opt_outs(filled: Simulator, run: Run) -> None:
+def test_an_undo_holds_back_its_opt_ins(filled: Simulator, run: Run) -> None:
     run_id = held(filled, run).summary["run_id"]
     words = ("--hold-opt-ins", "--max-opt-ins", 0, "--report", "undo.csv")
     assert run(filled, "undo", run_id, *words).status == 3
     assert opted_out(filled) == ROWS
 
 
-def test_the_same_file_again_gives_up_what_was_held_back(filled: Simulator, run: Run) -> None:
+def test_the_same_file_again_gives_up_the_opt_ins_held_back(filled: Simulator, run: Run) -> None:
     first = held(filled, run).summary["run_id"]
     second = held(filled, run).summary["run_id"]
     assert run(filled, "resume", first, "--max-opt-ins", OPT_INS).status == 3
@@ -216,7 +216,7 @@ def test_opt_ins_that_a_person_let_pass_are_finished_after_a_crash(
         (["--max-opt-ins", "12"], ""),
     ],
 )
-def test_who_approves_a_plan_reads_in_its_report_what_a_limit_would_do(
+def test_the_report_of_a_plan_names_the_effect_of_the_limit(
     words: list[str], expected: str, filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     ran = run(filled, "plan", "in.csv", *words, "--report", "plan.html", "--out", "p.parquet")
@@ -226,7 +226,7 @@ def test_who_approves_a_plan_reads_in_its_report_what_a_limit_would_do(
 
 
 @pytest.mark.parametrize("command", [("plan",), ("run", "-n"), ("plan", "--out", "p.parquet")])
-def test_a_plan_tells_scripts_how_many_opt_ins_would_be_held_and_why(
+def test_the_summary_of_a_plan_has_the_opt_ins_to_be_held_and_the_reason(
     command: tuple[str, ...], filled: Simulator, run: Run
 ) -> None:
     ran = run(filled, command[0], "in.csv", *command[1:], "--hold-opt-ins", "--summary", "json")
@@ -237,13 +237,15 @@ def test_a_plan_tells_scripts_how_many_opt_ins_would_be_held_and_why(
     assert "A limit would stop the run: 12 opt-ins" in ran.summary["limit"]
 
 
-def test_a_run_tells_them_too(filled: Simulator, run: Run) -> None:
+def test_the_summary_of_a_run_has_the_opt_ins_held_and_the_reason(
+    filled: Simulator, run: Run
+) -> None:
     summary = held(filled, run).summary
     assert (summary["held"], summary["limit"]) == (OPT_INS, summary["message"])
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "json", "parquet", "html", "xlsx"])
-def test_why_rows_were_left_stands_once_in_each_report(
+def test_each_report_has_the_reason_for_rows_left_once(
     suffix: str, filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     ran = run(filled, "run", "in.csv", "--report", f"r.{suffix}", "--summary", "json")
@@ -251,12 +253,12 @@ def test_why_rows_were_left_stands_once_in_each_report(
     why, path = ran.summary["message"], tmp_path / f"r.{suffix}"
     assert "12 opt-ins" in why
     if suffix in {"html", "xlsx"}:
-        return  # they have it above the rows, which their own tests show
+        return  # above the rows there; their own tests show it
     read = {"csv": pd.read_csv, "gz": pd.read_csv, "json": pd.read_json}
     rows = read.get(path.suffix[1:], pd.read_parquet)(path)  # type: ignore[operator]
-    told = rows["sync_detail"].fillna("").astype(str).str.endswith(why)
-    assert told.sum() == 1
-    assert rows[told]["sync_outcome"].tolist() == ["pending"]
+    shown = rows["sync_detail"].fillna("").astype(str).str.endswith(why)
+    assert shown.sum() == 1
+    assert rows[shown]["sync_outcome"].tolist() == ["pending"]
     again = tmp_path / f"again.{suffix}"
     assert run(filled, "report", ran.summary["run_id"], "--report", again).status == 0
     assert again.read_bytes() == path.read_bytes()

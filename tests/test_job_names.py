@@ -1,4 +1,4 @@
-"""What the job of a file is called."""
+"""The name of the job of a file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the report says of a profile whose write was refused, or went without a clear answer."""
+"""The state in the report after a write was refused, or had no clear answer."""
 
 import threading
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ UNREADABLE = 200, b"<html>Sign in</html>"
 
 
 class Campaign(ThreadingHTTPServer):
-    """Three profiles that have not opted out; the second one answers a PATCH as it is told.
+    """Three profiles without an opt-out; the second one answers a PATCH as given.
 
     Attributes:
         refusal: the answer to the PATCH.
         acts: whether the PATCH is applied all the same.
-        read_back: the answer to every GET of this profile afterwards; None for what it holds.
+        read_back: the answer to every later GET of this profile; None for its state.
     """
 
     daemon_threads = True
@@ -117,7 +117,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
         "500, and it cannot be read back",
     ],
 )
-def test_the_state_after_a_refused_write_is_told_if_it_is_known(
+def test_the_state_after_a_refused_write_is_reported_if_it_is_known(
     refusal: Answer, read_back: Answer | None, outcome: str, after: str, tmp_path: Path, run: Run
 ) -> None:
     with campaign(refusal, read_back, acts=False) as url:
@@ -130,7 +130,7 @@ def test_the_state_after_a_refused_write_is_told_if_it_is_known(
 
 
 @pytest.mark.usefixtures("account")
-def test_a_confirmed_write_that_read_back_was_not_stored_has_the_old_state(
+def test_a_confirmed_write_not_found_when_read_back_has_the_old_state(
     tmp_path: Path, run: Run
 ) -> None:
     stored = 200, orjson.dumps({"PKey": key(1), "ccpaOptOut": False})

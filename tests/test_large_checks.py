@@ -1,4 +1,4 @@
-"""``validate`` says and writes the same of an input in slices as of the whole."""
+"""``validate`` has the same output for an input in slices as for the whole."""
 
 import bz2
 import re
@@ -21,8 +21,8 @@ NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command leaves, but for the names of its folder."""
+class Output:
+    """The output of a command, without the names of its folder."""
 
     status: int
     out: str
@@ -32,21 +32,21 @@ class Said:
 
 def validate(
     run: Run, path: Path, folder: Path, size: int | None, *words: str, is_tiny: bool
-) -> Said:
-    """Check an input, in slices of a size; with reports of each format unless they are tiny."""
+) -> Output:
+    """Check an input, in slices of a size; with reports of each format unless it is tiny."""
     folder.mkdir()
     formats = FORMATS[:1] if is_tiny else FORMATS
     reports = [word for each in formats for word in ("--report", folder / f"r.{each}")]
     with nullcontext() if size is None else in_slices(size):
         ran = run(None, "validate", path, *reports, "--todo", *words)
-        told = run(None, "validate", path, "--summary", "json", *words)
+        facts = run(None, "validate", path, "--summary", "json", *words)
     files = {
         each.name: b"" if each.suffix == ".parquet" else each.read_bytes()
         for each in folder.iterdir()
     }
     tables = [str(pq.read_table(each).to_pydict()) for each in folder.glob("*.parquet")]
-    out, err = (re.sub(rf"\S*{folder.name}/", "", text) for text in (ran.out + told.out, ran.err))
-    return Said(ran.status, out + "".join(tables), err, files)
+    out, err = (re.sub(rf"\S*{folder.name}/", "", text) for text in (ran.out + facts.out, ran.err))
+    return Output(ran.status, out + "".join(tables), err, files)
 
 
 ROW_BYTES = 130
@@ -62,7 +62,7 @@ HEADER = "PKey,ccpaOptOut,requestDate,requestChannel,comment"
 
 
 def samples(folder: Path) -> Path:
-    """Write the messy sample, with rows that repeat, or contradict, those of other slices."""
+    """Write the messy sample, with rows that repeat or contradict rows of other slices."""
     rows, others = rows_of("messy.csv"), rows_of("clean.csv")[:60]
     again = [row.replace(",true,", ",no,") for row in others[:9]]
     (folder / "in.csv").write_text("\n".join([HEADER, *rows, *others, *again, *rows, ""]))
@@ -82,7 +82,7 @@ def several_files(folder: Path) -> Path:
 
 
 def typed_by_hand(folder: Path) -> Path:
-    """Write a list with a title, empty rows, quotes, line ends within cells and a line below it."""
+    """Write a list with a title, empty rows, quotes, line ends within cells and a footer."""
     rows = [f'"{key(at)}";{["yes", "NO", "x"][at % 3]};"a ""note""\nof {at}"' for at in range(90)]
     rows[50:50] = [";;", "", ";;"]
     title = ["Requests of November;;", "", "PKey;Do not sell;Note"]
@@ -101,7 +101,7 @@ def damaged(folder: Path) -> Path:
 
 
 def in_latin_1(folder: Path) -> Path:
-    """Write a list of UTF-8, but for one row far below."""
+    """Write a list of UTF-8, except for one row far below."""
     lines = [f"{key(at)},true,José".encode() for at in range(90)]
     lines[80] = f"{key(80)},true,José".encode("latin-1")
     (folder / "in.csv").write_bytes(b"\n".join([b"PKey,ccpaOptOut,name", *lines, b""]))
@@ -109,7 +109,7 @@ def in_latin_1(folder: Path) -> Path:
 
 
 def second_table(folder: Path) -> Path:
-    """Write a list with a second one below, whose states are in another column."""
+    """Write a list with a second one below it; its states are in another column."""
     rows = [f"{key(at)},true," for at in range(80)]
     below = ["PKey,note,ccpaOptOut", *(f"{key(at)},no,true" for at in range(80))]
     (folder / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,note", *rows, *below, ""]))
@@ -125,7 +125,7 @@ def parquet(folder: Path) -> Path:
 
 
 def addresses(folder: Path) -> Path:
-    """Write addresses that differ in capitals alone."""
+    """Write addresses that differ only in capitals."""
     rows = [f"{'P' if at % 3 else 'p'}{at % 50}@example.com,{at % 7 > 3}" for at in range(100)]
     (folder / "in.csv").write_text("\n".join(["E-mail,Opt out", *rows, ""]))
     return folder / "in.csv"

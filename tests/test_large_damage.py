@@ -1,4 +1,4 @@
-"""Files of large runs that are damaged or missing: nothing is written or reported from them."""
+"""Damaged or missing files of large runs: nothing is written or reported from them."""
 
 import re
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from bulk_sync.simulator import Simulator
 ROWS = 100
 SCAN = ("--fetch", "scan", "--page-size", "10", "--concurrency", "1", "--allow", "inverted")
 STAGES = {"half the list": 6, "divided": 11, "half written": 20}
-"""Calls of a run until it stands there."""
+"""Calls of a run until that stage."""
 
 CANNOT_GO_ON = "cannot go on: {} (is damaged|cannot be read).*with --fresh; .* --give-up"
 
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """A Campaign, and a file that changes every fourth profile."""
+    """Return a Campaign, beside a file that changes every fourth profile."""
     for at in range(ROWS):
         sim.add(pkey=key(at), email=f"p{at}@example.com", ccpaOptOut=at % 4 > 0)
     rows = [f"{key(at)},true" for at in range(ROWS)]
@@ -94,7 +94,7 @@ def test_a_damaged_run_writes_nothing_more_and_the_input_can_be_run_anew(
     assert run(None, "ledger", "verify").status == 0
 
 
-def test_pages_of_the_list_that_are_lost_cost_calls_and_change_no_result(
+def test_lost_pages_of_the_list_cost_calls_and_change_no_result(
     filled: Simulator, run: Run
 ) -> None:
     folder, report = stop("half the list", filled, run)
@@ -107,12 +107,12 @@ def test_pages_of_the_list_that_are_lost_cost_calls_and_change_no_result(
     assert ran.status == 0, ran.err
     assert sorted(filled.patched) == [(key(at), True) for at in range(0, ROWS, 4)]
     assert {row["sync_after"] for row in read_csv(report)} == {"true"}
-    asked = [each.raw_path.rpartition("/")[2] for each in filled.requests]
-    assert {quote(key(at)) for at in range(50)} <= set(asked)
+    requested = [each.raw_path.rpartition("/")[2] for each in filled.requests]
+    assert {quote(key(at)) for at in range(50)} <= set(requested)
 
 
 @pytest.mark.parametrize("name", ["whole", "input-000002", "rest-000002"])
-def test_a_part_that_is_lost_while_changes_are_written_costs_the_report_alone(
+def test_a_part_lost_while_changes_are_written_costs_only_the_report(
     name: str, filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     def lose() -> None:
@@ -123,7 +123,7 @@ def test_a_part_that_is_lost_while_changes_are_written_costs_the_report_alone(
     with in_slices():
         ran = run(filled, "run", "in.csv", *SCAN, "--report", "r.csv", "--summary", "json")
         assert ran.summary["outcomes"] == {"unchanged": 75, "updated": 25, "duplicate": 1}
-        assert (ran.status == 0) is (name == "whole")  # whose counts are in memory
+        assert (ran.status == 0) is (name == "whole")  # its counts are in memory
         if ran.status:
             assert ran.status == 6
             assert "What was changed in Campaign stays so." in ran.summary["message"]

@@ -1,4 +1,4 @@
-"""Commands over inputs in slices leave what the same commands over the whole input leave."""
+"""Commands over inputs in slices leave the same files as over the whole input."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ NEWER, OLDER = "2026-11-20 12:00:00.000Z", "2026-11-10 12:00:00.000Z"
 
 
 def everything() -> list[str]:
-    """Return rows of each kind; what they have to do with others stands in other slices."""
+    """Return rows of each kind; related rows are in other slices."""
     rows = [
         f"{key(at)},{'true' if at % 2 else 'no'},2026-11-{1 + at % 28:02}" for at in range(ROWS)
     ]
@@ -46,7 +46,7 @@ def everything() -> list[str]:
 
 
 def fill(sim: Simulator) -> None:
-    """Add profiles of which half hold what the rows want, some without a state."""
+    """Add profiles: half already have the state of their row, some have none."""
     for at in range(ROWS):
         sim.add(
             pkey=key(at),
@@ -76,13 +76,13 @@ class Case:
     more_calls: int = 2
 
 
-def wishes(*, hold: bool) -> list[str]:
+def rows_that(*, hold: bool) -> list[str]:
     """Return rows with the states in Campaign, or with the other ones."""
     return [f"{key(at)},{str((at % 4 < 2) is hold).lower()},2026-11-02" for at in range(ROWS)]
 
 
 def plain(sim: Simulator) -> None:
-    """Add profiles that hold what the rows want, or the contrary."""
+    """Add profiles, half of them opted out."""
     for at in range(ROWS):
         sim.add(pkey=key(at), email=f"p{at}@example.com", ccpaOptOut=at % 4 < 2)
 
@@ -94,7 +94,7 @@ def no_attribute(sim: Simulator) -> None:
 
 
 WHOLE_LIST = 15
-"""Calls for all of the list, where the rows in memory show after its first pages how to go on."""
+"""Calls for the whole list; with all rows in memory a run stops after its first pages."""
 
 CASES = {
     "everything": Case(commands=["plan", "run"], slice_rows=7),
@@ -119,10 +119,10 @@ CASES = {
     "a list that loops": Case(options=Options(scan_fault=ScanFault.LOOPS)),
     "a list that hides": Case(options=Options(scan_fault=ScanFault.HIDES)),
     "nothing to change": Case(
-        rows=partial(wishes, hold=True), fill=plain, status=0, commands=["plan", "run"]
+        rows=partial(rows_that, hold=True), fill=plain, status=0, commands=["plan", "run"]
     ),
     "all to be changed": Case(
-        ["--allow", "inverted"], rows=partial(wishes, hold=False), fill=plain, status=0
+        ["--allow", "inverted"], rows=partial(rows_that, hold=False), fill=plain, status=0
     ),
     "nothing can be used": Case(
         rows=lambda: [f"{key(at)},maybe," for at in range(ROWS)], commands=["plan", "run"]
@@ -139,8 +139,8 @@ RUNS = {
 
 
 @dataclass(frozen=True)
-class Left:
-    """What a command leaves, but for times and ids."""
+class Results:
+    """The results of a command, without times and ids."""
 
     status: int
     out: list[str]
@@ -162,8 +162,8 @@ def timeless(text: str, folder: Path) -> list[str]:
     return [re.sub(r"\d+(\.\d+)? (s|ms)\b", "TIME", line) for line in lines]
 
 
-def leave(run: Run, folder: Path, case: Case, size: int | None, command: str) -> Left:
-    """Carry out a command, in slices of a size, in a folder of its own."""
+def results_of(run: Run, folder: Path, case: Case, size: int | None, command: str) -> Results:
+    """Run a command, in slices of a size, in a folder of its own; return its results."""
     folder.mkdir()
     header = "PKey,ccpaOptOut,Request date"
     (folder / "in.csv").write_text("\n".join([header, *case.rows(), ""]))
@@ -198,16 +198,16 @@ def leave(run: Run, folder: Path, case: Case, size: int | None, command: str) ->
         {name: value for name, value in row.items() if name != "sync_at"}
         for row in read_csv(folder / "r.csv")
     ]
-    said = timeless(ran.out, folder)
-    return Left(ran.status, said, report, "".join(todos), plan, writes, patched, calls)
+    output = timeless(ran.out, folder)
+    return Results(ran.status, output, report, "".join(todos), plan, writes, patched, calls)
 
 
 @pytest.mark.parametrize(("case", "command"), RUNS.values(), ids=RUNS)
-def test_slices_leave_what_the_whole_leaves(
+def test_slices_leave_the_same_results_as_the_whole(
     case: Case, command: str, tmp_path: Path, run: Run
 ) -> None:
-    whole = leave(run, tmp_path / "whole", case, None, command)
-    sliced = leave(run, tmp_path / "sliced", case, case.slice_rows * ROW_BYTES, command)
+    whole = results_of(run, tmp_path / "whole", case, None, command)
+    sliced = results_of(run, tmp_path / "sliced", case, case.slice_rows * ROW_BYTES, command)
     assert replace(sliced, calls=whole.calls) == whole
     assert whole.status == case.status
     assert sliced.calls <= whole.calls + case.more_calls

@@ -1,4 +1,4 @@
-"""Limits on large inputs: what they refuse or hold back can be written later, and only once."""
+"""Limits on large inputs: refused or held rows can be written later, and only once."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ SHORT = ("--summary", "json", "--report", "r.csv")
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """A Campaign, and a file that lifts some opt-outs, opts others out, and repeats two rows."""
+    """Return a Campaign, and a file with opt-ins, opt-outs and two repeated rows."""
     for at in range(ROWS):
         desired = CHANGES.get(at)
         sim.add(pkey=key(at), email=f"p{at}@example.com", ccpaOptOut=desired is not True)
@@ -34,12 +34,12 @@ def write(path: Path, count: int) -> None:
 
 
 def check_written(sim: Simulator, *places: range) -> None:
-    """Check that some changes were made once, and no others."""
+    """Check that the given changes were made once, and no others."""
     assert sorted(sim.patched) == sorted((key(at), CHANGES[at]) for some in places for at in some)
 
 
 def check_report(ran: Ran, **outcomes: str) -> None:
-    """Check what the report says of the opt-ins, of the opt-outs, and of the rest."""
+    """Check the opt-ins, the opt-outs and the rest in the report."""
     rows = read_csv(ran.folder / "r.csv")
     assert [row["sync_key"] for row in rows] == [key(at) for at in (*range(ROWS), *REPEATED)]
     for at, row in enumerate(rows[:ROWS]):
@@ -50,7 +50,7 @@ def check_report(ran: Ran, **outcomes: str) -> None:
 
 
 def pages_of(sim: Simulator) -> int:
-    """Return how many pages of the list were read, but for a look at the first profile."""
+    """Return the number of pages read, without a look at the first profile."""
     lists = [each.target for each in sim.requests if "_line" in each.target]
     return sum("_count" not in each and "_lineCount=1&" not in each for each in lists)
 

@@ -1,4 +1,4 @@
-"""Runs of large inputs that are killed, stopped or without room at each stage: they go on."""
+"""Runs of large inputs killed, stopped or out of room at each stage: they can be resumed."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from conftest import Ran, Run, before_answer, key, kill_at, read_csv
 from full_disk import full_disk
-from large_inputs import MOMENTS_OF_RUN, at_moment, in_groups, in_slices, putting_aside
+from large_inputs import MOMENTS_OF_RUN, at_moment, in_groups, in_slices, spilling
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -25,7 +25,7 @@ BY_DATABASE = {"sorting", "joining"}
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """A Campaign, and a file that repeats a row and changes every fourth profile."""
+    """Return a Campaign, and a file that repeats a row and changes every fourth profile."""
     fill(sim)
     rows = [f"{key(at)},true" for at in range(ROWS)]
     (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, rows[0], ""]))
@@ -38,7 +38,7 @@ def fill(sim: Simulator) -> None:
 
 
 def check_done(ran: Ran, sim: Simulator, run: Run) -> None:
-    """Check that each change was made once, that all know it, and no file stays."""
+    """Check that each change was made and recorded once, and no file is left."""
     state_dir = ran.folder / "state"
     assert ran.status == 0, ran.err
     assert sorted(sim.patched) == [(key(at), True) for at in range(0, ROWS, 4)]
@@ -60,7 +60,7 @@ def check_done(ran: Ran, sim: Simulator, run: Run) -> None:
 
 
 def go_on(run: Run, sim: Simulator, *words: object) -> Ran:
-    """Resume what was begun; start the same command again if nothing was."""
+    """Resume the run; start the same command again if none had begun."""
     with in_slices():
         ran = run(sim, "resume", *words)
         if "nothing to resume" in ran.out:
@@ -71,15 +71,13 @@ def go_on(run: Run, sim: Simulator, *words: object) -> Ran:
 
 @contextmanager
 def without_room(moment: str) -> Iterator[None]:
-    """Let the disk be full from a moment on."""
+    """Fill the disk at a moment."""
     with ExitStack() as full, at_moment(moment, lambda: full.enter_context(full_disk(1000))):
         yield
 
 
 @pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
-def test_a_run_that_is_killed_goes_on(
-    moment: str, filled: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_a_killed_run_is_resumed(moment: str, filled: Simulator, tmp_path: Path, run: Run) -> None:
     kill_at(moment, filled, tmp_path, "run", "in.csv", *SCAN)
     was_put_aside = any((tmp_path / "state" / "checks").glob("*/sorting/*.tmp"))
     assert was_put_aside is (moment in BY_DATABASE)
@@ -87,10 +85,10 @@ def test_a_run_that_is_killed_goes_on(
 
 
 @pytest.mark.parametrize("moment", MOMENTS_OF_RUN)
-def test_a_run_without_room_ends_with_6_and_goes_on_with_room(
+def test_a_run_without_room_ends_with_6_and_is_resumed_with_room(
     moment: str, filled: Simulator, run: Run
 ) -> None:
-    with in_slices(), putting_aside(), without_room(moment):
+    with in_slices(), spilling(), without_room(moment):
         ran = run(filled, "run", "in.csv", *SCAN)
     assert ran.status == 6, ran.err
     assert "Traceback" not in ran.err
@@ -103,7 +101,7 @@ PLAN = ("plan", "in.csv", "--out", "p.parquet", *SCAN)
 
 
 @pytest.mark.parametrize("moment", ["joining", "writing the plan"])
-def test_a_plan_that_is_killed_is_made_by_the_same_command(
+def test_a_killed_plan_is_made_by_the_same_command(
     moment: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     kill_at(moment, filled, tmp_path, *PLAN)
@@ -133,7 +131,7 @@ OF_APPLY = ("keeping the rows", "keeping the rest", "writing", "writing the repo
 
 
 @pytest.mark.parametrize("moment", OF_APPLY)
-def test_an_apply_that_is_killed_goes_on(
+def test_a_killed_apply_is_resumed(
     moment: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     with in_slices():
@@ -144,7 +142,7 @@ def test_an_apply_that_is_killed_goes_on(
 
 
 @pytest.mark.parametrize("moment", OF_APPLY)
-def test_an_apply_without_room_ends_with_6_and_goes_on_with_room(
+def test_an_apply_without_room_ends_with_6_and_is_resumed_with_room(
     moment: str, filled: Simulator, run: Run
 ) -> None:
     with in_slices():
@@ -156,9 +154,7 @@ def test_an_apply_without_room_ends_with_6_and_goes_on_with_room(
         check_done(run(filled, "apply", "p.parquet"), filled, run)
 
 
-def test_a_check_that_is_killed_leaves_nothing_to_the_next_one(
-    filled: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_a_killed_check_leaves_no_files(filled: Simulator, tmp_path: Path, run: Run) -> None:
     kill_at("sorting", filled, tmp_path, "validate", "in.csv")
     checks = tmp_path / "state" / "checks"
     assert any(checks.iterdir())
@@ -166,7 +162,7 @@ def test_a_check_that_is_killed_leaves_nothing_to_the_next_one(
 
 
 def test_a_check_without_room_ends_with_6(filled: Simulator, tmp_path: Path, run: Run) -> None:
-    with in_slices(), putting_aside(), without_room("sorting"):
+    with in_slices(), spilling(), without_room("sorting"):
         ran = run(filled, "validate", "in.csv")
     assert ran.status == 6, ran.err
     assert "start the command again" in ran.err
@@ -180,7 +176,7 @@ def check_validated(run: Run, checks: Path) -> None:
     assert not any(checks.iterdir())
 
 
-def test_sigterm_while_the_list_is_read_keeps_the_place(filled: Simulator, run: Run) -> None:
+def test_sigterm_while_the_list_is_read_keeps_the_place_in_it(filled: Simulator, run: Run) -> None:
     before_answer(filled, "GET", 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with in_slices():
         ran = run(filled, "run", "in.csv", *SCAN)
@@ -229,8 +225,8 @@ def test_a_profile_that_the_list_shows_in_two_states_is_looked_up(
         before_answer(filled, "GET", 3, show_again)
         ran = run(filled, *words)
     assert ran.status == 0, ran.err
-    asked = Counter(each.raw_path.rpartition("/")[2] for each in filled.requests)
-    assert [asked[quote(key(at))] for at in range(4)] == [1, 2, 0, 0]  # 1 is written too
+    requested = Counter(each.raw_path.rpartition("/")[2] for each in filled.requests)
+    assert [requested[quote(key(at))] for at in range(4)] == [1, 2, 0, 0]  # 1 is written too
     assert sorted(filled.patched) == [(key(at), True) for at in (1, *range(4, ROWS, 4))]
     outcomes = [row["sync_outcome"] for row in ran.report]
     assert outcomes[:5] == ["unchanged", "updated", "unchanged", "unchanged", "updated"]

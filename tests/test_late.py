@@ -9,7 +9,7 @@ from bulk_sync.simulator import Simulator
 
 
 def dated(path: Path) -> Path:
-    """Write an opt-out of long ago, one of today, one undated, one that nobody knows, an opt-in."""
+    """Write opt-outs of long ago, of today, undated and of an unknown person, and an opt-in."""
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     path.write_text(
         "PKey,ccpaOptOut,Request date,Channel\n"
@@ -19,7 +19,7 @@ def dated(path: Path) -> Path:
     return path
 
 
-def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
+def test_the_report_has_the_last_day_and_the_summary_counts_late_opt_outs(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
@@ -39,7 +39,7 @@ def test_the_report_tells_the_last_day_and_the_summary_who_is_late(
     assert again.summary["late"] == {"left": 1, "done": 0, "soon": 0, "undated": 0}
 
 
-def test_whatever_became_of_them_opt_outs_that_are_not_done_are_late(
+def test_opt_outs_not_done_are_late_whatever_their_outcome(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     newer = {"ccpaOptOutLastModified": "2026-03-01 12:00:00.000Z"}
@@ -62,7 +62,7 @@ def test_whatever_became_of_them_opt_outs_that_are_not_done_are_late(
     assert "Carried out too late: 0." in ran.out
 
 
-def test_of_several_profiles_none_was_taken_so_the_opt_out_is_late(
+def test_an_opt_out_with_ambiguous_profiles_is_late(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for number in range(2):
@@ -87,5 +87,5 @@ def test_holidays_can_be_checked(run: Run) -> None:
     assert ran.status == 0
     assert "2026-11-26 Thu  Thanksgiving Day" in ran.out
     assert ran.out.count("\n") > 10
-    told = run(None, "holidays", 2026, "--json").out
-    assert '{"date":"2026-12-25","name":"Christmas Day"}' in told
+    output = run(None, "holidays", 2026, "--json").out
+    assert '{"date":"2026-12-25","name":"Christmas Day"}' in output

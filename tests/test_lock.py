@@ -1,4 +1,4 @@
-"""One run at a time on one organization: who is kept out, who is not, and what they are told."""
+"""One run at a time on one organization: which runs wait, and their messages."""
 
 import getpass
 import os
@@ -37,7 +37,7 @@ def test_the_second_run_learns_the_holder_of_the_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_is_free_when_its_block_ends_however_it_ends(tmp_path: Path) -> None:
+def test_a_lock_is_free_after_its_block_also_after_an_error(tmp_path: Path) -> None:
     def failing() -> None:
         with lock.hold(tmp_path, LOCK, "run 1"):
             raise RuntimeError("This run has failed.")
@@ -49,7 +49,7 @@ def test_a_lock_is_free_when_its_block_ends_however_it_ends(tmp_path: Path) -> N
         pass
 
 
-def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
+def test_a_short_name_replaces_a_long_one_completely(tmp_path: Path) -> None:
     with lock.hold(tmp_path, LOCK, "run 1 of a user with a very long name"):
         pass
     with lock.hold(tmp_path, LOCK, "run 2"):
@@ -61,7 +61,7 @@ def test_a_long_name_leaves_nothing_behind_a_short_one(tmp_path: Path) -> None:
         assert path.read_text() == "run 2\n"
 
 
-def test_a_lock_is_its_owner_s_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_lock(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with lock.hold(tmp_path / "state", LOCK, "run 1"):
@@ -93,7 +93,7 @@ def test_a_waiting_run_goes_on_after_the_other(
     threads[1].start()
     while "Waiting" not in caplog.text and threads[1].is_alive():
         threads[1].join(0.01)
-    threads[1].join(0.5)  # it asks again meanwhile, and does not say so again
+    threads[1].join(0.5)  # it retries meanwhile, without another message
     waits.set()
     for thread in threads:
         thread.join(60)
@@ -101,7 +101,7 @@ def test_a_waiting_run_goes_on_after_the_other(
     assert re.findall("Waiting.*", caplog.text) == ["Waiting up to 60 s for run 1 of somebody"]
 
 
-def test_who_waits_in_vain_gives_up_when_the_time_is_over_and_no_sooner(tmp_path: Path) -> None:
+def test_a_waiting_run_gives_up_at_the_end_of_its_time_and_no_sooner(tmp_path: Path) -> None:
     with lock.hold(tmp_path, LOCK, "run 1 of somebody"):
         began = time.monotonic()
         with (
@@ -147,7 +147,7 @@ SPELLINGS = [
 ]
 
 
-def test_an_endpoint_has_one_lock_whatever_its_spelling_and_every_other_has_another() -> None:
+def test_every_spelling_of_an_endpoint_has_the_same_lock_and_other_endpoints_another() -> None:
     names = [{named(each) for each in spellings} for spellings in SPELLINGS]
     assert [len(each) for each in names] == [1] * len(SPELLINGS)
     elsewhere = {named(spellings[0], "acme-stage") for spellings in SPELLINGS}
@@ -177,9 +177,9 @@ def test_a_holder_is_named_with_run_user_machine_process_and_time(
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         (began,) = book.runs()
     (path,) = (tmp_path / "state" / "locks").iterdir()
-    told, _, since = path.read_text().strip().rpartition(", since ")
+    holder, _, since = path.read_text().strip().rpartition(", since ")
     who = f"{getpass.getuser()} on {socket.gethostname()}"
-    assert told == f"run {began.run_id} of {who}, process {os.getpid()}"
+    assert holder == f"run {began.run_id} of {who}, process {os.getpid()}"
     assert began.begun.operator == who
     assert before <= datetime.fromisoformat(since) <= before + timedelta(minutes=5)
 
@@ -187,7 +187,7 @@ def test_a_holder_is_named_with_run_user_machine_process_and_time(
 def test_a_user_without_a_name_has_a_number(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a container that runs under any number."""
+    """As in a container with any user id."""
 
     def unknown(number: int) -> None:
         raise KeyError(f"getpwuid(): uid not found: {number}")

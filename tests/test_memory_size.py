@@ -1,4 +1,4 @@
-"""How much memory an input may take, if nobody names a size."""
+"""The memory for an input, if no size is given."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from bulk_sync.memory import default_bytes, sliced_bytes
 
 LEAST = 500_000_000
 NO_LIMIT_V1 = 9223372036854771712
-"""What version 1 has for groups without a limit."""
+"""The limit of groups without one in version 1."""
 
 
 def written(root: Path, files: dict[str, str]) -> Path:
@@ -98,6 +98,6 @@ def test_without_a_limit_a_quarter_of_the_machine_is_taken(
     assert default_bytes(written(tmp_path, files)) == pytest.approx(expected, rel=0.02)
 
 
-def test_rows_in_slices_take_what_is_given_or_no_more_than_helps_them() -> None:
+def test_rows_in_slices_take_the_given_memory_or_no_more_than_useful() -> None:
     assert sliced_bytes(9_000_000_000) == 9_000_000_000
     assert sliced_bytes(None) == min(default_bytes(), 2_000_000_000)

@@ -1,11 +1,11 @@
-"""Runs against a server, or what stands before it, that mixes answers up."""
+"""Runs against a server or proxy that mixes answers up."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from conftest import Ran, Run, read_csv
-from mixing import Asked, Mixing, Wrong, mixing
+from mixing import Mixing, Request, Wrong, mixing
 
 from bulk_sync.campaign import retries
 
@@ -21,7 +21,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def go(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
-    """Run a file against a server; its report is ``r.csv``."""
+    """Return a function that runs a file against a server; its report is ``r.csv``."""
     monkeypatch.setenv("BULK_SYNC_ORGANIZATION", "acme")
     monkeypatch.setenv("BULK_SYNC_API_KEY", "key")
     monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "demo-token")
@@ -33,8 +33,8 @@ def go(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     return typed
 
 
-def wanted(path: Path, *, with_unknown: bool = False) -> Path:
-    """Write a file that wants the half of the profiles changed, in either direction."""
+def write_input(path: Path, *, with_unknown: bool = False) -> Path:
+    """Write a file that changes half of the profiles, in either direction."""
     rows = [(key, number % 2 == 0) for number, key in enumerate(KEYS)]
     for number, key in enumerate(UNKNOWN if with_unknown else []):
         rows.insert(3 * number + 1, (key, True))
@@ -44,7 +44,7 @@ def wanted(path: Path, *, with_unknown: bool = False) -> Path:
 
 
 def check(report: list[dict[str, str]], now: Mapping[str, bool]) -> None:
-    """Check that a report says nothing of a profile that is not so."""
+    """Check that every state in a report is true."""
     for row in report:
         key, outcome = row["sync_key"], row["sync_outcome"]
         if key in UNKNOWN:
@@ -57,19 +57,19 @@ def check(report: list[dict[str, str]], now: Mapping[str, bool]) -> None:
         assert row["sync_after"] in {"", str(now[key]).lower()}
 
 
-def reads(asked: Asked, _status: int) -> Wrong | None:
-    return Wrong.LATE if asked.method == "GET" and asked.key != "profile" else None
+def reads(request: Request, _status: int) -> Wrong | None:
+    return Wrong.LATE if request.method == "GET" and request.key != "profile" else None
 
 
-def writes(asked: Asked, _status: int) -> Wrong | None:
-    return Wrong.LATE if asked.method == "PATCH" else None
+def writes(request: Request, _status: int) -> Wrong | None:
+    return Wrong.LATE if request.method == "PATCH" else None
 
 
-def unknown(_asked: Asked, status: int) -> Wrong | None:
+def unknown(_request: Request, status: int) -> Wrong | None:
     return Wrong.LATE if status == 404 else None
 
 
-def everything(_asked: Asked, _status: int) -> Wrong | None:
+def everything(_request: Request, _status: int) -> Wrong | None:
     return Wrong.LATE
 
 
@@ -78,13 +78,13 @@ LOOKUP = ("--fetch", "lookup", "--allow", "unknown-keys", "--allow", "inverted")
 
 @pytest.mark.parametrize("words", [(), ("--concurrency", 1), ("--concurrency", 1, "--verify")])
 @pytest.mark.parametrize("choose", [reads, writes, unknown, everything])
-def test_answers_that_come_again_late_end_the_run_and_spoil_no_row(
-    choose: Callable[[Asked, int], Wrong | None],
+def test_late_copies_of_answers_end_the_run_and_spoil_no_row(
+    choose: Callable[[Request, int], Wrong | None],
     words: tuple[object, ...],
     tmp_path: Path,
     go: Callable[..., Ran],
 ) -> None:
-    path = wanted(tmp_path / "in.csv", with_unknown=choose is unknown)
+    path = write_input(tmp_path / "in.csv", with_unknown=choose is unknown)
     with mixing(Mixing(dict(BEFORE), choose)) as server:
         ran = go(server, "run", path, *LOOKUP, *words)
         report = read_csv(tmp_path / "r.csv")
@@ -95,7 +95,7 @@ def test_answers_that_come_again_late_end_the_run_and_spoil_no_row(
             assert "example.com" not in ran.err
         if ran.status != 6:
             return
-        server.choose = lambda _asked, _status: None
+        server.choose = lambda _request, _status: None
         (tmp_path / "r.csv").unlink()
         assert go(server, "resume").status == (3 if choose is unknown else 0)
         check(read_csv(tmp_path / "r.csv"), server.states)
@@ -103,23 +103,21 @@ def test_answers_that_come_again_late_end_the_run_and_spoil_no_row(
             assert server.states[key] is (number % 2 == 0)
 
 
-def test_pages_that_come_again_late_are_asked_for_again(
-    tmp_path: Path, go: Callable[..., Ran]
-) -> None:
-    def pages(asked: Asked, _status: int) -> Wrong | None:
-        return Wrong.LATE if asked.key == "profile" else None
+def test_late_copies_of_pages_are_requested_again(tmp_path: Path, go: Callable[..., Ran]) -> None:
+    def pages(request: Request, _status: int) -> Wrong | None:
+        return Wrong.LATE if request.key == "profile" else None
 
     with mixing(Mixing(dict(BEFORE), pages, page=10)) as server:
-        ran = go(server, "run", wanted(tmp_path / "in.csv"), "--fetch", "scan")
+        ran = go(server, "run", write_input(tmp_path / "in.csv"), "--fetch", "scan")
         assert ran.status == 0, ran.err
         check(read_csv(tmp_path / "r.csv"), server.states)
-    gets = [asked.key for asked in server.asked if asked.method == "GET"]
-    assert gets == ["profile"] * 4  # three pages, the second of which was answered by a copy first
+    gets = [request.key for request in server.requests if request.method == "GET"]
+    assert gets == ["profile"] * 4  # three pages; the first answer to the second request was a copy
 
 
 @pytest.mark.parametrize("words", [(), ("--verify",)])
 @pytest.mark.parametrize("state", [True, False])
-def test_one_profile_s_answers_that_are_another_s_fail_its_row_alone(
+def test_foreign_answers_about_one_profile_fail_only_its_row(
     state: bool,
     words: tuple[object, ...],
     tmp_path: Path,
@@ -127,25 +125,25 @@ def test_one_profile_s_answers_that_are_another_s_fail_its_row_alone(
 ) -> None:
     before = {**BEFORE, KEYS[4]: state, KEYS[3]: not state}
 
-    def choose(asked: Asked, _status: int) -> Wrong | None:
-        return Wrong.FOREIGN if (asked.method, asked.key) == ("GET", KEYS[3]) else None
+    def choose(request: Request, _status: int) -> Wrong | None:
+        return Wrong.FOREIGN if (request.method, request.key) == ("GET", KEYS[3]) else None
 
     with mixing(Mixing(before, choose)) as server:
-        ran = go(server, "run", wanted(tmp_path / "in.csv"), *LOOKUP, *words)
+        ran = go(server, "run", write_input(tmp_path / "in.csv"), *LOOKUP, *words)
         assert ran.status == 3
         report = read_csv(tmp_path / "r.csv")
     (failed,) = [row for row in report if row["sync_outcome"] == "failed"]
     assert (failed["sync_key"], failed["sync_reason"]) == (KEYS[3], "wrong_profile")
     assert (failed["sync_before"], failed["sync_after"]) == ("", "")
-    assert not any(each.method == "PATCH" and each.key == KEYS[3] for each in server.asked)
+    assert not any(each.method == "PATCH" and each.key == KEYS[3] for each in server.requests)
 
 
 @pytest.mark.parametrize("words", [("--concurrency", 1), ("--concurrency", 4)])
-def test_late_copies_of_what_a_filter_finds_create_nobody_twice(
+def test_late_copies_of_filter_results_create_no_profile_twice(
     words: tuple[object, ...], tmp_path: Path, go: Callable[..., Ran]
 ) -> None:
-    def filters(asked: Asked, _status: int) -> Wrong | None:
-        return Wrong.LATE if asked.key in {"byEmail", "byText"} else None
+    def filters(request: Request, _status: int) -> Wrong | None:
+        return Wrong.LATE if request.key in {"byEmail", "byText"} else None
 
     lines = []
     for number, key in enumerate(KEYS[:8]):
@@ -156,7 +154,7 @@ def test_late_copies_of_what_a_filter_finds_create_nobody_twice(
         ran = go(server, "run", path, *LOOKUP, "--create", *words)
         assert not any(row["sync_outcome"] == "not_found" for row in read_csv(tmp_path / "r.csv"))
         if ran.status == 6:
-            server.choose = lambda _asked, _status: None
+            server.choose = lambda _request, _status: None
             (tmp_path / "r.csv").unlink()
             assert go(server, "resume").status == 0
         made = [server.emails[key] for key in server.states if key.startswith("@made")]

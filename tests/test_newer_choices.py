@@ -1,4 +1,4 @@
-"""A request that is older than the choice that Campaign holds does not overwrite it."""
+"""A request older than the choice in Campaign does not overwrite it."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +14,9 @@ NEWER, OLDER = "2026-11-20 12:00:00.000Z", "2026-11-10 12:00:00.000Z"
 
 
 def filled(sim: Simulator, path: Path) -> Path:
-    """Six profiles that hold what their rows do not want, asked for on 15 November or undated."""
+    """Add six profiles with the other state; write their rows, of 15 November or undated."""
     lines = ["PKey,ccpaOptOut,Request date"]
-    for number, (desired, stamp, asked) in enumerate(
+    for number, (desired, stamp, date) in enumerate(
         [
             (True, NEWER, "2026-11-15"),
             (False, NEWER, "2026-11-15"),
@@ -27,7 +27,7 @@ def filled(sim: Simulator, path: Path) -> Path:
         ]
     ):
         sim.add(pkey=key(number), ccpaOptOut=not desired, **{STAMP: stamp})
-        lines.append(f"{key(number)},{str(desired).lower()},{asked}")
+        lines.append(f"{key(number)},{str(desired).lower()},{date}")
     path.write_text("\n".join([*lines, ""]))
     return path
 
@@ -50,19 +50,17 @@ def test_dates_can_be_ignored(sim: Simulator, tmp_path: Path, run: Run) -> None:
     assert ran.outcomes == ["updated"] * 6
 
 
-def test_resume_heeds_what_was_read_before(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_resume_uses_the_choices_read_before(sim: Simulator, tmp_path: Path, run: Run) -> None:
     path = filled(sim, tmp_path / "in.csv")
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 4)
     assert run(sim, "run", path, *words).status == 6
     for number in range(6):
-        sim.profiles[key(number)][STAMP] = ""  # so it can only know from the first part
+        sim.profiles[key(number)][STAMP] = ""  # the process knows it only from the first part
     ran = run(sim, "resume", "--max-calls", 100)
     assert ran.outcomes.count("drifted") == 2
 
 
-def test_an_apply_and_a_resume_see_what_was_chosen_since(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_an_apply_and_a_resume_see_later_choices(sim: Simulator, tmp_path: Path, run: Run) -> None:
     for number in range(4):
         sim.add(pkey=key(number), ccpaOptOut=number % 2 == 0, **{STAMP: OLDER})
     rows = [f"{key(n)},{str(n % 2 == 1).lower()},2026-11-15" for n in range(4)]
@@ -86,7 +84,9 @@ def test_an_apply_and_a_resume_see_what_was_chosen_since(
     run(sim, "resume", refused.split()[0], *words)
     resumed = read_csv(tmp_path / "resumed.csv")
     assert [row["sync_outcome"] for row in resumed[:2]] != ["updated", "updated"]
-    assert key(0) not in {pkey for pkey, _ in sim.patched}  # whose opt-out is the newer choice
+    assert key(0) not in {
+        pkey for pkey, _ in sim.patched
+    }  # a profile with the opt-out as the newer choice
 
 
 @pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan"])
@@ -114,14 +114,14 @@ def test_no_opt_out_is_lifted_that_was_chosen_again_since_it_was_read(
         sim.profiles[key(number)][STAMP] = since
     later = {copies.NOW_S: str((now + timedelta(hours=2)).timestamp())}
     with process(sim, tmp_path, *words, "--report", "r.csv", more=later) as following:
-        said = following.communicate()[1]
-    assert following.returncode == 3, said
-    told = [(row["sync_outcome"], row["sync_reason"]) for row in read_csv(tmp_path / "r.csv")]
-    assert told == [("drifted", "newer_choice"), ("updated", ""), ("updated", "")]
+        text = following.communicate()[1]
+    assert following.returncode == 3, text
+    facts = [(row["sync_outcome"], row["sync_reason"]) for row in read_csv(tmp_path / "r.csv")]
+    assert facts == [("drifted", "newer_choice"), ("updated", ""), ("updated", "")]
     assert sim.states == {key(0): True, key(1): False, key(2): True}
 
 
-def test_a_plan_that_ignores_dates_is_carried_out_so(
+def test_a_plan_made_without_dates_is_applied_without_dates(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = filled(sim, tmp_path / "in.csv")
@@ -130,7 +130,9 @@ def test_a_plan_that_ignores_dates_is_carried_out_so(
 
 
 @pytest.mark.parametrize("stamp", ["9999-12-31T23:59:59-08:00", "yesterday", "2026-11-20 12:00:00"])
-def test_an_odd_stamp_harms_nobody(stamp: str, sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_an_odd_time_of_change_does_no_harm(
+    stamp: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
     for number in range(2):
         sim.add(pkey=key(number), ccpaOptOut=number == 0, **{STAMP: stamp})
     lines = [f"{key(0)},false,2026-11-25", f"{key(1)},true,2026-11-25"]

@@ -1,4 +1,4 @@
-"""Rows with request dates are worked on oldest first: what a budget cuts off is the youngest."""
+"""Rows with request dates are processed oldest first: a budget cuts off the newest."""
 
 import random
 from datetime import date, timedelta
@@ -11,20 +11,20 @@ from bulk_sync.simulator import Simulator
 
 ROWS = 20
 ALREADY = range(0, ROWS, 5)
-"""Rows that hold in Campaign before the run."""
+"""Rows whose state Campaign has before the run."""
 
 LOOKUP = ("--fetch", "lookup")
 
 
 @pytest.fixture
 def order() -> list[int]:
-    """Tell the rows from the oldest request to the youngest; the last two are undated."""
+    """Return the rows from the oldest request to the newest; the last two are undated."""
     return random.Random(7).sample(range(ROWS), ROWS)
 
 
 @pytest.fixture
 def requests(order: list[int], sim: Simulator, tmp_path: Path) -> Path:
-    """Write a file whose rows stand in another order than they were asked for."""
+    """Write a file with rows in another order than their dates."""
     populate(sim, ROWS)
     for number in ALREADY:
         sim.profiles[key(number)]["ccpaOptOut"] = True
@@ -50,7 +50,7 @@ def patched(sim: Simulator) -> list[int]:
     return [int(pkey[-11:]) for pkey, _ in sim.patched]
 
 
-def test_the_look_ups_that_a_budget_leaves_are_the_youngest(
+def test_a_budget_cuts_off_the_lookups_of_the_newest_requests(
     order: list[int], requests: Path, sim: Simulator, run: Run
 ) -> None:
     ran = run(sim, "run", requests, *LOOKUP, "--max-calls", 1 + 8)
@@ -69,7 +69,7 @@ def test_the_look_ups_that_a_budget_leaves_are_the_youngest(
 
 
 @pytest.mark.parametrize("concurrency", [1, 16])
-def test_the_writes_that_a_budget_leaves_are_the_youngest(
+def test_a_budget_cuts_off_the_writes_of_the_newest_requests(
     concurrency: int, order: list[int], requests: Path, sim: Simulator, run: Run
 ) -> None:
     words = ("--concurrency", concurrency, "--max-calls", 1 + ROWS + 7)

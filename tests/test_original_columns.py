@@ -14,7 +14,7 @@ OWN = ["Name", "PKey", "Do not sell", "Ticket"]
 
 @pytest.fixture
 def listed(sim: Simulator, tmp_path: Path) -> Path:
-    """A list of four people with columns of its own; the first row is rejected."""
+    """Return a list of four people with its own columns; the first row is rejected."""
     for number in range(4):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
     lines = [",".join(OWN), "Nobody,,yes,T-0"]
@@ -87,7 +87,7 @@ def test_an_undo_by_addresses_and_of_several_files_repeats_them(
     ]
 
 
-def test_what_an_undo_leaves_can_be_given_back_as_it_is(
+def test_the_rows_left_by_an_undo_are_an_input_as_they_are(
     listed: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     report(run, sim, "run", listed)
@@ -103,7 +103,7 @@ def test_what_an_undo_leaves_can_be_given_back_as_it_is(
     assert set(sim.states.values()) == {False}
 
 
-def test_an_undo_without_the_rows_says_what_it_knows(
+def test_the_report_of_an_undo_without_kept_rows_has_the_known_columns(
     listed: Path, sim: Simulator, run: Run
 ) -> None:
     words = ("--keep-rows", 0, "--state-column", "Do not sell")

@@ -1,4 +1,4 @@
-"""Rows whose keys are e-mail addresses, custom keys or what a filter is asked with."""
+"""Rows with other keys: e-mail addresses, custom keys, or the parameter of a filter."""
 
 import csv
 import signal
@@ -27,7 +27,7 @@ CODES = ("C-1", "C 2/ä?#%+&=", "email", "byEmail", "007", "..", "C;3")
 
 @contextmanager
 def people(options: Options) -> Iterator[tuple[Simulator, dict[str, str]]]:
-    """Serve profiles and decoys, each under a name of its own."""
+    """Serve profiles and decoys, each with a name."""
     with running(replace(options, custom_key="cusCode")) as sim:
         names: dict[str, str] = {}
 
@@ -51,11 +51,11 @@ def people(options: Options) -> Iterator[tuple[Simulator, dict[str, str]]]:
         yield sim, names
 
 
-def asked(path: Path, column: str, wishes: dict[str, str]) -> Path:
+def write_requests(path: Path, column: str, desired: dict[str, str]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow([column, "ccpaOptOut"])
-        rows.writerows(wishes.items())
+        rows.writerows(desired.items())
     return path
 
 
@@ -76,7 +76,7 @@ def test_exactly_the_profiles_with_an_address_are_changed(
 ) -> None:
     emails = {**dict.fromkeys(["jo@X.com", "twin@x.com", *STRANGE], "true"), "out@x.com": "false"}
     with people(Options(dialect=dialect)) as (sim, names):
-        path = asked(tmp_path / "in.csv", "E-mail", {**emails, "nobody@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "E-mail", {**emails, "nobody@x.com": "true"})
         ran = run(sim, "run", path, "--fetch", fetch, "--dialect", dialect)
         assert ran.status == 3, ran.err
         wanted = {"jo": True, "twin 1": True, "out": False}
@@ -88,7 +88,7 @@ def test_exactly_the_profiles_with_an_address_are_changed(
         calls = Counter(request.method for request in sim.requests)
         assert calls["PATCH"] == len(wanted)
         gets = len(emails) + 1
-        # One address is asked for in two spellings.
+        # One address is requested in two spellings.
         most = {"lookup": 1 + gets + 1 + 1, "scan": 1 + 2 + 1, "auto": 2 + gets + 2}[fetch]
         assert calls["GET"] <= most
 
@@ -100,7 +100,7 @@ def test_exactly_the_profiles_with_a_custom_key_are_changed(
     column: str, fetch: str, dialect: Dialect, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(dialect=dialect)) as (sim, names):
-        path = asked(tmp_path / "in.csv", column, dict.fromkeys([*CODES, "J"], "true"))
+        path = write_requests(tmp_path / "in.csv", column, dict.fromkeys([*CODES, "J"], "true"))
         words = ("--key", "custom", "--key-column", column, "--fetch", fetch)
         ran = run(sim, "run", path, *words)
         assert ran.status == 0, ran.err
@@ -110,7 +110,7 @@ def test_exactly_the_profiles_with_a_custom_key_are_changed(
             "profileAndServicesExt"
         }
         calls = Counter(request.method for request in sim.requests)
-        is_known = column != "Kundennummer"  # which no field of the list is called by
+        is_known = column != "Kundennummer"  # no field of the list has this name
         assert calls["GET"] <= (3 if fetch == "scan" and is_known else 3 + len(CODES) + 1)
 
 
@@ -120,7 +120,9 @@ def test_exactly_the_profiles_that_a_filter_finds_are_changed(
     name: str, dialect: Dialect, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(dialect=dialect)) as (sim, names):
-        path = asked(tmp_path / "in.csv", "External ID", dict.fromkeys([*CODES, "J"], "true"))
+        path = write_requests(
+            tmp_path / "in.csv", "External ID", dict.fromkeys([*CODES, "J"], "true")
+        )
         words = ("--key", f"filter:{name}:externalId_parameter", "--dialect", dialect)
         ran = run(sim, "run", path, *words)
         assert ran.status == 0, ran.err
@@ -129,22 +131,22 @@ def test_exactly_the_profiles_that_a_filter_finds_are_changed(
         assert Counter(request.method for request in sim.requests)["GET"] == 1 + len(CODES) + 1
 
 
-def test_a_filter_of_everybody_can_be_asked_too(tmp_path: Path, run: Run) -> None:
+def test_a_filter_that_finds_everybody_can_be_used_too(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
         ran = run(sim, "run", path, "--key", "filter:byEmail:email")
         assert (ran.status, changed(sim, names)) == (0, {"jo": True}), ran.err
 
 
-def test_who_is_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> None:
+def test_a_key_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"nobody@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "email", {"nobody@x.com": "true"})
         ran = run(sim, "run", path, "--key", "filter:byEmail:email")
         assert (ran.status, changed(sim, names), ran.outcomes) == (3, {}, ["not_found"]), ran.err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (("filter:Loyalty:x",), "knows no such filter"),
         (("filter:ExternalId:externalId_parameter", "--dialect", "v8"), "--dialect v8"),
@@ -155,33 +157,35 @@ def test_who_is_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> 
         (("phone",), "write pkey, email, custom or filter:NAME:PARAM"),
     ],
 )
-def test_keys_that_nobody_can_be_found_by_are_refused_at_once(
-    words: tuple[str, ...], said: str, tmp_path: Path, run: Run
+def test_unusable_keys_are_refused_at_once(
+    words: tuple[str, ...], text: str, tmp_path: Path, run: Run
 ) -> None:
     with people(Options()) as (sim, _):
-        path = asked(tmp_path / "in.csv", "externalId", {f"F{n}": "true" for n in range(FILLERS)})
+        path = write_requests(
+            tmp_path / "in.csv", "externalId", {f"F{n}": "true" for n in range(FILLERS)}
+        )
         ran = run(sim, "run", path, "--key-column", "externalId", "--key", *words)
         assert ran.status == 2
-        assert said in ran.err
+        assert text in ran.err
         assert len(sim.requests) <= 4
         assert not sim.patched
 
 
-def test_a_filter_whose_parameter_is_passed_over_changes_nobody(tmp_path: Path, run: Run) -> None:
+def test_a_filter_with_an_ignored_parameter_changes_no_profile(tmp_path: Path, run: Run) -> None:
     with people(Options(by_email=ByEmail.FINDS_EVERYBODY)) as (sim, names):
-        path = asked(tmp_path / "in.csv", "number", {"N1": "true", "C-1": "true"})
+        path = write_requests(tmp_path / "in.csv", "number", {"N1": "true", "C-1": "true"})
         words = ("--key-column", "number", "--key-field", "externalId")
         ran = run(sim, "run", path, "--key", "filter:byEmail:email", *words)
         assert ran.status == 3
         assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""]
-        assert changed(sim, names) == {"strange 0": True}  # which shows this very key
+        assert changed(sim, names) == {"strange 0": True}  # the profile shows this very key
 
 
 def test_a_profile_without_the_field_of_the_key_is_not_taken(tmp_path: Path, run: Run) -> None:
     with running(Options(by_email=ByEmail.FINDS_EVERYBODY)) as sim:
         right = sim.add(cusCode="C-1", ccpaOptOut=False)
         sim.add(ccpaOptOut=False)
-        path = asked(tmp_path / "in.csv", "code", {"C-1": "true"})
+        path = write_requests(tmp_path / "in.csv", "code", {"C-1": "true"})
         words = ("--key-column", "code", "--key-field", "cusCode", "--api", "profileAndServicesExt")
         assert run(sim, "run", path, "--key", "filter:byEmail:email", *words).status == 0
         assert sim.patched == [(right, True)]
@@ -190,16 +194,16 @@ def test_a_profile_without_the_field_of_the_key_is_not_taken(tmp_path: Path, run
 @pytest.mark.parametrize("case", ["exact", "ignore"])
 @pytest.mark.parametrize("by_email", list(ByEmail))
 @pytest.mark.parametrize("fetch", ["lookup", "scan"])
-def test_whatever_by_email_finds_the_same_profiles_are_changed(
+def test_the_same_profiles_are_changed_whatever_by_email_finds(
     fetch: str, by_email: ByEmail, case: str, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(by_email=by_email)) as (sim, names):
-        wishes = dict.fromkeys(["jo@x.com", "twin@x.com", "nobody@x.com"], "true")
-        path = asked(tmp_path / "in.csv", "email", wishes)
+        desired = dict.fromkeys(["jo@x.com", "twin@x.com", "nobody@x.com"], "true")
+        path = write_requests(tmp_path / "in.csv", "email", desired)
         ran = run(sim, "run", path, "--fetch", fetch, "--email-case", case)
         assert ran.status == 3, ran.err
         wanted: dict[str, bool | None] = {"jo": True, "twin 1": True}
-        # Other capitals than these are found by whoever sees the whole list, or asks such a filter.
+        # Other capitals are found with the whole list, or with such a filter.
         if case == "ignore" and (fetch == "scan" or by_email is ByEmail.ANY_CASE):
             wanted["capital"] = True
         assert changed(sim, names) == wanted
@@ -211,7 +215,9 @@ def test_capitals_count_only_before_the_at_sign_and_only_if_asked(
     case: str, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(by_email=ByEmail.ANY_CASE)) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"JO@x.com": "true", "TWIN@X.COM": "true"})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {"JO@x.com": "true", "TWIN@X.COM": "true"}
+        )
         ran = run(sim, "run", path, "--email-case", case)
         if case == "ignore":
             assert set(changed(sim, names)) == {"jo", "capital", "twin 1"}
@@ -235,7 +241,7 @@ def test_an_opt_out_is_the_persons_and_an_opt_in_must_be_of_one_profile(
     run: Run,
 ) -> None:  # fmt: skip
     with people(Options()) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": state})
+        path = write_requests(tmp_path / "in.csv", "email", {"twin@x.com": state})
         ran = run(sim, "run", path, *words)
         assert ran.outcomes == [outcome]
         assert changed(sim, names) == changes
@@ -255,7 +261,9 @@ def test_a_row_has_the_worst_outcome_of_its_profiles_and_the_ledger_has_each(
         for pkey in twins:
             sim.profiles[pkey]["ccpaOptOut"] = False
         sim.forbidden.add(twins[1])
-        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"}
+        )
         ran = run(sim, "run", path)
         assert ran.status == 3
         first, second = ran.report
@@ -264,9 +272,9 @@ def test_a_row_has_the_worst_outcome_of_its_profiles_and_the_ledger_has_each(
         assert (first["sync_before"], first["sync_after"]) == ("false", "false")
         (left,) = read_csv(next(tmp_path.glob("*.todo.csv")))
         assert left["email"] == "twin@x.com"
-        told = [run(None, "history", pkey, "--json").out for pkey in twins]
-        assert ['"updated"' in each for each in told] == [True, False]
-        assert ['"failed"' in each for each in told] == [False, True]
+        found = [run(None, "history", pkey, "--json").out for pkey in twins]
+        assert ['"updated"' in each for each in found] == [True, False]
+        assert ['"failed"' in each for each in found] == [False, True]
 
         sim.forbidden.remove(twins[1])
         (run_id,) = {path.name.split(".")[1] for path in tmp_path.glob("*.results.csv")}
@@ -292,7 +300,7 @@ def test_two_keys_of_one_profile_are_settled_like_one_key(
 ) -> None:  # fmt: skip
     with running(Options(custom_key="cusCode")) as sim:
         pkey = sim.add(cusCode="A", ccpaOptOut=False)
-        path = asked(tmp_path / "in.csv", "n", dict(zip(("A", pkey), states, strict=True)))
+        path = write_requests(tmp_path / "in.csv", "n", dict(zip(("A", pkey), states, strict=True)))
         ran = run(sim, "run", path, "--key", "custom", "--key-column", "n", *words)
         assert ran.outcomes == outcomes, ran.err
         assert sim.patched == ([] if becomes is None else [(pkey, becomes)])
@@ -324,29 +332,31 @@ def test_the_column_of_keys_is_found_by_its_name_and_never_guessed(
         assert "'phone'" in ran.err
 
 
-def test_a_list_without_its_end_finds_nobody_by_itself(tmp_path: Path, run: Run) -> None:
+def test_an_incomplete_list_does_not_decide_alone(tmp_path: Path, run: Run) -> None:
     options = Options(scan_fault=ScanFault.ENDS_EARLY, max_line_count=10)
     with people(options) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"}
+        )
         ran = run(sim, "run", path, "--fetch", "scan")
         assert ran.status == 0, ran.err
         assert changed(sim, names) == {"twin 1": True, "jo": True}
         assert [row["sync_profiles"] for row in ran.report] == ["2", "1"]
 
 
-def test_of_a_filter_that_goes_round_in_circles_nothing_is_taken(tmp_path: Path, run: Run) -> None:
+def test_results_of_a_filter_with_circular_pages_are_not_used(tmp_path: Path, run: Run) -> None:
     with people(Options(scan_fault=ScanFault.LOOPS, max_line_count=10)) as (sim, _):
-        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "email", {"twin@x.com": "true"})
         ran = run(sim, "run", path)
         assert ran.outcomes == ["failed"]
         assert [row["sync_reason"] for row in ran.report] == ["bad_answer"]
         assert not sim.patched
 
 
-def test_addresses_that_are_none_are_rejected_with_a_reason(tmp_path: Path, run: Run) -> None:
+def test_wrong_addresses_are_rejected_with_a_reason(tmp_path: Path, run: Run) -> None:
     bad = ["jo", "jo@", "@x.com", "a@x.com, b@x.com", "a@x.com;b@x.com", "Jo <jo@x.com>", "a@b@c"]
     with people(Options()) as (sim, _):
-        path = asked(tmp_path / "in.csv", "email", dict.fromkeys(bad, "true"))
+        path = write_requests(tmp_path / "in.csv", "email", dict.fromkeys(bad, "true"))
         ran = run(sim, "run", path)
         assert ran.outcomes == ["rejected"] * len(bad)
         assert {row["sync_reason"] for row in ran.report} == {"bad_key"}
@@ -375,7 +385,7 @@ def test_a_plan_of_addresses_is_applied_and_its_failed_rows_are_tried_again(
         twins = [pkey for pkey, name in names.items() if name.startswith("twin")]
         for pkey in twins:
             sim.profiles[pkey]["ccpaOptOut"] = False
-        path = asked(
+        path = write_requests(
             tmp_path / "in.csv", "email", dict.fromkeys(["twin@x.com", "jo@x.com"], "true")
         )
         assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
@@ -393,12 +403,12 @@ def test_a_plan_of_addresses_is_applied_and_its_failed_rows_are_tried_again(
 
 
 @pytest.mark.parametrize("kill_at", [0, 25])
-def test_a_killed_run_of_addresses_goes_on_where_it_stood(
+def test_a_killed_run_of_addresses_is_resumed_at_its_place(
     kill_at: int, tmp_path: Path, run: Run
 ) -> None:
     with people(Options(latency_s=0.02)) as (sim, names):
-        wishes = {f"filler{number}@x.com": "true" for number in range(FILLERS)}
-        path = asked(tmp_path / "in.csv", "email", {**wishes, "twin@x.com": "true"})
+        desired = {f"filler{number}@x.com": "true" for number in range(FILLERS)}
+        path = write_requests(tmp_path / "in.csv", "email", {**desired, "twin@x.com": "true"})
         words = ("run", str(path), "--fetch", "lookup", "--concurrency", "2", "-q")
         with process(sim, tmp_path, *words) as killed:
             before_answer(sim, *(("PATCH", kill_at) if kill_at else ("GET", 15)), killed.kill)
@@ -415,11 +425,11 @@ def test_a_killed_run_of_addresses_goes_on_where_it_stood(
             assert sum("byEmail" in request.raw_path for request in sim.requests) == 0
 
 
-def test_a_filter_counts_by_one_field_alone(tmp_path: Path, run: Run) -> None:
+def test_results_of_a_filter_are_compared_by_one_field(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         sim.add(lastName="Parisi", location={"city": "Paris"}, ccpaOptOut=True)
         right = sim.add(lastName="Paris", ccpaOptOut=True)
-        path = asked(tmp_path / "in.csv", "surname", {"Paris": "false"})
+        path = write_requests(tmp_path / "in.csv", "surname", {"Paris": "false"})
         words = ("--key", "filter:byText:text", "--key-column", "surname")
         ran = run(sim, "run", path, *words)
         assert ran.status == 2
@@ -435,7 +445,7 @@ def test_a_list_may_begin_with_profiles_without_a_custom_key(tmp_path: Path, run
         for _ in range(5):
             sim.add(cusKey="", ccpaOptOut=True)
         right = sim.add(cusKey="K1", ccpaOptOut=True)
-        path = asked(tmp_path / "in.csv", "cusKey", {"K1": "false"})
+        path = write_requests(tmp_path / "in.csv", "cusKey", {"K1": "false"})
         words = ("--key", "custom", "--key-column", "cusKey", "--fetch", "scan")
         assert run(sim, "run", path, *words).status == 0
         assert sim.patched == [(right, False)]
@@ -449,7 +459,7 @@ def test_a_column_called_like_another_field_is_not_taken_for_the_custom_key(
     with running(Options(custom_key="cusKey")) as sim:
         sim.add(cusKey="K2", externalId="K1", ccpaOptOut=True)
         right = sim.add(cusKey="K1", externalId="K3", ccpaOptOut=True)
-        path = asked(tmp_path / "in.csv", "externalId", {"K1": "false"})
+        path = write_requests(tmp_path / "in.csv", "externalId", {"K1": "false"})
         words = ("--key", "custom", "--key-column", "externalId", "--fetch", fetch)
         ran = run(sim, "run", path, *words)
         assert ran.outcomes == ["failed"]
@@ -461,7 +471,7 @@ def test_a_column_called_like_another_field_is_not_taken_for_the_custom_key(
 
 
 @pytest.mark.parametrize("count_style", list(CountStyle))
-def test_a_list_that_shows_fewer_profiles_than_there_are_is_not_believed(
+def test_a_list_with_fewer_profiles_than_its_count_is_not_trusted(
     count_style: CountStyle, tmp_path: Path, run: Run
 ) -> None:
     options = Options(scan_fault=ScanFault.ENDS_EARLY, count_style=count_style, max_line_count=60)
@@ -469,18 +479,20 @@ def test_a_list_that_shows_fewer_profiles_than_there_are_is_not_believed(
         for number in range(30):
             for _ in range(2):
                 sim.add(email=f"p{number}@x.com", ccpaOptOut=False)
-        wishes = {f"p{number}@x.com": "true" for number in range(30)}
-        path = asked(tmp_path / "in.csv", "email", wishes)
+        desired = {f"p{number}@x.com": "true" for number in range(30)}
+        path = write_requests(tmp_path / "in.csv", "email", desired)
         ran = run(sim, "run", path, "--fetch", "scan", "--page-size", 40)
         assert ran.status == 0, ran.err
         assert len(sim.patched) == 60
         assert {row["sync_profiles"] for row in ran.report} == {"2"}
 
 
-def test_a_plan_of_custom_keys_is_applied_where_they_are_known(tmp_path: Path, run: Run) -> None:
+def test_a_plan_of_custom_keys_is_applied_on_the_api_that_knows_them(
+    tmp_path: Path, run: Run
+) -> None:
     extended = Options(attribute_apis=("profileAndServicesExt",))
     with people(extended) as (sim, names):
-        path = asked(tmp_path / "in.csv", "cusCode", {"J": "true"})
+        path = write_requests(tmp_path / "in.csv", "cusCode", {"J": "true"})
         words = ("--key", "custom", "--key-column", "cusCode", "--out", "plan.parquet")
         assert run(sim, "plan", path, *words).status == 0
         ran = run(sim, "apply", "plan.parquet")
@@ -493,7 +505,7 @@ def test_a_profile_without_a_pkey_fails_alone(fetch: str, tmp_path: Path, run: R
     with people(Options()) as (sim, names):
         pkey = next(pkey for pkey, name in names.items() if name == "longer")
         sim.profiles[pkey]["PKey"] = ""
-        path = asked(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
         assert run(sim, "run", path, "--fetch", fetch).status == 0
         assert changed(sim, names) == {"jo": True}
 
@@ -508,7 +520,9 @@ def test_a_row_whose_profile_has_no_pkey_fails_and_is_not_written(
 ) -> None:
     with people(Options()) as (sim, names):
         sim.profiles[next(each for each, name in names.items() if name == "twin 1")]["PKey"] = pkey
-        path = asked(tmp_path / "in.csv", by, dict(zip(keys, ("true", "false"), strict=True)))
+        path = write_requests(
+            tmp_path / "in.csv", by, dict(zip(keys, ("true", "false"), strict=True))
+        )
         words = ("--key", "custom", "--key-column", "code") if by == "code" else ()
         ran = run(sim, "run", path, *words, "--fetch", fetch, "--retries", 0)
         assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""], ran.err
@@ -518,32 +532,38 @@ def test_a_row_whose_profile_has_no_pkey_fails_and_is_not_written(
 
 def test_unknown_addresses_are_not_called_pkeys(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, _):
-        path = asked(tmp_path / "in.csv", "email", {f"n{n}@x.com": "true" for n in range(25)})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {f"n{n}@x.com": "true" for n in range(25)}
+        )
         ran = run(sim, "run", path)
         assert ran.status == 4
         assert "is it the right column" in ran.err
         assert "PKeys" not in ran.err
         known = {f"n{n}@x.com": "true" for n in range(25)} | {"twin@x.com": "false"}
-        ran = run(sim, "run", asked(tmp_path / "known.csv", "email", known))
+        ran = run(sim, "run", write_requests(tmp_path / "known.csv", "email", known))
         assert ran.status == 3
 
 
-def test_history_knows_the_address_that_a_row_had(tmp_path: Path, run: Run) -> None:
+def test_the_history_finds_the_address_of_a_row(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, names):
-        path = asked(tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {"twin@x.com": "true", "jo@x.com": "true"}
+        )
         assert run(sim, "run", path).status == 0
-        told = orjson.loads(run(None, "history", "twin@x.com", "--json").out)
-        (write,) = [each for each in told if each["event"] == "write"]
+        found = orjson.loads(run(None, "history", "twin@x.com", "--json").out)
+        (write,) = [each for each in found if each["event"] == "write"]
         assert (names[write["key"]], write["used"]) == ("twin 1", "twin@x.com")
         assert run(None, "ledger", "verify").status == 0
 
 
 @pytest.mark.parametrize("case", ["exact", "ignore"])
-def test_an_opt_in_is_refused_where_other_capitals_opt_out(
+def test_an_opt_in_is_refused_if_other_capitals_opt_out(
     case: str, tmp_path: Path, run: Run
 ) -> None:
     with people(Options()) as (sim, _):
-        path = asked(tmp_path / "in.csv", "email", {"out@x.com": "false", "OUT@x.com": "true"})
+        path = write_requests(
+            tmp_path / "in.csv", "email", {"out@x.com": "false", "OUT@x.com": "true"}
+        )
         ran = run(sim, "run", path, "--email-case", case)
         assert ran.status == 3
         assert ran.report[0]["sync_reason"] == "conflict"
@@ -554,10 +574,12 @@ def test_an_opt_in_is_refused_where_other_capitals_opt_out(
 def test_accents_count_however_they_are_written(fetch: str, tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         pkey = sim.add(email="j\u00fcrgen@x.com", ccpaOptOut=False)
-        path = asked(tmp_path / "in.csv", "email", {"ju\u0308rgen@x.com": "true"})
+        path = write_requests(tmp_path / "in.csv", "email", {"ju\u0308rgen@x.com": "true"})
         assert run(sim, "run", path, "--fetch", fetch).status == 0
         assert sim.patched == [(pkey, True)]
-        path = asked(tmp_path / "bad.csv", "email", {"jo\u200b@x.com": "true", "a@x.com.": "true"})
+        path = write_requests(
+            tmp_path / "bad.csv", "email", {"jo\u200b@x.com": "true", "a@x.com.": "true"}
+        )
         assert run(sim, "validate", path).status == 3
 
 
@@ -593,7 +615,7 @@ def test_a_row_of_two_profiles_counts_once_when_its_run_is_given_up(
 ) -> None:
     emails = ["twin@x.com", *(f"filler{number}@x.com" for number in range(6))]
     with people(Options()) as (sim, names):
-        path = asked(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails, "true"))
+        path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails, "true"))
         for twin in ("twin 1", "twin 2"):
             (pkey,) = (pkey for pkey, name in names.items() if name == twin)
             sim.profiles[pkey]["ccpaOptOut"] = False
@@ -603,5 +625,5 @@ def test_a_row_of_two_profiles_counts_once_when_its_run_is_given_up(
         assert len(sim.patched) == 4
         (stopped,) = orjson.loads(run(None, "runs", "--json").out)
         assert run(sim, "resume", stopped["run_id"], "--give-up").status == 0
-        (told,) = orjson.loads(run(None, "runs", "--json").out)
-        assert told["outcomes"] == stopped["outcomes"] == {"updated": 3, "pending": 4}
+        (found,) = orjson.loads(run(None, "runs", "--json").out)
+        assert found["outcomes"] == stopped["outcomes"] == {"updated": 3, "pending": 4}

@@ -1,4 +1,4 @@
-"""The seven promises of the manual, each kept where it is hardest; one section for each.
+"""The seven promises of the manual, each tested in its hardest case; one section for each.
 
 Power cuts are in ``test_durability.py``, and kills at random moments in ``test_resume.py``.
 """
@@ -44,7 +44,7 @@ HEADER = ("PKey", "ccpaOptOut", "Note")
 
 
 def key_of(request: ReceivedRequest) -> str:
-    """Return the key of the profile that a request is about."""
+    """Return the key in the path of a request."""
     return unquote(request.raw_path.rpartition("/")[2])
 
 
@@ -116,12 +116,12 @@ def test_2_no_row_is_updated_without_an_answer_that_confirms_it(
             assert claimed
 
 
-# 3. Killed at any moment, a run loses the outcome of nothing: ``resume`` re-reads what was in
+# 3. Killed at any moment, a run loses no outcome: ``resume`` re-reads the writes in
 # flight before it writes.
 
 
 class Killing(list[ReceivedRequest]):
-    """The requests of a simulator, of which one kills who sends it before it is answered."""
+    """The requests of a simulator; one of them kills its sender before the answer."""
 
     def __init__(self, at: int) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Killing(list[ReceivedRequest]):
 
 
 def writes_of(folder: Path) -> tuple[set[str], set[str]]:
-    """The keys of the intents that the ledger holds, and of those whose outcome it holds."""
+    """Return the keys of the intents in the ledger, and of those with an outcome."""
     with ledger.open_existing(State(folder / "state")) as book:
         assert book is not None
         writes = [write for run in book.runs() for write in book.writes(run.run_id)]
@@ -144,7 +144,7 @@ def writes_of(folder: Path) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("killed_at", [6, 17, 24])
-def test_3_what_a_killed_run_had_in_flight_is_read_before_it_is_written(
+def test_3_writes_in_flight_at_a_kill_are_read_before_they_are_sent_again(
     killed_at: int, tmp_path: Path, run: Run
 ) -> None:
     count = 12  # one call to begin, 12 reads, 12 writes
@@ -160,7 +160,7 @@ def test_3_what_a_killed_run_had_in_flight_is_read_before_it_is_written(
         arrived = [pkey for pkey, _ in sim.patched]
         assert set(arrived) <= intended
         assert settled <= set(arrived)
-        for pkey in arrived[::2]:  # somebody chooses otherwise before the run goes on
+        for pkey in arrived[::2]:  # the person chooses otherwise before the run is resumed
             if pkey not in settled:
                 sim.profiles[pkey]["ccpaOptOut"] = False
         sim.requests = []
@@ -180,7 +180,7 @@ def test_3_what_a_killed_run_had_in_flight_is_read_before_it_is_written(
 # 4. Writes are absolute values: repeating one does no harm.
 
 
-def test_4_a_write_says_the_state_itself_so_repeating_it_does_no_harm(
+def test_4_a_write_sets_an_absolute_state_and_can_be_repeated(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = every_kind(sim, tmp_path / "in.csv")
@@ -191,7 +191,7 @@ def test_4_a_write_says_the_state_itself_so_repeating_it_does_no_harm(
     assert bodies == {pkey: {"ccpaOptOut": state} for pkey, state in desired.items()}
     held = dict(sim.states)
     for request in [*sent, *reversed(sent)]:
-        if key_of(request) != key(6):  # which may not be written
+        if key_of(request) != key(6):  # a profile that may not be written
             url = f"{sim.url}{request.raw_path}"
             headers = dict(request.headers)
             again = Call(url, request.body, headers, method="PATCH")  # noqa: S310 - of the simulator
@@ -230,7 +230,7 @@ def test_5_a_dry_run_sends_nothing_but_reads(
 
 
 def lifting(sim: Simulator, path: Path, opt_ins: int, rows: int) -> Path:
-    """Fill a simulator with opt-outs, and write a file that lifts so many of them."""
+    """Fill a simulator with opt-outs, and write a file with some opt-ins."""
     populate(sim, rows, state=True)
     lines = [f"{key(number)},{str(number >= opt_ins).lower()}" for number in range(rows)]
     path.write_text("\n".join(["PKey,ccpaOptOut", *lines]))
@@ -361,7 +361,7 @@ def test_6_one_row_that_is_not_done_is_enough_for_another_status(
 
 
 @pytest.mark.parametrize("calls", [1, 2, 20, 31, 40, 60, 61])
-def test_6_a_run_that_a_budget_stops_is_done_only_when_all_is_in_campaign(
+def test_6_a_run_stopped_by_a_budget_is_done_only_when_all_is_in_campaign(
     calls: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
@@ -382,7 +382,7 @@ ISSUED = "made-up-token-4713"
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """Another host; keeps what is sent to it."""
+    """Another host; it keeps everything sent to it."""
 
     heard: list[bytes]
 
@@ -403,7 +403,7 @@ class Elsewhere(BaseHTTPRequestHandler):
 
 
 class Indiscreet(Elsewhere):
-    """Answers in ways that would make a careless client spread what it was sent."""
+    """A server whose answers would make a careless client repeat its secrets."""
 
     elsewhere: str
     status: int
@@ -435,7 +435,7 @@ class Indiscreet(Elsewhere):
 
 @contextmanager
 def serving(handler: type[Elsewhere], **given: object) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve on loopback; give the URL, and what is sent there."""
+    """Serve on loopback; yield the URL, and everything sent there."""
     heard: list[bytes] = []
     mine = type("Mine", (handler,), {"heard": heard, **given})
     with ThreadingHTTPServer(("127.0.0.1", 0), mine) as server:
@@ -449,7 +449,7 @@ def serving(handler: type[Elsewhere], **given: object) -> Iterator[tuple[str, li
 
 
 def check_kept(ran: Ran, secrets: Iterable[str]) -> None:
-    """Check that nothing printed, logged or stored holds a secret."""
+    """Check that nothing printed, logged or stored contains a secret."""
     files = [path.read_bytes() for path in ran.folder.rglob("*") if path.is_file()]
     for secret in secrets:
         assert secret not in ran.out + ran.err
@@ -469,7 +469,7 @@ def test_7_no_secret_is_printed_logged_stored_or_sent_to_another_host(
     path = write_states(tmp_path / "in.csv", 3)
     with (
         serving(Elsewhere) as (elsewhere, heard),
-        serving(Indiscreet, elsewhere=elsewhere, status=status) as (endpoint, asked),
+        serving(Indiscreet, elsewhere=elsewhere, status=status) as (endpoint, wanted),
     ):
         where = ("--endpoint", endpoint, "--ims-endpoint", endpoint)
         words = ("--retries", 0, "--patience", 1, "--log-format", form, "-v")
@@ -477,7 +477,7 @@ def test_7_no_secret_is_printed_logged_stored_or_sent_to_another_host(
             ran = run(None, "run", path, *where, *words, "--fetch", fetch, "--fresh")
             assert ran.status != 1
             check_kept(ran, [*SECRETS.values(), ISSUED])
-    assert any(SECRETS[name].encode() in each for each in asked)
+    assert any(SECRETS[name].encode() in each for each in wanted)
     assert heard == []
 
 

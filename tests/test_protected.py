@@ -1,4 +1,4 @@
-"""``--protect``: people that no run may change, whatever the command and whatever the keys."""
+"""``--protect``: people whom no run may change, for every command and every kind of key."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def protect(folder: Path, content: str = LISTS["a PKey"]) -> Path:
 
 
 def check_left_alone(ran: Ran, sim: Simulator, report: str) -> None:
-    """Check that everybody was opted out but the one protected person."""
+    """Check that everybody except the one protected person was opted out."""
     assert ran.status == 3, ran.err
     assert sim.states == {key(at): at != VIP for at in range(ROWS)}
     rows = read_csv(ran.folder / report)
@@ -119,7 +119,7 @@ WRONG = {
 
 @pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_a_list_that_protects_nobody_stops_everything(
+def test_a_list_without_a_key_stops_every_command(
     command: str, content: str | None, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = tmp_path / "vip.csv"
@@ -133,7 +133,7 @@ def test_a_list_that_protects_nobody_stops_everything(
     assert filled.requests == []
 
 
-def test_a_plan_keeps_to_its_list_and_to_that_of_apply(
+def test_a_plan_observes_its_list_and_the_list_of_apply(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = protect(tmp_path)
@@ -146,7 +146,7 @@ def test_a_plan_keeps_to_its_list_and_to_that_of_apply(
     assert [at for at in range(ROWS) if not filled.states[key(at)]] == [1, VIP]
 
 
-def test_apply_takes_the_profiles_of_addresses_too(
+def test_apply_protects_the_profiles_of_addresses_too(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     assert run(filled, "plan", "in.csv", "--out", "p.parquet").status == 0
@@ -232,7 +232,7 @@ def test_a_recorded_list_counts_beside_a_variable_and_a_typed_one_replaces_it(
     assert [at for at in range(ROWS) if not filled.states[key(at)]] == [0, VIP]
 
 
-def test_a_missing_list_keeps_nobody_from_giving_a_run_up_or_from_auditing_it(
+def test_without_the_list_a_run_can_be_given_up_and_audited(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = protect(tmp_path)
@@ -241,7 +241,7 @@ def test_a_missing_list_keeps_nobody_from_giving_a_run_up_or_from_auditing_it(
     assert run(filled, "audit").status == 0
 
 
-def test_no_address_of_the_list_may_stay_unknown(
+def test_an_address_of_the_list_that_cannot_be_looked_up_stops_the_run(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for number in range(ROWS, 3000):  # so many that an address is not looked for in the list
@@ -292,7 +292,7 @@ def test_a_row_that_is_unusable_keeps_its_own_reason(
     assert reasons == ["bad_state", "protected", "protected"]
 
 
-def test_nobody_protected_is_created(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_no_protected_person_is_created(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "in.csv").write_text(
         "email,ccpaOptOut,firstName,lastName\nnew@example.com,true,Ann,Lee\n"
     )

@@ -1,4 +1,4 @@
-"""What one profile, a proxy or a gateway says of a write, and what becomes of the run."""
+"""Refusals of a write by one profile, a proxy or a gateway, and the end of the run."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Answer = tuple[int, bytes]
 
 
 class Far(ThreadingHTTPServer):
-    """Holds profiles; ``writing`` may answer a write instead of carrying it out."""
+    """A server with profiles; ``writing`` may replace the answer to a write."""
 
     def __init__(self, rows: int, writing: Callable[[str], Answer | None]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -37,10 +37,10 @@ class Handler(BaseHTTPRequestHandler):
         states = self.server.states
         if name == "profile":
             name = next(iter(states))
-            said: object = {"content": [profile(name, states)], "count": {"value": len(states)}}
+            content: object = {"content": [profile(name, states)], "count": {"value": len(states)}}
         else:
-            said = profile(name, states)
-        self.say(200, orjson.dumps(said))
+            content = profile(name, states)
+        self.respond(200, orjson.dumps(content))
 
     def do_PATCH(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -49,12 +49,12 @@ class Handler(BaseHTTPRequestHandler):
         if refusal is None:
             self.server.states[name] = orjson.loads(body)["ccpaOptOut"]
             refusal = 200, orjson.dumps({"PKey": name, "href": self.path})
-        self.say(*refusal)
+        self.respond(*refusal)
 
     def do_CONNECT(self) -> None:
-        self.say(407, b"")
+        self.respond(407, b"")
 
-    def say(self, status: int, body: bytes) -> None:
+    def respond(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -82,7 +82,7 @@ def serving(rows: int, writing: Callable[[str], Answer | None]) -> Iterator[Far]
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Name an endpoint and credentials to every command of a test."""
+    """Set an endpoint and credentials for every command of a test."""
 
     def named(endpoint: str) -> None:
         names = {"ENDPOINT": endpoint, "ORGANIZATION": "acme", "API_KEY": "k"}
@@ -107,7 +107,7 @@ def outcomes(tmp_path: Path) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("number", [0, 19])
-def test_a_profile_that_cannot_be_written_is_a_row_that_failed(
+def test_a_profile_that_cannot_be_written_is_a_failed_row(
     tmp_path: Path, run: Run, connected: Callable[[str], None], text: bytes, number: int
 ) -> None:
     with serving(20, lambda name: (500, text) if name == key(number) else None) as far:
@@ -117,7 +117,7 @@ def test_a_profile_that_cannot_be_written_is_a_row_that_failed(
     assert outcomes(tmp_path) == ["failed" if row == number else "updated" for row in range(20)]
 
 
-def test_an_attribute_that_no_profile_lets_be_written_stops_the_run(
+def test_an_attribute_that_cannot_be_written_stops_the_run(
     tmp_path: Path, run: Run, connected: Callable[[str], None]
 ) -> None:
     with serving(20, lambda _: (500, b"Cannot update: ccpaOptOut is read-only")) as far:
@@ -144,7 +144,7 @@ def test_a_proxy_that_wants_credentials_is_a_wrong_setting_before_anything_was_s
     assert outcomes(tmp_path) == ["pending"] * 3
 
 
-def test_a_proxy_that_wants_credentials_in_the_middle_leaves_a_run_to_resume(
+def test_a_proxy_that_wants_credentials_during_a_run_leaves_it_to_resume(
     tmp_path: Path, run: Run, connected: Callable[[str], None]
 ) -> None:
     wants = threading.Event()

@@ -1,4 +1,4 @@
-"""Interrupted runs: what they leave, and how ``resume`` goes on as if nothing had happened."""
+"""Interrupted runs: their files, and how ``resume`` continues as if nothing had happened."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
 
 
 def mixed(sim: Simulator, path: Path, rows: int = ROWS) -> Path:
-    """Fill a simulator, and write a file with every kind of row in which two thirds change."""
+    """Fill a simulator, and write a file with every kind of row; two thirds are changes."""
     for number in range(rows):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=number % 3 == 0)
     sim.forbidden.add(key(1))
@@ -42,21 +42,21 @@ def mixed(sim: Simulator, path: Path, rows: int = ROWS) -> Path:
     return path
 
 
-def lasting(report: list[dict[str, str]]) -> list[dict[str, str]]:
-    """A report without what may differ between two runs."""
+def lasting_columns(report: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a report without the columns that may differ between two runs."""
     passing = {"sync_at", "sync_attempts"}
     return [{name: row[name] for name in row if name not in passing} for row in report]
 
 
 @pytest.fixture
 def undisturbed(tmp_path: Path, run: Run) -> list[dict[str, str]]:
-    """The report of a run over ``mixed`` that nothing interrupted."""
+    """Return the report of an uninterrupted run over ``mixed``."""
     with running(Options()) as sim:
         path = mixed(sim, tmp_path / "undisturbed.csv")
         words = ("--max-opt-ins", "100%", "--report", "undisturbed-report.csv")
         ran = run(sim, "run", path, *LOOKUP, *words, "--state-dir", tmp_path / "other-state")
         assert ran.status == 3
-    return lasting(read_csv(tmp_path / "undisturbed-report.csv"))
+    return lasting_columns(read_csv(tmp_path / "undisturbed-report.csv"))
 
 
 @pytest.mark.parametrize("budget", [3, 20, 40, 62, 70, 80])
@@ -78,7 +78,7 @@ def test_a_budget_may_end_the_run_anywhere(
         nights += 1
     assert ran.status == 3
     assert nights > 1
-    assert lasting(ran.report) == undisturbed
+    assert lasting_columns(ran.report) == undisturbed
     assert len(sim.patched) == len({pkey for pkey, _ in sim.patched})
     assert run(None, "ledger", "verify").status == 0
 
@@ -101,14 +101,14 @@ def test_a_signal_in_either_pass_loses_nothing_and_reads_nothing_twice(
         path.unlink()
         ran = run(sim, "resume")
         assert ran.status == 3
-        assert lasting(ran.report) == undisturbed
+        assert lasting_columns(ran.report) == undisturbed
         assert len(sim.patched) == len({pkey for pkey, _ in sim.patched})
         profiles = [request for request in sim.requests if "/profile/" in request.raw_path]
         reads = [request.raw_path for request in profiles if request.method == "GET"]
         assert len(reads) == len(set(reads))
 
 
-def test_a_run_whose_input_was_interrupted_does_not_start_anew(
+def test_a_file_with_an_interrupted_run_does_not_start_anew(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
@@ -130,7 +130,7 @@ def test_a_run_whose_input_was_interrupted_does_not_start_anew(
     assert not list((tmp_path / "state" / "runs").iterdir())
 
 
-def test_another_input_of_the_job_goes_ahead_and_says_what_is_unfinished(
+def test_another_input_of_the_job_runs_and_names_the_unfinished_one(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 40)
@@ -144,7 +144,7 @@ def test_another_input_of_the_job_goes_ahead_and_says_what_is_unfinished(
     assert run(sim, "resume", "--max-calls", 50).status == 0
 
 
-def test_no_opt_out_is_lifted_for_an_older_file_once_another_run_came_between(
+def test_no_opt_out_is_lifted_for_an_older_file_after_a_later_run(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10, state=True)
@@ -160,7 +160,7 @@ def test_no_opt_out_is_lifted_for_an_older_file_once_another_run_came_between(
     assert ran.summary["outcomes"] == {"updated": lifted, "drifted": 10 - lifted}
 
 
-def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_said_otherwise(
+def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_differs(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
@@ -196,9 +196,7 @@ def test_a_run_whose_checkpoint_is_lost_needs_a_person(
     assert run(sim, "resume", "--all").status == 0
 
 
-def test_resume_needs_the_organization_that_the_run_was_of(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_resume_needs_the_organization_of_the_run(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 20)
     run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10)
     ran = run(sim, "resume", "--organization", "other")
@@ -212,7 +210,7 @@ def test_resume_needs_the_organization_that_the_run_was_of(
     assert "'other'" in ran.err
 
 
-def test_resume_needs_the_attribute_that_the_run_was_of(
+def test_resume_needs_the_attribute_of_the_run(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 20)
@@ -253,7 +251,7 @@ def test_a_write_that_may_still_arrive_stays_open(sim: Simulator, tmp_path: Path
     assert "PATCH" not in sim.counters.methods
 
 
-def test_a_signal_while_a_run_is_recalled_loses_no_outcome(
+def test_a_signal_while_recorded_writes_are_read_loses_no_outcome(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(Options(latency_s=0.005)) as sim:
@@ -264,10 +262,10 @@ def test_a_signal_while_a_run_is_recalled_loses_no_outcome(
         recall = Recording._recall
 
         def interrupted(recording: Recording, recorded: Iterable[Write]) -> bool:
-            told = recall(recording, recorded)
+            facts = recall(recording, recorded)
             monkeypatch.setattr(Recording, "_recall", recall)
             terminate()
-            return told
+            return facts
 
         monkeypatch.setattr(Recording, "_recall", interrupted)
         ran = run(sim, "resume")
@@ -325,7 +323,7 @@ def test_a_signal_ends_the_wait_for_another_run_with_a_summary(
     assert ran.summary["exit"] == 143
 
 
-def test_a_name_that_is_no_text_is_no_obstacle(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_file_name_that_is_no_text_is_accepted(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     folder = tmp_path / "lists"
     folder.mkdir()
@@ -352,7 +350,7 @@ def test_a_long_name_leaves_room_for_the_reports(sim: Simulator, tmp_path: Path,
 
 
 @pytest.mark.parametrize("words", [("resume",), ("resume", "20261123T020000Z-7f3a9c")])
-def test_resume_says_when_there_is_nothing_to_go_on_with(
+def test_resume_says_if_there_is_nothing_to_resume(
     words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     assert (run(sim, *words).status, len(words)) in {(0, 1), (2, 2)}  # not even a ledger
@@ -369,7 +367,9 @@ def test_a_finished_run_leaves_no_rows_behind(sim: Simulator, tmp_path: Path, ru
     assert list((tmp_path / "state" / "runs").iterdir()) == []
 
 
-def test_what_was_in_flight_is_read_again_before_it_is_written(tmp_path: Path, run: Run) -> None:
+def test_writes_in_flight_are_read_again_before_they_are_sent_again(
+    tmp_path: Path, run: Run
+) -> None:
     with running(Options()) as sim:
         populate(sim, 2)
         path = write_states(tmp_path / "in.csv", 2)
@@ -461,7 +461,7 @@ def test_tokens_may_expire_in_both_passes_with_resume_on_top(
 
 
 def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
-    with running(Options(rate=0.0)) as sim:  # whoever works waits, until the other has ended
+    with running(Options(rate=0.0)) as sim:  # the run at work waits until the other has ended
         populate(sim, 200)
         path = write_states(tmp_path / "in.csv", 200)
         words = ("run", str(path), "-q", "--fetch", "scan", "--concurrency", "8")
@@ -469,9 +469,11 @@ def test_two_runs_started_together_write_nothing_twice(tmp_path: Path) -> None:
             while one.poll() is None and two.poll() is None:
                 threading.Event().wait(0.01)
             sim.options = replace(sim.options, rate=None)
-            said = [each.stderr.read() for each in (one, two) if each.stderr is not None]
-        assert sorted([one.returncode, two.returncode]) == [0, 11], said
-        assert "Another run is at work" in "".join(said)  # perhaps it has not said yet who it is
+            text = [each.stderr.read() for each in (one, two) if each.stderr is not None]
+        assert sorted([one.returncode, two.returncode]) == [0, 11], text
+        assert "Another run is at work" in "".join(
+            text
+        )  # the holder of the lock may not have written its name yet
         assert len(sim.patched) == 200
 
 
@@ -484,8 +486,8 @@ def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
             process(sim, tmp_path, "run", str(paths[0]), *words) as one,
             process(sim, tmp_path, "run", str(paths[1]), *words) as two,
         ):
-            said = [each.stderr.read() for each in (one, two) if each.stderr is not None]
-        assert [one.returncode, two.returncode] == [0, 0], said
+            text = [each.stderr.read() for each in (one, two) if each.stderr is not None]
+        assert [one.returncode, two.returncode] == [0, 0], text
         assert len(sim.patched) == 100
 
 
@@ -496,7 +498,7 @@ def test_with_lock_wait_the_second_run_waits(tmp_path: Path) -> None:
 def test_runs_killed_at_random_moments_lose_nothing(
     kind: Kind, seed: int, faults: Mapping[Fault, float]
 ) -> None:
-    """With these seeds the first kill comes while it reads, and the second while it writes."""
+    """With these seeds the first kill comes during the reads, and the second during the writes."""
     assert torture(kind, rows=400, kills=2, seed=seed, faults=faults).kills.total() == 2
 
 
@@ -520,9 +522,7 @@ def test_a_shared_ledger_serves_as_well(
     assert Outcome.UPDATED in run(None, "history", key(3)).out
 
 
-def test_what_a_later_run_wrote_is_not_claimed_for_what_was_in_flight(
-    tmp_path: Path, run: Run
-) -> None:
+def test_a_write_of_a_later_run_does_not_count_for_one_in_flight(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 3)
         sim.queue_fault(Fault.HANG, "PATCH", times=2)
@@ -543,7 +543,7 @@ def test_what_a_later_run_wrote_is_not_claimed_for_what_was_in_flight(
         assert run(None, "history", key(0)).out.count("updated") == 1
 
 
-def test_without_a_ledger_the_first_night_s_resume_is_no_failure(sim: Simulator, run: Run) -> None:
+def test_a_resume_without_a_ledger_is_no_failure(sim: Simulator, run: Run) -> None:
     assert run(sim, "resume", "-q").status == 0
     assert run(sim, "resume", "20261123T020000Z-7f3a9c").status == 2
 
@@ -573,7 +573,7 @@ def test_wrong_credentials_leave_nothing_to_resume(
     assert run(sim, "run", path).status == 0
 
 
-def test_a_refused_run_goes_on_without_reading_anything_again(
+def test_a_refused_run_is_resumed_without_reading_again(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
@@ -632,9 +632,9 @@ def test_a_run_costs_what_all_its_nights_cost(sim: Simulator, tmp_path: Path, ru
         == 6
     )
     assert run(sim, "resume").status == 0
-    (told,) = orjson.loads(run(None, "runs", "--json").out)
-    assert told["calls"] == dict(sim.counters.methods)
-    assert told["calls_total"] == len(sim.requests)
+    (facts,) = orjson.loads(run(None, "runs", "--json").out)
+    assert facts["calls"] == dict(sim.counters.methods)
+    assert facts["calls_total"] == len(sim.requests)
 
 
 def test_all_interrupted_runs_are_finished_the_oldest_first(
@@ -664,14 +664,14 @@ def test_all_interrupted_runs_are_finished_the_oldest_first(
         (("--all", "--report", "one.csv"), "needs {run_id}"),
     ],
 )
-def test_all_runs_are_neither_named_nor_given_up_nor_told_in_one_report(
+def test_resume_all_excludes_a_run_id_give_up_and_a_report(
     words: tuple[str, ...], why: str, sim: Simulator, run: Run
 ) -> None:
     ran = run(sim, "resume", *words)
     assert (ran.status, why in ran.err) == (2, True)
 
 
-def test_small_budgets_note_no_more_than_they_can_send(
+def test_small_budgets_record_no_more_intents_than_they_can_send(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2000)
@@ -689,29 +689,29 @@ def test_quiet_leaves_nothing_but_the_summary(sim: Simulator, tmp_path: Path, ru
     assert (ran.status, ran.out, ran.err) == (0, "", "")
 
 
-def killed_while_writing(sim: Simulator, folder: Path, *words: str, after: int = 20) -> None:
-    """Start a command, and kill it when it has sent so many writes."""
+def kill_while_writing(sim: Simulator, folder: Path, *words: str, after: int = 20) -> None:
+    """Start a command, and kill it after a number of writes."""
     with process(sim, folder, *words, "-q") as killed:
         before_answer(sim, "PATCH", after, killed.kill)
     assert killed.returncode == -signal.SIGKILL
 
 
-def test_a_refused_run_that_goes_on_and_is_killed_is_unfinished(tmp_path: Path, run: Run) -> None:
+def test_a_refused_run_resumed_and_killed_is_unfinished(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200, state=True)
         path = write_states(tmp_path / "in.csv", 200, "false")
         ran = run(sim, "run", path)
         assert ran.status == 4
-        killed_while_writing(sim, tmp_path, *ran.out.splitlines()[-1].split()[1:])
+        kill_while_writing(sim, tmp_path, *ran.out.splitlines()[-1].split()[1:])
         assert run(sim, "run", path).status == 4
-        told, _ = orjson.loads(run(None, "runs", "--json").out)
-        assert told["finished"] is False
+        facts, _ = orjson.loads(run(None, "runs", "--json").out)
+        assert facts["finished"] is False
         ran = run(sim, "resume", "--max-opt-ins", 200)
         assert ran.status == 0
         assert ran.outcomes == ["updated"] * 200
 
 
-def test_a_refused_run_is_not_taken_up_after_its_input_ran_anew(
+def test_a_refused_run_is_not_resumed_after_its_input_ran_anew(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
@@ -724,16 +724,16 @@ def test_a_refused_run_is_not_taken_up_after_its_input_ran_anew(
 
 
 @pytest.mark.parametrize("stop", [("--max-calls", "1"), ("--api-key", "wrong")])
-def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
+def test_writes_in_flight_stay_in_doubt_until_they_are_read(
     stop: tuple[str, str], tmp_path: Path, run: Run
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200)
         path = write_states(tmp_path / "in.csv", 200)
-        killed_while_writing(sim, tmp_path, "run", str(path))
+        kill_while_writing(sim, tmp_path, "run", str(path))
         stopped = run(sim, "resume", *stop, "--summary", "json", "--retries", 0)
         assert stopped.status in {5, 6}
-        # Not counted by the server, which may only now come to what was in flight at the kill.
+        # Not counted by the server: it may still be at the requests in flight at the kill.
         assert "PATCH" not in stopped.summary["calls"]
         ran = run(sim, "resume", "--max-calls", 1000)
         assert ran.status == 0
@@ -741,11 +741,11 @@ def test_what_was_in_flight_stays_in_doubt_until_it_is_read(
         assert len(sim.patched) == 200
 
 
-def test_an_undo_puts_back_what_was_in_flight_when_its_run_died(tmp_path: Path, run: Run) -> None:
+def test_an_undo_reverts_the_writes_in_flight_when_its_run_died(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200, state=True)
         path = write_states(tmp_path / "in.csv", 200, "false")
-        killed_while_writing(sim, tmp_path, "run", str(path), "--max-opt-ins", "200")
+        kill_while_writing(sim, tmp_path, "run", str(path), "--max-opt-ins", "200")
         assert run(sim, "resume", "--max-calls", 1).status == 6
         with ledger.open_ledger(State(tmp_path / "state")) as book:
             (begun,) = book.runs()
@@ -754,14 +754,14 @@ def test_an_undo_puts_back_what_was_in_flight_when_its_run_died(tmp_path: Path, 
         assert set(sim.states.values()) == {True}
 
 
-def test_an_apply_that_was_killed_does_not_call_its_own_writes_moved(
+def test_a_killed_apply_does_not_report_its_own_writes_as_changes_of_others(
     tmp_path: Path, run: Run
 ) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 200)
         write_states(tmp_path / "in.csv", 200)
         run(sim, "plan", "in.csv", "--out", "plan.parquet")
-        killed_while_writing(sim, tmp_path, "apply", "plan.parquet")
+        kill_while_writing(sim, tmp_path, "apply", "plan.parquet")
         assert run(sim, "apply", "plan.parquet", "--max-calls", 1).status == 6
         ran = run(sim, "apply", "plan.parquet")
         assert ran.status == 0
@@ -769,7 +769,7 @@ def test_an_apply_that_was_killed_does_not_call_its_own_writes_moved(
         assert len(sim.patched) == 200
 
 
-def test_a_row_that_a_later_run_wrote_is_never_called_updated(
+def test_a_row_written_by_a_later_run_is_never_reported_as_updated(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12)
@@ -829,7 +829,7 @@ def test_a_run_of_another_version_is_not_resumed(
     assert len(sim.patched) + before == ROWS
 
 
-def test_a_run_that_has_written_is_not_compared_anew_when_its_plan_is_gone(
+def test_a_run_with_writes_is_not_compared_anew_without_its_plan(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = interrupted(
@@ -843,7 +843,7 @@ def test_a_run_that_has_written_is_not_compared_anew_when_its_plan_is_gone(
     assert run(sim, "resume").status == 0
 
 
-def test_all_runs_but_one_that_cannot_be_resumed_are_finished(
+def test_resume_all_finishes_the_runs_besides_one_that_cannot_be_resumed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     broken = interrupted(sim, write_states(tmp_path / "a.csv", ROWS), run, "--max-calls", 30)
@@ -868,7 +868,7 @@ def interrupted(sim: Simulator, path: Path, run: Run, *words: object) -> str:
     return str(ran.summary["run_id"])
 
 
-def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
+def test_failures_mostly_alike_stop_the_run_unless_they_are_allowed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 400)
@@ -885,11 +885,11 @@ def test_answers_that_mostly_fail_alike_stop_the_run_unless_that_is_right(
     assert ran.outcomes.count("updated") == 20
 
 
-def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
+def test_small_budgets_make_progress_after_a_kill(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 100)
         path = str(write_states(tmp_path / "in.csv", 100))
-        killed_while_writing(sim, tmp_path, "run", path, "--concurrency", "8", after=30)
+        kill_while_writing(sim, tmp_path, "run", path, "--concurrency", "8", after=30)
         status = 6
         for night in range(20):
             before = len(sim.patched)
@@ -904,7 +904,7 @@ def test_small_budgets_get_on_after_a_kill(tmp_path: Path, run: Run) -> None:
         assert len(sim.patched) == 100
 
 
-def test_a_refused_run_that_goes_on_is_no_finished_run_any_more(
+def test_a_resumed_refused_run_does_not_count_as_finished(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
@@ -922,7 +922,7 @@ def test_a_refused_run_that_goes_on_is_no_finished_run_any_more(
     assert ends == [(False, "Resumed.")]
 
 
-def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(
+def test_resume_all_exits_with_4_while_a_refused_run_waits(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30, state=True)
@@ -940,7 +940,7 @@ def test_all_ends_with_4_while_a_refused_run_waits_whatever_else_it_finished(
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_resume_asks_nothing_of_campaign_if_its_files_have_no_folder(
+def test_resume_sends_no_request_if_the_folder_of_its_files_is_missing(
     command: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)

@@ -1,4 +1,4 @@
-"""The main job against the simulator: what Campaign holds afterwards, and what the report says."""
+"""The main job against the simulator: the states in Campaign, and the report."""
 
 import csv
 import itertools
@@ -60,7 +60,7 @@ COMBINATIONS = [
     for at, suffix in enumerate(FORMATS)
     for styles in (STYLES[at], STYLES[-1 - at])
 ]
-"""All styles of the API, and each format with both of each style."""
+"""All styles of the API, and each format with both values of each style."""
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ COMBINATIONS = [
     COMBINATIONS,
     ids=["-".join(c) for c in COMBINATIONS],
 )
-def test_campaign_holds_what_the_file_desires_whatever_the_styles(
+def test_campaign_has_the_states_of_the_file_for_every_style(
     suffix: str, get_style: str, patch_style: str, fetch: str, tmp_path: Path, run: Run
 ) -> None:
     with running(
@@ -209,7 +209,7 @@ def test_verify_reads_every_changed_profile_back(sim: Simulator, tmp_path: Path,
     assert sim.counters.methods == {"GET": 1 + 3 + 2, "PATCH": 2}
 
 
-def test_a_change_that_could_not_be_read_back_is_not_called_untried(
+def test_a_change_that_could_not_be_read_back_counts_as_tried(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate_with(sim, [False] * 20)
@@ -232,7 +232,7 @@ def test_failures_of_both_passes_count_together(sim: Simulator, tmp_path: Path, 
     assert "limit of 20" in ran.err
 
 
-def test_check_says_what_works(sim: Simulator, run: Run) -> None:
+def test_check_reports_success(sim: Simulator, run: Run) -> None:
     populate_with(sim, [False, True])
     ran = run(sim, "check")
     assert ran.status == 0
@@ -241,7 +241,7 @@ def test_check_says_what_works(sim: Simulator, run: Run) -> None:
     assert len(sim.requests) <= 5
 
 
-def test_check_says_what_is_wrong(sim: Simulator, run: Run) -> None:
+def test_check_names_the_problem(sim: Simulator, run: Run) -> None:
     populate_with(sim, [False])
     assert "--api-key" in run(sim, "check", "--api-key", "wrong", "--retries", 0).out
     assert run(sim, "check", "--organization", "wrong").status == 5
@@ -257,7 +257,7 @@ def test_check_ends_after_the_call_in_flight(sim: Simulator, run: Run) -> None:
     assert len(sim.requests) < 3  # the answer may be there before the signal
 
 
-def test_several_files_are_one_run_and_each_row_tells_its_file(
+def test_several_files_are_one_run_and_each_row_names_its_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate_with(sim, [False, False])

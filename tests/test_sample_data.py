@@ -1,4 +1,4 @@
-"""The sample files: what ``make.py`` writes, and what they promise."""
+"""The sample files: the output of ``make.py``, and their documented contents."""
 
 import csv
 import subprocess

@@ -9,7 +9,7 @@ from bulk_sync.errors import Terminated, UsageProblem
 from bulk_sync.storage import scratch
 
 
-def test_a_folder_is_private_and_goes_with_its_content_even_if_the_process_is_stopped(
+def test_a_folder_is_private_and_is_removed_even_if_the_process_is_stopped(
     tmp_path: Path,
 ) -> None:
     state = tmp_path / "state"

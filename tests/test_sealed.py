@@ -1,4 +1,4 @@
-"""Sealed files: other programs read them, and any byte that is wrong is noticed."""
+"""Sealed files: other programs read them, and any wrong byte is noticed."""
 
 import random
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ def test_the_seal_is_the_hash_of_the_file_with_zeros_in_its_place() -> None:
 
 
 def test_a_wrong_byte_is_noticed_in_every_piece_of_a_large_file() -> None:
-    piece = 1 << 20  # how much is hashed at once
+    piece = 1 << 20  # the bytes hashed at once
     content = bytearray(written(pa.table({"key": [random.Random(1).randbytes(3 * piece)]})))
     assert len(content) > 3 * piece
     for at in (0, piece - 1, piece, 2 * piece - 1, 2 * piece, 3 * piece - 1, 3 * piece):
@@ -84,7 +84,7 @@ def test_every_wrong_bit_breaks_the_seal() -> None:
     [b"", b"PAR1", b"0" * 64, b"sealed:sha256:" + b"0" * 64, b"\xff" * 200],
     ids=["empty", "its end alone", "too short", "a seal alone", "a length too great"],
 )
-def test_what_is_no_parquet_has_no_seal(content: bytes) -> None:
+def test_a_file_that_is_no_parquet_has_no_seal(content: bytes) -> None:
     assert is_whole(content) is None
 
 
@@ -94,12 +94,12 @@ def test_a_file_without_a_seal_is_neither_whole_nor_damaged(tmp_path: Path) -> N
     assert is_whole(path.read_bytes()) is None
 
 
-def test_what_is_cut_off_after_the_seal_is_not_whole() -> None:
+def test_a_file_truncated_after_the_seal_is_not_whole() -> None:
     content = written(KEYS)
     assert not any(is_whole(content[:end]) for end in range(len(content)))
 
 
-def test_what_was_checked_is_read_although_another_file_took_its_place(tmp_path: Path) -> None:
+def test_the_checked_file_is_read_even_if_another_one_replaced_it(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     path.write_bytes(written(TABLE))
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Settings refuse what cannot work, and never show a secret."""
+"""Settings refuse impossible values, and never show a secret."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def test_of_two_limits_the_stricter_one_holds(own: str | None, other: str, most:
 @pytest.mark.parametrize(
     "host", ["mc.adobe.io", "bücher.example", "a_b.example.", "10.0.0.1:8443", f"{'a' * 63}.b"]
 )
-def test_a_host_may_have_every_name_that_a_resolver_takes(host: str) -> None:
+def test_a_host_may_have_every_name_that_a_resolver_accepts(host: str) -> None:
     assert replace(GOOD, endpoint=f"https://{host}").endpoint == f"https://{host}"
 
 
@@ -105,5 +105,5 @@ def test_anything_else_is_no_bound(text: str) -> None:
 
 
 @pytest.mark.parametrize(("rows", "most"), [(99, None), (100, 10), (5000, 500)])
-def test_failures_are_limited_from_a_hundred_rows_on(rows: int, most: int | None) -> None:
+def test_failures_are_limited_from_a_hundred_rows(rows: int, most: int | None) -> None:
     assert Limits().failures(rows).most == most

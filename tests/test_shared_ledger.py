@@ -1,4 +1,4 @@
-"""Several machines that share one ledger: who works, and what a machine that died leaves."""
+"""Several machines with one ledger: locks, and the remains of a machine that died."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,20 +15,20 @@ LOOKUP = ("--fetch", "lookup", "--concurrency", "4")
 
 @pytest.fixture
 def shared(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """The ledger of all machines."""
+    """Return the URL of the ledger of all machines."""
     url = new_database()
     monkeypatch.setenv("BULK_SYNC_LEDGER", url)
     return url
 
 
 def machine(folder: Path, name: str) -> tuple[str, ...]:
-    """Return the options by which a command is one of this machine."""
+    """Return the options of a command on a machine."""
     (folder / name).mkdir(exist_ok=True)
     return ("--state-dir", str(folder / name), "--report", str(folder / name / "{run_id}.csv"))
 
 
-def died_on_a(sim: Simulator, folder: Path, shared: str, *, writes: int) -> str:
-    """Let a run die on machine A while so many writes are in flight, and return its id."""
+def die_on_a(sim: Simulator, folder: Path, shared: str, *, writes: int) -> str:
+    """Kill a run on machine A while some writes are in flight, and return its id."""
     path = write_states(folder / "in.csv", ROWS)
     words = ("run", str(path), "-q", *LOOKUP, *machine(folder, "a"))
     sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=writes)
@@ -39,9 +39,9 @@ def died_on_a(sim: Simulator, folder: Path, shared: str, *, writes: int) -> str:
     return folder_of_run.name
 
 
-def told_of(run: Run, run_id: str) -> dict[str, object]:
-    told: dict[str, object] = orjson.loads(run(None, "runs", run_id, "--json").out)
-    return told
+def facts_of(run: Run, run_id: str) -> dict[str, object]:
+    facts: dict[str, object] = orjson.loads(run(None, "runs", run_id, "--json").out)
+    return facts
 
 
 def test_two_machines_do_not_work_on_an_organization_at_once(
@@ -51,29 +51,29 @@ def test_two_machines_do_not_work_on_an_organization_at_once(
     path = write_states(tmp_path / "in.csv", ROWS)
     words = ("run", str(path), "-q", "--ledger", shared)
     others: list[int] = []
-    said: list[str] = []
+    text: list[str] = []
 
     def start_another() -> None:
         with process(sim, tmp_path, *words, *machine(tmp_path, "b")) as second:
             assert second.stderr is not None
-            said.append(second.stderr.read())
+            text.append(second.stderr.read())
         others.append(second.returncode)
 
     before_answer(sim, "PATCH", 1, start_another)
     with process(sim, tmp_path, *words, *machine(tmp_path, "a")) as first:
         first.wait()
     assert (first.returncode, others) == (0, [11])
-    assert "Another run is at work on this organization" in said[0]
-    assert f"process {first.pid}" in said[0]
+    assert "Another run is at work on this organization" in text[0]
+    assert f"process {first.pid}" in text[0]
     assert len(sim.patched) == ROWS
 
 
-def test_a_run_whose_machine_died_is_named_once_and_passed_over(
+def test_a_run_of_a_dead_machine_is_named_once_and_skipped(
     tmp_path: Path, shared: str, run: Run
 ) -> None:
     with running(Options(hang_s=0.0)) as sim:
         populate(sim, 3 * ROWS)
-        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        lost = die_on_a(sim, tmp_path, shared, writes=2)
         on_b = machine(tmp_path, "b")
         ran = run(sim, "resume", "--all", *on_b)
         assert (ran.status, ran.err.count(lost)) == (0, 4)  # once: its id, its folder, two commands
@@ -83,11 +83,11 @@ def test_a_run_whose_machine_died_is_named_once_and_passed_over(
         (tmp_path / "more.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, "@gone,true", ""]))
         begun = run(sim, "run", "more.csv", *LOOKUP, "--max-calls", 30, *on_b)
         assert begun.status == 6
-        ran = run(sim, "resume", "--all", *on_b)  # which finishes with what its own run ends with
+        ran = run(sim, "resume", "--all", *on_b)  # it exits with the status of its own run
         assert ran.status == 3, ran.err
         assert ran.err.count(f"resume {lost} --give-up") == 1
         assert {key(number) for number in range(ROWS, 3 * ROWS)} < {pkey for pkey, _ in sim.patched}
-        assert run(sim, "resume", *on_b).status == 2  # asked for the newest, there is none but it
+        assert run(sim, "resume", *on_b).status == 2  # there is no newest run besides it
         ran = run(sim, "resume", "--all", *machine(tmp_path, "a"))
         assert ran.status == 0, ran.err
         assert set(sim.states.values()) == {True}
@@ -102,14 +102,14 @@ def test_the_newest_run_that_can_go_on_here_is_resumed(
         rows = [f"{key(number)},true" for number in range(ROWS, 2 * ROWS)]
         (tmp_path / "more.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
         assert run(sim, "run", "more.csv", *LOOKUP, "--max-calls", 15, *on_b).status == 6
-        lost = died_on_a(sim, tmp_path, shared, writes=1)
+        lost = die_on_a(sim, tmp_path, shared, writes=1)
         ran = run(sim, "resume", *on_b)
         assert ran.status == 0, ran.err
         assert f"bulk-sync resume {lost} --give-up" in ran.err
 
 
 @pytest.mark.usefixtures("shared")
-def test_a_run_that_does_not_begin_gives_up_none(tmp_path: Path, run: Run) -> None:
+def test_a_run_that_does_not_begin_gives_no_run_up(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, ROWS)
         path = write_states(tmp_path / "in.csv", ROWS)
@@ -120,18 +120,18 @@ def test_a_run_that_does_not_begin_gives_up_none(tmp_path: Path, run: Run) -> No
         ran = run(sim, "run", path, *on_a)
         assert (ran.status, f"bulk-sync resume {interrupted['run_id']}" in ran.err) == (4, True)
         run_id = str(refused["run_id"])
-        assert told_of(run, run_id)["message"] == refused["message"]
+        assert facts_of(run, run_id)["message"] == refused["message"]
         assert run(sim, "resume", run_id, "--max-changes", ROWS, *on_a).status == 0
         assert len(sim.patched) == ROWS
 
 
 @pytest.mark.parametrize("arrived", [True, False], ids=["it arrived", "it did not"])
-def test_a_run_is_given_up_from_another_machine_and_what_was_in_flight_is_read(
+def test_a_run_is_given_up_from_another_machine_and_writes_in_flight_are_read(
     arrived: bool, tmp_path: Path, shared: str, run: Run
 ) -> None:
     with running(Options(hang_s=0.0)) as sim:
         populate(sim, ROWS)
-        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        lost = die_on_a(sim, tmp_path, shared, writes=2)
         written = {pkey for pkey, _ in sim.patched}
         if not arrived:
             for pkey in written:
@@ -140,37 +140,37 @@ def test_a_run_is_given_up_from_another_machine_and_what_was_in_flight_is_read(
         ran = run(sim, "resume", lost, "--give-up", *machine(tmp_path, "b"))
         assert ran.status == 0, ran.err
         assert {request.method for request in sim.requests} == {"GET"}
-        told = told_of(run, lost)
+        facts = facts_of(run, lost)
         updated = len(written) if arrived else 0
-        assert told["finished"] is True
-        assert told["outcomes"] == {
+        assert facts["finished"] is True
+        assert facts["outcomes"] == {
             name: count
             for name, count in (("pending", ROWS - updated), ("updated", updated))
             if count
         }
         for pkey in written:
-            said = run(None, "history", pkey, "--json").out
-            assert ('"updated"' in said, '"unknown"' in said) == (arrived, False), said
+            text = run(None, "history", pkey, "--json").out
+            assert ('"updated"' in text, '"unknown"' in text) == (arrived, False), text
         assert run(sim, "resume", "--all", *machine(tmp_path, "b")).status == 0
         assert run(None, "ledger", "verify").status == 0
-        ran = run(sim, "run", "in.csv", *machine(tmp_path, "b"))  # it stands in nobody's way
+        ran = run(sim, "run", "in.csv", *machine(tmp_path, "b"))  # it blocks no other run
         assert ran.status == 0, ran.err
         assert set(sim.states.values()) == {True}
 
 
-def test_what_was_in_flight_stays_in_doubt_if_campaign_does_not_say(
+def test_writes_in_flight_stay_in_doubt_if_campaign_does_not_answer(
     tmp_path: Path, shared: str, run: Run
 ) -> None:
     with running(Options(hang_s=0.0)) as sim:
         populate(sim, ROWS)
-        lost = died_on_a(sim, tmp_path, shared, writes=2)
+        lost = die_on_a(sim, tmp_path, shared, writes=2)
         written = {pkey for pkey, _ in sim.patched}
         wrong = ("--api-key", "wrong", *machine(tmp_path, "b"))
         ran = run(sim, "resume", lost, "--give-up", *wrong)
         assert ran.status == 0
         assert f"bulk-sync audit {lost}" in ran.out
-        told = told_of(run, lost)
-        assert (told["finished"], told["outcomes"]) == (True, {"pending": ROWS})
+        facts = facts_of(run, lost)
+        assert (facts["finished"], facts["outcomes"]) == (True, {"pending": ROWS})
         for pkey in written:
             assert '"unknown"' in run(None, "history", pkey, "--json").out
         ran = run(sim, "undo", lost, *machine(tmp_path, "b"), "--max-opt-ins", "100%")

@@ -1,4 +1,4 @@
-"""What SIGTERM does to a process that hangs, and a second one to any."""
+"""The effect of SIGTERM on a hanging process, and of a second one on any process."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ from bulk_sync.simulator import Fault, Simulator
 from bulk_sync.storage import lock
 
 HUNG_S = 60
-"""So long nothing here waits: what hangs would do so for ever."""
+"""Longer than any wait here: a hanging process would never end."""
 
 HANGS = """
 import os, signal, sys, threading
@@ -41,7 +41,7 @@ BEFORE = {
 }
 
 
-def ended(before: str, numbers: list[int], within_s: float = HUNG_S) -> int:
+def status_after(before: str, numbers: list[int], within_s: float = HUNG_S) -> int:
     """Return the exit status of a process that gets signals and then hangs."""
     code = HANGS.format(within_s=within_s, before=BEFORE[before], numbers=[*map(int, numbers)])
     return subprocess.run([sys.executable, "-c", code], check=False, timeout=HUNG_S).returncode
@@ -49,16 +49,16 @@ def ended(before: str, numbers: list[int], within_s: float = HUNG_S) -> int:
 
 @pytest.mark.parametrize("before", BEFORE)
 def test_a_process_that_hangs_after_sigterm_is_ended_in_time(before: str) -> None:
-    assert ended(before, [signal.SIGTERM], within_s=0.2) == 143
+    assert status_after(before, [signal.SIGTERM], within_s=0.2) == 143
 
 
 @pytest.mark.parametrize("before", ["the report is written", "connections are closed"])
 def test_a_second_sigterm_ends_at_once_with_its_own_status(before: str) -> None:
-    assert ended(before, [signal.SIGTERM, signal.SIGTERM]) == 143
+    assert status_after(before, [signal.SIGTERM, signal.SIGTERM]) == 143
 
 
 def test_sigterm_after_ctrl_c_ends_a_report_at_once() -> None:
-    assert ended("the report is written", [signal.SIGINT, signal.SIGTERM]) == 143
+    assert status_after("the report is written", [signal.SIGINT, signal.SIGTERM]) == 143
 
 
 SIGNALLED_IN_A_BLOCK = """
@@ -76,13 +76,13 @@ time.sleep(0.5)
 """
 
 
-def test_a_signal_that_was_put_off_counts_once_and_what_ends_in_time_is_left_alone() -> None:
+def test_a_delayed_signal_counts_once_and_a_process_that_ends_in_time_is_not_killed() -> None:
     words = [sys.executable, "-c", SIGNALLED_IN_A_BLOCK]
-    told = subprocess.run(words, check=False, timeout=HUNG_S, capture_output=True, text=True)
-    assert (told.returncode, told.stdout) == (0, "heeded once\n")
+    result = subprocess.run(words, check=False, timeout=HUNG_S, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "heeded once\n")
 
 
-def test_what_is_waited_for_after_sigterm_leaves_time_for_the_report() -> None:
+def test_waits_after_sigterm_leave_time_for_the_report() -> None:
     graces_s = transport._GRACE_OF_WRITES_S + transport._GRACE_S
     assert graces_s <= signals._END_WITHIN_S - 6
     assert signals._END_WITHIN_S < 20
@@ -140,7 +140,7 @@ def test_a_second_sigterm_ends_a_run_at_once(sim: Simulator, tmp_path: Path) -> 
     assert working.returncode == 143
 
 
-def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_which_stands_in_runs(
+def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_and_runs_lists_it(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write_states(tmp_path / "in.csv", 1)
@@ -153,9 +153,9 @@ def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_which_stands_in
         assert waiting.stderr is not None
         assert "Waiting up to" in waiting.stderr.readline()
         waiting.terminate()
-        said = waiting.stderr.read()
+        output = waiting.stderr.read()
     assert waiting.returncode == 143
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     (row,) = orjson.loads(run(None, "runs", "--json").out)
     assert (row["exit"], row["started"]) == (143, False)
     assert "Stopped by SIGTERM" in row["message"]

@@ -1,4 +1,4 @@
-"""Workbooks as people have them, from the untouched file to the states in Campaign."""
+"""Typical workbooks, from the untouched file to the states in Campaign."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ FILES = sorted(path.name for path in workbook_kinds.FOLDER.iterdir())
 
 
 def campaign(sim: Simulator, people: int) -> None:
-    """Add the people: a third has what they ask for already, three have an opt-out to be lifted."""
+    """Add people: a third has the requested state already, three have an opt-out to be lifted."""
     lifted = 0
     for person in range(people):
         state = wants(person) if person % 3 == 0 else False
@@ -26,20 +26,20 @@ def campaign(sim: Simulator, people: int) -> None:
         sim.add(pkey=key(person), email=address(person), ccpaOptOut=state)
 
 
-def named(ran: Ran) -> list[str]:
-    """Return the option that a message names first, as a person would copy it."""
+def named_options(ran: Ran) -> list[str]:
+    """Return the first options in a message, as a person would copy them."""
     option = re.search(r"(--[a-z][a-z-]+) ('[^']*'|\"[^\"]*\"|[^\s,;.)]+)", ran.err + ran.out)
     assert option is not None, ran.err + ran.out
     return [option[1], *shlex.split(option[2])]
 
 
 def states_after(run: Run, path: Path, kind: Kind) -> list[object]:
-    """Check, plan and apply a file, with the option that a message names; return all states."""
+    """Check, plan and apply a file with the options named in messages; return all states."""
     with running(Options()) as sim:
         campaign(sim, kind.people)
         status = 3 if kind.below else 0
         seen = run(None, "validate", path)
-        options = [] if seen.status == status else named(seen)
+        options = [] if seen.status == status else named_options(seen)
         planned = run(sim, "plan", path, *options, "--out", "plan.parquet", "--report", "plan.csv")
         assert planned.status == status, planned.err
         applied = run(sim, "apply", "plan.parquet")

@@ -1,4 +1,4 @@
-"""What yes means, and the user's own words, from the command line to what Campaign is sent."""
+"""The meaning of yes, and the user's own words, from the command line to Campaign."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_with_consent_a_yes_allows_the_sale(sim: Simulator, tmp_path: Path, run:
     assert [sim.states[key(number)] for number in range(4)] == [False, False, True, True]
 
 
-def test_own_words_reach_campaign(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_words_of_the_user_reach_campaign(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 3, state=False)
     sim.add(pkey=key(3), email="p3@example.com", ccpaOptOut=True)
     path = answers(tmp_path / "in.csv", "Opted out", "DNS", "x", "may be sold")

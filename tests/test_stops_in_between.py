@@ -84,7 +84,7 @@ def test_an_address_that_cannot_be_looked_up_is_not_created(
 
 
 def creations_cut_short(sim: Simulator, path: Path, run: Run) -> list[int]:
-    """Run a file with six people and too small a budget; return who is not created."""
+    """Run a file of six people with too small a budget; return the addresses not created."""
     words = ("--create", "--max-calls", 17, "--concurrency", 1)
     assert run(sim, "run", many(path, 6), *words).status == 6
     missing = [number for number in range(6) if not made(sim)[f"p{number}@x.com"]]
@@ -113,7 +113,7 @@ def test_an_address_that_resume_cannot_look_up_is_not_created(
         ("failed", True, "drifted"),
     ],
 )
-def test_nobody_is_created_for_an_older_file_once_a_later_run_had_the_word(
+def test_no_profile_is_created_for_an_older_file_after_a_later_run(
     later: str, alike: bool, outcome: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     missing = creations_cut_short(sim, tmp_path / "older.csv", run)
@@ -134,7 +134,7 @@ def test_nobody_is_created_for_an_older_file_once_a_later_run_had_the_word(
     assert {request.method for request in sim.requests} == {"GET"}
 
 
-def test_no_opt_out_is_lifted_for_an_older_file_once_a_later_run_was_killed(
+def test_no_opt_out_is_lifted_for_an_older_file_after_a_later_run_was_killed(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10, state=True)
@@ -181,12 +181,12 @@ def test_an_older_run_goes_on_after_a_later_one_was_refused(
     newer = write_states(tmp_path / "newer.csv", 20, "false")
     assert run(sim, "run", newer, "--max-opt-ins", 0).status == 4
     ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
-    assert ran.status == 0, ran.err  # what was refused has said nothing
+    assert ran.status == 0, ran.err  # a refused run has no effect
     assert ran.summary["outcomes"] == {"updated": 8}
 
 
 @pytest.mark.parametrize("by", ["PKey", "email"])
-def test_a_look_up_that_failed_in_passing_is_tried_once_more_at_the_end(
+def test_a_passing_failure_of_a_lookup_is_retried_once_at_the_end(
     by: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)

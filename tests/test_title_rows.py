@@ -1,6 +1,6 @@
-"""Workbooks as people have them: title rows, a cover sheet, other names of columns, other words.
+"""Typical workbooks: title rows, a cover sheet, other names of columns, other words.
 
-From the file to Campaign, with no option, or with the one that the message named.
+From the file to Campaign, with no option, or with the one named in the message.
 """
 
 import datetime as dt
@@ -64,7 +64,7 @@ def test_a_workbook_with_a_cover_and_titles_reaches_campaign_without_an_option(
     assert numbers == ["sync_row", "5", "6"]
 
 
-def test_the_option_that_the_message_names_is_enough(tmp_path: Path, run: Run) -> None:
+def test_the_option_named_in_the_message_is_enough(tmp_path: Path, run: Run) -> None:
     unknown = [*TITLE, ("Customer", "Name", "Received", "Decision"), *ROWS]
     save(tmp_path / "in put.xlsx", Cover=[["Privacy team"]], Requests=unknown)
     refused = run(None, "validate", "in put.xlsx")
@@ -88,7 +88,7 @@ def test_the_option_that_the_message_names_is_enough(tmp_path: Path, run: Run) -
     assert "states: 'Decision', yes allows the sale" in run(None, *inverted[1:]).out
 
 
-def test_each_command_reads_the_column_of_its_sentence(tmp_path: Path, run: Run) -> None:
+def test_each_suggested_command_reads_the_named_column(tmp_path: Path, run: Run) -> None:
     columns = ("E-mail", "OK to sell data?", "Opt-out processed?")
     save(tmp_path / "in.xlsx", Export=[columns, *(("a@example.com", "N", "Y") for _ in range(3))])
     shown = run(None, "validate", "in.xlsx").err.splitlines()
@@ -102,7 +102,7 @@ def test_each_command_reads_the_column_of_its_sentence(tmp_path: Path, run: Run)
 
 
 @pytest.mark.parametrize("way", ["typed", "configured"])
-def test_a_header_that_moved_is_named_in_place_of_a_row_of_data(
+def test_a_message_about_a_moved_header_shows_no_row_of_data(
     way: str, tmp_path: Path, run: Run
 ) -> None:
     save(tmp_path / "in.xlsx", Requests=[HEADER, *ROWS])
@@ -127,7 +127,7 @@ def test_no_row_of_the_file_goes_into_a_log(
     assert "p0@example.com" not in refused.err
 
 
-def test_the_row_of_the_header_is_repeated_where_the_file_is_read_again_and_only_there(
+def test_the_row_of_the_header_is_repeated_only_in_commands_that_read_the_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2, state=False)

@@ -1,4 +1,4 @@
-"""Workbooks of ours remember their job, and whether a person has worked on them since."""
+"""Our workbooks have their job in them, and a sign of changes by a person."""
 
 import shutil
 import zipfile
@@ -45,8 +45,8 @@ def reasons(folder: Path) -> list[str]:
     return [row["sync_reason"] for row in read_csv(folder / "r.csv")]
 
 
-def saved_again(path: Path, by: str, folder: Path) -> Path:
-    """Save a workbook of ours as a spreadsheet program does, under another name, and return it."""
+def save_as(path: Path, by: str, folder: Path) -> Path:
+    """Save our workbook as a spreadsheet program does, under another name, and return it."""
     target = folder / f"from the team{Path(by).suffix or path.suffix}"
     if by == "openpyxl":
         openpyxl.load_workbook(path).save(target)
@@ -56,11 +56,11 @@ def saved_again(path: Path, by: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("by", ["nobody", "openpyxl", *BY_LIBREOFFICE])
-def test_a_marked_workbook_is_of_its_job_whatever_it_is_called(
+def test_a_marked_workbook_has_its_job_under_any_name(
     by: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run(None, "validate", "requests 11.xlsx", "--report", "marked.xlsx")
-    path = saved_again(tmp_path / "marked.xlsx", by, tmp_path)
+    path = save_as(tmp_path / "marked.xlsx", by, tmp_path)
     ran = run(filled, "run", path, "--report", "r.csv", "--summary", "json")
     assert reasons(tmp_path) == ["protected", "", "bad_state"]
     assert ran.summary["job"] == "requests"
@@ -68,13 +68,13 @@ def test_a_marked_workbook_is_of_its_job_whatever_it_is_called(
 
 
 @pytest.mark.parametrize("by", ["nobody", "openpyxl", REST_BY_LIBREOFFICE])
-def test_so_are_the_rows_to_correct_but_as_a_part_of_it(
+def test_a_todo_workbook_has_its_job_under_any_name_but_as_a_part_of_the_input(
     by: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run(filled, "run", "requests 11.xlsx", "--report", "r.csv")
-    for _ in range(2):  # what is left of the rest is of that job too
+    for _ in range(2):  # the todo file of the todo file has that job too
         (todo,) = tmp_path.glob("*.todo.xlsx")
-        path = saved_again(todo, by, tmp_path)
+        path = save_as(todo, by, tmp_path)
         todo.unlink()
         ran = run(filled, "run", path, "--report", "r.csv", "--summary", "json")
         assert reasons(tmp_path) == ["protected", "bad_state"]
@@ -115,9 +115,9 @@ def test_a_workbook_that_a_person_saved_is_not_replaced(
 ) -> None:
     words = ("requests 11.xlsx", "--report")
     for name, command in {"marked.xlsx": "validate", "all.xlsx": "run"}.items():
-        for _ in range(2):  # as it was written, it is
+        for _ in range(2):  # an unchanged one is replaced
             assert run(filled, command, *words, name).status == 3
-        saved_again(tmp_path / name, by, tmp_path).replace(tmp_path / name)
+        save_as(tmp_path / name, by, tmp_path).replace(tmp_path / name)
         content, sent = (tmp_path / name).read_bytes(), len(filled.requests)
         for each in ("validate", "plan"):
             ran = run(filled, each, *words, name)
@@ -133,7 +133,7 @@ def test_a_workbook_that_a_person_saved_is_not_replaced(
         assert str(beside) in ran.err.replace("\n", "")
 
 
-def test_map_replaces_neither_that_nor_what_it_has_not_written(
+def test_map_replaces_neither_a_saved_workbook_nor_a_foreign_file(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write(tmp_path / "old.xlsx", [("p0@example.com", "x"), ("no@example.com", "x")])
@@ -142,7 +142,7 @@ def test_map_replaces_neither_that_nor_what_it_has_not_written(
         assert run(filled, *words).status == 3
     for name in ("new.xlsx", "new.todo.xlsx"):
         content = (tmp_path / name).read_bytes()
-        saved_again(tmp_path / name, "openpyxl", tmp_path).replace(tmp_path / name)
+        save_as(tmp_path / name, "openpyxl", tmp_path).replace(tmp_path / name)
         sent = len(filled.requests)
         ran = run(filled, *words)
         assert ran.status == 2

@@ -29,7 +29,7 @@ def book(tmp_path: Path) -> Iterator[Ledger]:
         yield found
 
 
-def planned(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
+def plan_of_six(files: Sequence[str] = (), created: int = 0) -> pd.DataFrame:
     """Return a plan of six changes, the last ones creations; row 3 is unchanged."""
     states = [str(state).lower() for state in STATES]
     keys = [f"@key-{number}" for number in range(6)]
@@ -62,7 +62,7 @@ def recorded(book: Ledger, frame: pd.DataFrame) -> Recording:
 
 
 def test_an_intent_holds_the_row_the_file_and_the_change(book: Ledger) -> None:
-    one = recorded(book, planned(["b.csv", "b.csv", "a.csv", "a.csv", "a.csv", "c.csv"]))
+    one = recorded(book, plan_of_six(["b.csv", "b.csv", "a.csv", "a.csv", "a.csv", "c.csv"]))
     assert not one.has_begun
     one.intend([1, 5])
     assert [write.intent for write in book.writes(RUN)] == [
@@ -72,7 +72,7 @@ def test_an_intent_holds_the_row_the_file_and_the_change(book: Ledger) -> None:
 
 
 def test_a_single_file_has_no_name_and_a_creation_no_state_before(book: Ledger) -> None:
-    one = recorded(book, planned(created=1))
+    one = recorded(book, plan_of_six(created=1))
     one.intend([0, 5])
     assert [write.intent for write in book.writes(RUN)] == [
         Intent("@key-0", 2, None, before=False, desired=True),
@@ -90,7 +90,7 @@ def problem(outcome: Outcome = Outcome.FAILED, holds: bool | None = False) -> Ro
 def test_recorded_writes_are_known_again_and_others_in_doubt_or_open(
     book: Ledger,
 ) -> None:
-    one = recorded(book, planned())
+    one = recorded(book, plan_of_six())
     one.intend([0, 1, 2, 3, 4])
     one.steps.done(0, 2, AT_MS, state=True)
     one.steps.failed(1, AT_MS + 1, problem(holds=True))
@@ -99,15 +99,15 @@ def test_recorded_writes_are_known_again_and_others_in_doubt_or_open(
     one.settle([0, 1, 2])
     one.settle([3, 5])  # the last one was never about to be sent
     settled = [write.settled for write in book.writes(RUN)]
-    said = ("http_403", "Campaign does not allow it.", 4)
+    expected = ("http_403", "Campaign does not allow it.", 4)
     assert settled == [
         Settled(1, Outcome.UPDATED, None, "", 2, AT_MS),
-        Settled(2, Outcome.FAILED, *said, AT_MS + 1, after=True),
-        Settled(3, Outcome.DRIFTED, *said, AT_MS + 2),
-        Settled(4, Outcome.PENDING, *said, AT_MS + 3, after=False),
+        Settled(2, Outcome.FAILED, *expected, AT_MS + 1, after=True),
+        Settled(3, Outcome.DRIFTED, *expected, AT_MS + 2),
+        Settled(4, Outcome.PENDING, *expected, AT_MS + 3, after=False),
         None,
     ]
-    two = recorded(book, planned())
+    two = recorded(book, plan_of_six())
     assert two.has_begun
     assert two.in_doubt == {4}
     assert two.steps.open() == [3, 4, 5]
@@ -125,29 +125,29 @@ def test_recorded_writes_are_known_again_and_others_in_doubt_or_open(
 
 
 def test_a_write_in_doubt_is_settled_without_another_intent(book: Ledger) -> None:
-    recorded(book, planned()).intend([0, 1])
-    two = recorded(book, planned())
+    recorded(book, plan_of_six()).intend([0, 1])
+    two = recorded(book, plan_of_six())
     two.steps.done(1, 1, AT_MS, state=False)
     two.settle([1])
     writes = list(book.writes(RUN))
     assert [write.settled is None for write in writes] == [True, False]
-    assert recorded(book, planned()).in_doubt == {0}
+    assert recorded(book, plan_of_six()).in_doubt == {0}
 
 
 def test_a_write_that_was_never_sent_stays_open(book: Ledger) -> None:
-    one = recorded(book, planned())
+    one = recorded(book, plan_of_six())
     one.intend([2])
     one.settle([2])
     (write,) = book.writes(RUN)
     assert write.settled is not None
-    said = (write.settled.outcome, write.settled.reason, write.settled.detail)
-    assert (*said, write.settled.attempts) == (Outcome.PENDING, "stopped", "Not sent.", 0)
-    two = recorded(book, planned())
+    expected = (write.settled.outcome, write.settled.reason, write.settled.detail)
+    assert (*expected, write.settled.attempts) == (Outcome.PENDING, "stopped", "Not sent.", 0)
+    two = recorded(book, plan_of_six())
     assert (two.in_doubt, two.steps.open()) == (frozenset(), list(range(6)))
 
 
 def test_a_creation_is_recorded_with_the_new_key(book: Ledger) -> None:
-    one = recorded(book, planned(created=2))
+    one = recorded(book, plan_of_six(created=2))
     one.intend([0, 4, 5])
     one.steps.done(0, 1, AT_MS, state=True)
     one.steps.found_at(4, 1, AT_MS, (Match("@new", 1, 0),))
@@ -158,14 +158,14 @@ def test_a_creation_is_recorded_with_the_new_key(book: Ledger) -> None:
         Settled(2, Outcome.CREATED, None, "", 1, AT_MS, "@new"),
         Settled(3, Outcome.CREATED, None, "", 3, AT_MS),
     ]
-    two = recorded(book, planned(created=2))
+    two = recorded(book, plan_of_six(created=2))
     assert two.steps.open() == [1, 2, 3]
     done = write_records.written(book, RUN).done
     assert [each.key for each in done] == ["@key-0", "@new", "@key-5"]
 
 
 def test_confirmed_writes_that_could_not_be_recorded_are_counted(book: Ledger) -> None:
-    one = recorded(book, planned())
+    one = recorded(book, plan_of_six())
     one.intend([0, 1, 2, 3])
     one.steps.done(0, 1, AT_MS, state=True)
     one.steps.done(1, 1, AT_MS, state=False)
@@ -176,20 +176,20 @@ def test_confirmed_writes_that_could_not_be_recorded_are_counted(book: Ledger) -
 
 
 def test_a_write_in_doubt_is_pending(book: Ledger) -> None:
-    one = recorded(book, planned())
+    one = recorded(book, plan_of_six())
     one.leave_in_doubt([3])
-    told = one.steps.problems[3]
-    assert (told.outcome, told.reason) == (Outcome.PENDING, Reason.STOPPED)
-    assert "whether it arrived is not known" in told.detail
-    assert one.steps.attempts.tolist() == [0, 0, 0, told.attempts, 0, 0]
+    row_problem = one.steps.problems[3]
+    assert (row_problem.outcome, row_problem.reason) == (Outcome.PENDING, Reason.STOPPED)
+    assert "whether it arrived is not known" in row_problem.detail
+    assert one.steps.attempts.tolist() == [0, 0, 0, row_problem.attempts, 0, 0]
 
 
 def test_confirmed_writes_and_those_in_flight_are_done_in_the_input_s_order(
     book: Ledger,
 ) -> None:
-    """And a failed opt-in may have lifted the opt-out."""
+    """A failed opt-in may have lifted the opt-out too."""
     files = ["b.csv", "b.csv", "b.csv", "a.csv", "a.csv", "a.csv"]
-    one = recorded(book, planned(files))
+    one = recorded(book, plan_of_six(files))
     one.intend([5, 3, 0, 1, 2, 4])
     one.steps.done(0, 1, AT_MS, state=True)
     one.steps.done(5, 1, AT_MS, state=False)

@@ -1,8 +1,8 @@
-"""Kills runs at random moments, resumes them, and counts what came of it: ``make torture``.
+"""Kills runs at random moments, resumes them, and counts the results: ``make torture``.
 
-Each round carries a file into a simulated Campaign. The process is ended with ``kill -9`` again
-and again, while it reads and while it writes, until one comes through. Then everything is compared:
-what Campaign holds, how often each profile was written, the report, and the ledger.
+Each round carries a file into a simulated Campaign. ``kill -9`` ends the process again and again,
+during the reads and the writes, until one process finishes. Then everything is compared: the states
+in Campaign, the number of writes per profile, the report, and the ledger.
 """
 
 import argparse
@@ -45,12 +45,12 @@ _LARGE_BYTES = 12_000_000
 
 
 class Kind(StrEnum):
-    """What the file names its profiles by."""
+    """The kind of keys in the file."""
 
     PKEYS = "pkeys"
     EMAILS = "emails"
     CREATE = "create"
-    """E-mail keys, every second of which no profile has yet."""
+    """E-mail keys; every second one has no profile yet."""
     LARGE = "large"
     """PKeys in a file larger than the memory for it."""
 
@@ -61,7 +61,7 @@ class Kind(StrEnum):
 
 @dataclass
 class Tally:
-    """Kills by what the process was doing, and the figures of all rounds."""
+    """Kills by the pass of the process, and the figures of all rounds."""
 
     rounds: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -85,7 +85,7 @@ class Tally:
 
 @dataclass
 class Round:
-    """One file on its way into Campaign; ``before`` has None where there is no profile."""
+    """One file on its way into Campaign; ``before`` has None for missing profiles."""
 
     sim: Simulator
     folder: Path
@@ -114,7 +114,7 @@ class Round:
         return [*words, "--max-opt-ins", "100%"]
 
     def prepare(self, rows: int) -> None:
-        """Write a file in which half of the states are to change."""
+        """Write a file with changes of half of the states."""
         names = {
             Kind.PKEYS: "PKey",
             Kind.EMAILS: "email",
@@ -150,7 +150,7 @@ class Round:
             )
 
     def kill_or_finish(self, process: "subprocess.Popen[bytes]", calls: int) -> int | None:
-        """Kill a process after so many calls; return its status if it ended before."""
+        """Kill a process after a number of calls; return its status if it ended before."""
         methods = self.sim.counters.methods
         end = methods.total() + calls
         while methods.total() < end:
@@ -161,7 +161,7 @@ class Round:
         return None
 
     def has_begun(self, rounds: int) -> bool:
-        """Return whether the run of this round is in the ledger, so that it can be resumed."""
+        """Return whether the run of this round is in the ledger and can be resumed."""
         with ledger.open_existing(State(self.state_dir)) as book:
             return book is not None and len(book.runs()) == rounds
 
@@ -173,7 +173,7 @@ class Round:
         return "while reading" if methods["GET"] else "before the first call"
 
     def states(self) -> dict[str, object]:
-        """Return what Campaign holds, by the file's keys; fail if two profiles have one address."""
+        """Return the states in Campaign by the file's keys; fail if profiles share an address."""
         profiles = self.sim.profiles
         if self.kind.by_pkey:
             return {key: profile["ccpaOptOut"] for key, profile in profiles.items()}
@@ -240,7 +240,7 @@ class Round:
 def torture(
     kind: Kind, rows: int, kills: int, seed: int, faults: Mapping[Fault, float] | None = None
 ) -> Tally:
-    """Kill runs until there were so many kills; every assertion that fails is a lost outcome."""
+    """Kill runs a number of times; every assertion that fails is a lost outcome."""
     tally = Tally()
     options = Options(latency_s=_LATENCY_S, faults=faults or {}, seed=seed, retry_after_s=0)
     with rounds_of(kind, rows, seed, options) as rounds:
@@ -271,7 +271,7 @@ def one_round(this: Round, tally: Tally, kills: int) -> None:
 
 
 def full_disk(rows: int, count: int, seed: int) -> Tally:
-    """Let the disk with the state folder fill up at random moments, and make room again."""
+    """Fill the disk of the state folder at random moments, and make room again."""
     tally = Tally()
     with rounds_of(Kind.PKEYS, rows, seed, Options(seed=seed)) as rounds:
         for tally.rounds, this in zip(range(1, count + 1), rounds, strict=False):
@@ -310,7 +310,7 @@ def rounds_of(kind: Kind, rows: int, seed: int, options: Options) -> Iterator[It
 
 @contextmanager
 def small_disk(folder: Path, size_kb: int) -> Iterator[Callable[[], None]]:
-    """Put a folder on a disk of its own, and yield what makes more room; needs root."""
+    """Put a folder on a disk of its own, and yield a function that makes room; needs root."""
 
     def mount(size: str) -> None:
         words = ["-t", "tmpfs", "-o", size, "tmpfs", str(folder)]

@@ -1,4 +1,4 @@
-"""A clock that jumps to whatever happens next, and far ends that live by it."""
+"""A clock that jumps to the next event, and far ends in this time."""
 
 import asyncio
 import heapq
@@ -21,23 +21,23 @@ from bulk_sync.stopping import Stop
 T = TypeVar("T")
 
 TOOK_S = 0.01
-"""How long the disk takes to make something durable."""
+"""The time for making something durable on the disk."""
 
 
 class Impatient(selectors.DefaultSelector):
-    """Looks for what is ready, and waits for nothing."""
+    """A selector that never waits."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Tell what is ready now."""
-        del timeout  # also of a timer behind those that were cancelled
+        """Return the files that are ready now."""
+        del timeout  # also the timeout of a timer after cancelled ones
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in which waiting takes no time.
 
-    Timers are pairs of numbers to the heap, and the system is asked for nothing while there are
-    some: that takes a fourth of the time of 20,000 calls.
+    The heap holds pairs of numbers, and the loop does not ask the system while there are
+    timers: that takes a fourth of the time of 20,000 calls.
     """
 
     def __init__(self) -> None:
@@ -47,13 +47,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._numbers = itertools.count()
 
     def time(self) -> float:
-        """Tell the virtual time in seconds."""
+        """Return the virtual time in seconds."""
         return self._now
 
     def call_at(  # type: ignore[override]  # typeshed ties the types of the arguments
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
-        """Call a function at a time; what is called at the same time keeps its order."""
+        """Call a function at a time; calls at the same time keep their order."""
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         return timer
@@ -87,13 +87,13 @@ class BusyLoop(VirtualLoop):
 
 
 def virtually(work: Coroutine[Any, Any, T], loop: type[VirtualLoop] = VirtualLoop) -> T:
-    """Carry out a coroutine in virtual time."""
+    """Run a coroutine in virtual time."""
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(work)
 
 
 class Disk(Executor):
-    """Takes a while for whatever it is to do."""
+    """An executor with the latency of a disk."""
 
     def submit(self, work: Callable[..., T], /, *given: Any, **named: Any) -> "Future[T]":
         future: Future[T] = Future()
@@ -106,7 +106,7 @@ class Disk(Executor):
 
 
 class FarEnd:
-    """Answers after a while; tells the status, and what Retry-After says."""
+    """A server that answers after a while, with a status only."""
 
     def __init__(
         self, latency_s: float, jitter: float = 0.0, seed: int = 7, way: float = 0.0
@@ -119,15 +119,15 @@ class FarEnd:
         self._random = random.Random(seed)
 
     def took_s(self) -> float:
-        """Tell how long an answer takes that begins now."""
+        """Return the seconds of an answer that begins now."""
         return self.latency_s * math.exp(self._random.gauss(0, self._jitter))
 
     def refuses(self, _now: float) -> bool:
-        """Tell whether a request is one too many."""
+        """Return whether a request is one too many."""
         return False
 
     async def answer(self) -> int:
-        """Answer one request, which is on its way for a share of the time that an answer takes."""
+        """Answer one request; ``way`` is its share of the time before it arrives."""
         if self._way:
             await asyncio.sleep(self._way * self.took_s())
         now = asyncio.get_running_loop().time()
@@ -140,12 +140,12 @@ class FarEnd:
         return 200
 
     def refused_after_s(self) -> float:
-        """Tell how long a refusal takes, once it is there."""
+        """Return the seconds of a refusal after the request's arrival."""
         return (1 - self._way) * self.took_s() if self._way else self.latency_s
 
 
 class Bucket(FarEnd):
-    """Bears a rate, out of a bucket that holds some seconds' worth."""
+    """A server with a rate limit, by a bucket with tokens for some seconds."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Bucket(FarEnd):
         self._at_once = at_once
 
     def refuses(self, _now: float) -> bool:
-        """Take one out of the bucket, if there is one."""
+        """Take a token from the bucket, if there is one."""
         filled = self._left + (_now - self._filled_at) * self.rate
         self._left, self._filled_at = min(self._burst, filled), _now
         if self._left < 1:
@@ -175,12 +175,12 @@ class Bucket(FarEnd):
         return False
 
     def refused_after_s(self) -> float:
-        """Refuse at the gateway, or as late as all else."""
+        """Return the time of the gateway, or that of an answer."""
         return 0.001 if self._at_once else super().refused_after_s()
 
 
 class Window(FarEnd):
-    """Bears so many requests in each second of its clock."""
+    """A server with a limit of requests in each second of its clock."""
 
     def __init__(
         self, rate: float, latency_s: float, jitter: float = 0.0, seed: int = 7, way: float = 0.0
@@ -198,18 +198,18 @@ class Window(FarEnd):
 
 
 class Slowing(FarEnd):
-    """Takes longer the more it has to do at once (the universal scalability law)."""
+    """A server that slows down under load (the universal scalability law)."""
 
     def __init__(self, latency_s: float, contention: float, crosstalk: float) -> None:
         super().__init__(latency_s, jitter=0.1)
         self._contention, self._crosstalk = contention, crosstalk
 
     def took_s(self) -> float:
-        """Tell how long an answer takes at the present load."""
+        """Return the seconds of an answer at the present load."""
         return super().took_s() * self._slower(self.in_flight)
 
     def granted_a_second(self, n: int) -> float:
-        """Return how many requests are answered if always n are in flight."""
+        """Return the throughput with n requests in flight."""
         usual_s = self.latency_s * math.exp(self._jitter**2 / 2)
         return n / (usual_s * self._slower(n))
 
@@ -218,7 +218,7 @@ class Slowing(FarEnd):
 
 
 class AtOnce(FarEnd):
-    """Allows so many requests at once, and refuses more after a fixed time."""
+    """A server with a limit of requests at once; it refuses others after a fixed time."""
 
     def __init__(
         self,
@@ -237,16 +237,16 @@ class AtOnce(FarEnd):
         self._refused_after_s = refused_after_s
 
     def refuses(self, _now: float) -> bool:
-        """Return whether as many as are allowed are being answered."""
+        """Return whether the limit is reached."""
         return self.in_flight >= self.most
 
     def refused_after_s(self) -> float:
-        """Refuse after a fixed time."""
+        """Return the fixed time."""
         return self._refused_after_s
 
 
 class Failing(FarEnd):
-    """Fails a share of the requests with a status, and passes the others on to another far end."""
+    """A far end that fails a share of the requests with a status, and passes the others on."""
 
     def __init__(self, far_end: FarEnd, shares: Mapping[int, float], seed: int = 7) -> None:
         super().__init__(far_end.latency_s, seed=seed)
@@ -254,7 +254,7 @@ class Failing(FarEnd):
         self._shares = shares
 
     async def answer(self) -> int:
-        """Answer one request, or fail to: 504 stands for a lost connection too."""
+        """Answer one request, or fail: 504 stands for a lost connection too."""
         status = await self._far_end.answer()
         drawn = self._random.random()
         for failed, share in self._shares.items():
@@ -265,22 +265,22 @@ class Failing(FarEnd):
 
 
 WORKERS = 2048
-"""As many as any pace lets go at once."""
+"""The most requests that any pace allows at once."""
 
 
 def too_many(wait_s: float | None, sent_at: float | None = None) -> RetryLater:
-    """Make a 429, which asks for a wait or for none."""
+    """Build a 429 with a wait or without one."""
     return RetryLater(Reason.HTTP_429, "Too many", wait_s=wait_s, refused=True, sent_at=sent_at)
 
 
 def busy(wait_s: float) -> RetryLater:
-    """Make a 503 that asks for a wait."""
+    """Build a 503 with a wait."""
     return RetryLater(Reason.HTTP_503, "Busy", wait_s=wait_s)
 
 
 @dataclass
 class Went:
-    """How a number of calls went: seconds, answers by status, and when each was sent."""
+    """The course of a number of calls: seconds, answers by status, and the times of sending."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -292,7 +292,7 @@ class Went:
 
 
 def learn(pacer: Pacer, status: int, sent_at: float, retry_after_s: float | None) -> float | None:
-    """Tell the pacer of a failure, and return how long its request waits alone, if it does."""
+    """Report a failure to the pacer; return the seconds for which its request alone backs off."""
     match status:
         case 429:
             pacer.hold(too_many(retry_after_s, sent_at))
@@ -315,7 +315,7 @@ async def calls(
     retry_after_s: float | None = 1.0,
     watch: Callable[[float], None] | None = None,
 ) -> Went:
-    """Make so many calls that are granted, each as soon as the pacer lets it go."""
+    """Make a number of granted calls, each as soon as the pacer allows it."""
     loop = asyncio.get_running_loop()
     pacer, went, began = Pacer(pace, Stop(), loop.time), Went(), loop.time()
     left, backoff = iter(range(count)), random.Random(7)

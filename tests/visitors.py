@@ -1,4 +1,4 @@
-"""Clients of the page: they send what browsers send, and give up on an answer that never comes."""
+"""Clients of the page: they send the headers of browsers, and give up on missing answers."""
 
 import asyncio
 import gc
@@ -16,11 +16,11 @@ ANSWER_S: Final = 120
 
 
 class Unanswered(AssertionError):
-    """The page did not answer; the message has what this process knows of the reason."""
+    """The page did not answer; the message has the stacks and sockets of this process."""
 
 
 class Visitor(requests.Session):
-    """A browser's stand-in."""
+    """A session that behaves like a browser."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Visitor(requests.Session):
         self.headers["Sec-Fetch-Site"] = "same-origin"
 
     def send(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
-        """Send a request, and fail if it is not answered."""
+        """Send a request; raise Unanswered if there is no answer in time."""
         limit_s = given["timeout"] = given.get("timeout") or ANSWER_S
         try:
             return super().send(request, **given)
@@ -39,14 +39,14 @@ class Visitor(requests.Session):
 
 
 def _sockets() -> list[str]:
-    """Return the sockets of the machine that hold bytes that nobody has read or fetched."""
+    """Return the sockets of the machine with bytes that no process has read."""
     path = Path("/proc/net/tcp")
     lines = path.read_text().splitlines() if path.exists() else []
     return [line for line in lines if "00000000:00000000" not in line]
 
 
 def _threads() -> list[str]:
-    """Return where each thread of this process stands."""
+    """Return the stack of each thread of this process."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return [
         f"{names.get(number)}:\n{''.join(traceback.format_stack(frame))}"
@@ -55,7 +55,7 @@ def _threads() -> list[str]:
 
 
 def _tasks() -> list[str]:
-    """Return where each task of an event loop stands."""
+    """Return the stack of each task of an event loop."""
     found = []
     for each in gc.get_objects():
         if isinstance(each, asyncio.Task) and not each.done():

@@ -1,10 +1,10 @@
-"""Workbooks as people have them: each kind is one habit, or several.
+"""Typical workbooks of people: each kind is one habit, or several.
 
 Run as a script, it makes the files in ``tests/workbooks`` again: openpyxl writes each kind, and
 LibreOffice 7.4 (``apt-get install libreoffice-calc``) opens it and saves it in four formats. The
-files are kept, since only LibreOffice writes as it does.
+files are stored, since only LibreOffice writes as it does.
 
-Every address says what its row asks for, so that a test needs no list: see ``Kind.wants``.
+Every address contains the request of its row, so tests need no list: see ``Kind.wants``.
 """
 
 import datetime as dt
@@ -30,9 +30,9 @@ class Kind:
 
     Attributes:
         make: fills a new workbook.
-        people: how many rows hold a request.
+        people: the number of rows with a request.
         first_row: the row of the first request.
-        below: how many rows with anything in them stand below the requests, in the same columns.
+        below: the number of rows with content below the requests, in the same columns.
         sheet: the sheet with the requests, counted from 1.
     """
 
@@ -53,7 +53,7 @@ def address(person: int) -> str:
 
 
 def wants(person: int) -> bool:
-    """Return what the person asks for: every fourth one allows the sale."""
+    """Return the request of a person: every fourth one allows the sale."""
     return person % 4 != 3
 
 
@@ -155,7 +155,7 @@ def _consent(kind: Kind, book: Workbook) -> None:
 
 
 def _german(kind: Kind, book: Workbook) -> None:
-    """German words and dates; the column of states has a name that is not known."""
+    """German words and dates; the column of states has an unknown name."""
     sheet = _sheet(kind, book, "Widersprüche")
     sheet["A1"] = "Widersprüche gegen den Verkauf personenbezogener Daten"
     _head(sheet, 3, ["Name", "E-Mail-Adresse", "Widerspruch", "Eingang"])
@@ -166,7 +166,7 @@ def _german(kind: Kind, book: Workbook) -> None:
 
 
 def _checkboxes(kind: Kind, book: Workbook) -> None:
-    """TRUE and FALSE, as checkboxes leave them, and text dates in one order."""
+    """TRUE and FALSE, as from checkboxes, and text dates in one order."""
     sheet = _sheet(kind, book)
     _head(sheet, 1, ["Email address", "Do Not Sell", "Submitted"])
     for person, row in kind.rows():
@@ -174,7 +174,7 @@ def _checkboxes(kind: Kind, book: Workbook) -> None:
 
 
 def _filtered(kind: Kind, book: Workbook) -> None:
-    """A filter that hides rows, a frozen header, and a hidden sheet of lists before."""
+    """A filter with hidden rows, a frozen header, and a hidden sheet of lists before."""
     lists = book.worksheets[0]
     lists.title = "Lists"
     _fill(lists, 1, 1, ["Owner", "Kim", "Lee"])

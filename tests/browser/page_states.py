@@ -19,7 +19,7 @@ import filed_reports
 import orjson
 import pytest
 from conftest import before_answer, key
-from flow import ANA, BEN, page_before, planned, press, without_processes
+from flow import ANA, BEN, make_plan, page_for, press, without_processes
 from serving import Served
 
 from bulk_sync.cli import main
@@ -53,7 +53,7 @@ def served_states(folder: Path) -> Iterator[tuple[Served, Mapping[str, str]]]:
     with (
         pytest.MonkeyPatch.context() as patch,
         running(Options()) as sim,
-        page_before(sim, folder, patch, max_upload=1_000_000) as served,
+        page_for(sim, folder, patch, max_upload=1_000_000) as served,
     ):
         for _ in range(10):
             served.page.attempts.begin(LOCKED_OUT, "192.0.2.1")
@@ -128,7 +128,7 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
         "broken off": (listed(sim, folder / "broken off.csv", 500, 0, 1), []),
         "at work": (listed(sim, folder / "at work.csv", 600, 0, 2), []),
     }
-    made = {name: planned(served, path, *words) for name, (path, words) in plans.items()}
+    made = {name: make_plan(served, path, *words) for name, (path, words) in plans.items()}
     for plan_id in made.values():
         plan_state.read(served.page, plan_id)  # has the same SHA-256
 
@@ -205,7 +205,7 @@ def _at_work(sim: Simulator, served: Served, made: Mapping[str, str]) -> dict[st
     checked = _upload(served, _PROBLEMS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "subprocess", copies.in_copies(subprocess, Popen=_Stopped))
-        plan_id = planned(served, Path("list.csv"), source=checked.id, is_process=True)
+        plan_id = make_plan(served, Path("list.csv"), source=checked.id, is_process=True)
         begun = (
             upload_state.check(page, checked, ANA, {}),
             page.jobs.list_about(plan_id)[0],

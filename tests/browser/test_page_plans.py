@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from conftest import key
-from flow import page_before, planned, press
+from flow import make_plan, page_for, press
 from keyboard import Reader, reader
 from page_states import listed
 from playwright.sync_api import Browser, expect
@@ -27,7 +27,7 @@ def sim() -> Iterator[Simulator]:
 @pytest.fixture(scope="module", autouse=True)
 def served(sim: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    with pytest.MonkeyPatch.context() as patch, page_before(sim, folder, patch) as served:
+    with pytest.MonkeyPatch.context() as patch, page_for(sim, folder, patch) as served:
         yield served
 
 
@@ -39,10 +39,10 @@ def plans(
     folder, found = tmp_path_factory.mktemp("lists"), {}
     ana = served.signed_in(Role.UPLOADER)
     for at, name in enumerate(("at once", "sent back")):
-        found[name] = planned(served, listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2))
+        found[name] = make_plan(served, listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2))
     many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
     raised = f"--allow inverted --max-opt-ins {_MANY}"
-    found["many"] = planned(served, many, raised=raised)
+    found["many"] = make_plan(served, many, raised=raised)
     for plan_id in found.values():
         plan_state.read(served.page, plan_id)  # has the same SHA-256
         press(ana, served, f"/plans/{plan_id}/ask")

@@ -14,7 +14,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from conftest import read_csv
-from flow import page_before, without_processes
+from flow import page_for, without_processes
 from keyboard import Reader, reader
 from playwright.sync_api import Browser, expect
 from serving import Served
@@ -32,7 +32,7 @@ def sim() -> Iterator[Simulator]:
 @pytest.fixture(scope="module", autouse=True)
 def served(sim: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    with pytest.MonkeyPatch.context() as patch, page_before(sim, folder, patch) as served:
+    with pytest.MonkeyPatch.context() as patch, page_for(sim, folder, patch) as served:
         yield served
 
 

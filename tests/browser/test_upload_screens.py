@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Shown
-from flow import page_before
+from flow import page_for
 from playwright.sync_api import Page, expect
 from serving import NAMES, PASSWORD, Served
 
@@ -23,7 +23,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch, running(Options()) as sim:
         patch.setenv("HOME", str(folder))
-        with page_before(sim, folder, patch, max_upload=MOST) as served:
+        with page_for(sim, folder, patch, max_upload=MOST) as served:
             yield served
 
 

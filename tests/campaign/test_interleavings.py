@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from mixing import Asked, Mixing, Wrong, written
+from mixing import Mixing, Request, Wrong, answer_bytes
 
 from bulk_sync.campaign import mismatches, retries
 from bulk_sync.campaign.client import Client, connected
@@ -52,8 +52,8 @@ class Interleavings(RuleBasedStateMachine):
             self.runner.close()
             self.patch.undo()
 
-    def choose(self, asked: Asked, status: int) -> Wrong | None:
-        del asked
+    def choose(self, request: Request, status: int) -> Wrong | None:
+        del request
         wrong = self.left.popleft() if self.left else None
         # A "not found" alone does not show its request.
         return None if status == 404 and wrong is Wrong.FOREIGN else wrong
@@ -73,7 +73,7 @@ class Interleavings(RuleBasedStateMachine):
     def greet(self, key: str) -> None:
         """Send an answer about a profile on the next new connection, before its request."""
         profile = {"PKey": key, "ccpaOptOut": not self.server.states[key]}
-        self.server.greets.append(written(200, {**profile, "PKey": "@nobody"}))
+        self.server.greets.append(answer_bytes(200, {**profile, "PKey": "@nobody"}))
 
     def all_at_once(self, works: list[Coroutine[Any, Any, None]]) -> None:
         async def inside() -> None:

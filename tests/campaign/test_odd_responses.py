@@ -85,7 +85,7 @@ def test_a_page_that_is_too_large_is_read_again_as_smaller_ones(
 
         with pytest.raises(RowFailed, match="larger than"):
             asyncio.run(inside())
-        sizes = [path.partition("_lineCount=")[2].partition("&")[0] for path, _ in server.asked]
+        sizes = [path.partition("_lineCount=")[2].partition("&")[0] for path, _ in server.requests]
     assert sizes == ["400", "100", "25"]
 
 

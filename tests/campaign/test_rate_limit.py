@@ -27,14 +27,14 @@ def learned_rate(
 
 
 def granted_by_bucket(
-    rate: float, saved: float, asked: float, until: float, latest_s: float = 0.0, seed: int = 0
+    rate: float, saved: float, sent_rate: float, until: float, latest_s: float = 0.0, seed: int = 0
 ) -> list[tuple[float, bool]]:
     """Send at a rate until some time after the first refusal, and return what was granted.
 
     Requests take up to ``latest_s`` seconds to arrive, and overtake each other.
     """
     late = random.Random(seed)
-    asks = (index / asked for index in range(int(asked * 8)))
+    asks = (index / sent_rate for index in range(int(sent_rate * 8)))
     comes = sorted((at + late.uniform(0, latest_s), at) for at in asks)
     sent: list[tuple[float, bool]] = []
     left, filled_at, refused_at = saved, 0.0, float("inf")
@@ -50,9 +50,9 @@ def granted_by_bucket(
 
 
 @pytest.mark.parametrize("saved", [20, 100, 400])
-@pytest.mark.parametrize("asked", [1070, 1280, 2000])
-def test_saved_up_requests_do_not_count_for_the_rate(asked: float, saved: float) -> None:
-    rate = learned_rate(granted_by_bucket(1000, saved, asked, TOOK_S), resumed_at=20.0)
+@pytest.mark.parametrize("sent_rate", [1070, 1280, 2000])
+def test_saved_up_requests_do_not_count_for_the_rate(sent_rate: float, saved: float) -> None:
+    rate = learned_rate(granted_by_bucket(1000, saved, sent_rate, TOOK_S), resumed_at=20.0)
     assert rate == pytest.approx(1000, rel=0.015)
 
 

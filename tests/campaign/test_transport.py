@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answer = (status, body, headers)
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.requests: list[tuple[str, dict[str, str]]] = []
 
     @property
     def host(self) -> str:
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, dict(self.headers)))
+        self.server.requests.append((self.path, dict(self.headers)))
         status, body, headers = self.server.answer
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -105,7 +105,7 @@ def test_a_redirect_is_not_followed() -> None:
     ):
         read(f"http://{server.host}")
     assert failed.value.reason is Reason.REDIRECT
-    assert elsewhere.asked == []
+    assert elsewhere.requests == []
 
 
 def test_a_token_in_a_response_is_removed() -> None:
@@ -178,7 +178,7 @@ def test_a_proxy_is_named_and_is_shown_its_own_credentials_and_not_the_token(
             read("https://campaign.example")
     assert f"The proxy {proxy.host} " in str(failed.value)
     assert "pa55word" not in str(failed.value)
-    path, headers = proxy.asked[0]
+    path, headers = proxy.requests[0]
     assert path == "campaign.example:443"
     assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYTU1d29yZA=="
     assert "Authorization" not in headers
@@ -197,7 +197,7 @@ def test_plain_http_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, 
             monkeypatch.setenv(name, f"http://{proxy.host}")
         monkeypatch.setenv("no_proxy", "")
         assert read(f"http://{server.host.replace('127.0.0.1', host)}") == (True, 1)
-    assert proxy.asked == []
+    assert proxy.requests == []
 
 
 def test_https_to_this_machine_goes_through_the_proxy_that_the_environment_names(
@@ -244,7 +244,7 @@ def test_credentials_of_a_netrc_file_are_not_taken(
     monkeypatch.setenv("NETRC", str(netrc))
     with serving() as server:
         assert read(f"http://{server.host}") == (True, 1)
-    assert server.asked[0][1]["Authorization"] == "Bearer t0ken-of-8"
+    assert server.requests[0][1]["Authorization"] == "Bearer t0ken-of-8"
 
 
 def test_a_certificate_is_verified_and_a_private_ca_can_be_named(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_certificate_is_verified_and_a_private_ca_can_be_named(tmp_path: Path)
     with serving(context=context) as server:
         with pytest.raises(UsageProblem, match="--ca-file"):
             read(f"https://{server.host}")
-        assert server.asked == []
+        assert server.requests == []
         assert read(f"https://{server.host}", ca_file) == (True, 1)
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import aiohttp
 import pytest
-from mixing import Asked, Mixing, Wrong, one_by_one, written
+from mixing import Mixing, Request, Wrong, answer_bytes, one_by_one
 
 from bulk_sync.campaign import retries
 from bulk_sync.campaign.client import Client, connected
@@ -49,7 +49,7 @@ async def states(client: Client) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"H", b"\r\n", written(200, {"PKey": KEYS[1], "ccpaOptOut": True})]
+    "sent", [b"H", b"\r\n", answer_bytes(200, {"PKey": KEYS[1], "ccpaOptOut": True})]
 )
 def test_bytes_on_an_idle_connection_close_it(sent: bytes) -> None:
     server = Mixing(dict(TRUTH))
@@ -61,29 +61,29 @@ def test_bytes_on_an_idle_connection_close_it(sent: bytes) -> None:
         assert (await client.state(KEYS[1]))[0] is TRUTH[KEYS[1]]
 
     ask(server, work)
-    assert [each.connection for each in server.asked] == [1, 2]
+    assert [each.connection for each in server.requests] == [1, 2]
 
 
 def test_a_response_that_comes_twice_in_one_piece_counts_once() -> None:
-    server = Mixing(dict(TRUTH), lambda _asked, _status: Wrong.TOGETHER)
+    server = Mixing(dict(TRUTH), lambda _request, _status: Wrong.TOGETHER)
     assert ask(server, states) == TRUTH
-    assert [each.connection for each in server.asked] == [1, 2, 3, 4, 5, 6]
+    assert [each.connection for each in server.requests] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize("wrong", [Wrong.LONGER, Wrong.CUT, Wrong.LOST])
 def test_a_response_of_a_wrong_length_is_retried(wrong: Wrong) -> None:
     server = Mixing(dict(TRUTH), one_by_one([None, wrong, None]))
     assert ask(server, states) == TRUTH
-    connections = [each.connection for each in server.asked]
-    assert [each.key for each in server.asked] == [*KEYS[:2], *KEYS[1:]]
+    connections = [each.connection for each in server.requests]
+    assert [each.key for each in server.requests] == [*KEYS[:2], *KEYS[1:]]
     assert connections[1] not in connections[2:]
 
 
 def test_a_response_before_its_request_is_not_accepted() -> None:
-    foreign = written(200, {"PKey": KEYS[1], "ccpaOptOut": False})
+    foreign = answer_bytes(200, {"PKey": KEYS[1], "ccpaOptOut": False})
     server = Mixing(dict(TRUTH), greets=[foreign])
     assert ask(server, states) == TRUTH
-    assert 1 not in [each.connection for each in server.asked[1:]]
+    assert 1 not in [each.connection for each in server.requests[1:]]
 
 
 def test_an_unwatched_connection_is_not_used() -> None:
@@ -98,8 +98,8 @@ def test_an_unwatched_connection_is_not_used() -> None:
 
 @pytest.mark.parametrize("wrong", [None, Wrong.LOST, Wrong.FOREIGN, Wrong.NAMELESS])
 def test_no_read_shares_a_connection_with_a_write(wrong: Wrong | None) -> None:
-    def choose(asked: Asked, _status: int) -> Wrong | None:
-        return wrong if asked.method == "PATCH" else None
+    def choose(request: Request, _status: int) -> Wrong | None:
+        return wrong if request.method == "PATCH" else None
 
     server = Mixing(dict(TRUTH), choose)
 
@@ -110,16 +110,16 @@ def test_no_read_shares_a_connection_with_a_write(wrong: Wrong | None) -> None:
 
     ask(server, work)
     by_method = {
-        method: {each.connection for each in server.asked if each.method == method}
+        method: {each.connection for each in server.requests if each.method == method}
         for method in ("GET", "PATCH")
     }
     assert by_method["GET"].isdisjoint(by_method["PATCH"])
-    assert sum(each.method == "PATCH" for each in server.asked) == 2
+    assert sum(each.method == "PATCH" for each in server.requests) == 2
 
 
 def test_a_row_fails_if_its_responses_are_always_about_another() -> None:
     server = Mixing(
-        dict(TRUTH), lambda asked, _status: Wrong.FOREIGN if asked.key == KEYS[2] else None
+        dict(TRUTH), lambda request, _status: Wrong.FOREIGN if request.key == KEYS[2] else None
     )
     stop = Stop()
 
@@ -132,7 +132,7 @@ def test_a_row_fails_if_its_responses_are_always_about_another() -> None:
         assert (await client.state(KEYS[3]))[0] is TRUTH[KEYS[3]]
 
     ask(server, work, stop)
-    tried = [each.connection for each in server.asked if each.key == KEYS[2]]
+    tried = [each.connection for each in server.requests if each.key == KEYS[2]]
     assert len(set(tried)) == len(tried) == 3
     assert stop.cause is None
 
@@ -156,7 +156,7 @@ def test_mixed_up_responses_to_several_requests_end_the_run() -> None:
 
 
 def test_a_late_copy_of_not_found_makes_no_profile_unknown() -> None:
-    server = Mixing(dict(TRUTH), lambda _asked, status: Wrong.LATE if status == 404 else None)
+    server = Mixing(dict(TRUTH), lambda _request, status: Wrong.LATE if status == 404 else None)
 
     async def work(client: Client) -> None:
         with pytest.raises(RowFailed) as failed:
@@ -165,7 +165,7 @@ def test_a_late_copy_of_not_found_makes_no_profile_unknown() -> None:
         assert (await client.state(KEYS[0]))[0] is TRUTH[KEYS[0]]
 
     ask(server, work)
-    assert [each.key for each in server.asked] == ["@gone", KEYS[0], KEYS[0]]
+    assert [each.key for each in server.requests] == ["@gone", KEYS[0], KEYS[0]]
 
 
 def test_two_unknown_profiles_are_not_found() -> None:
@@ -181,7 +181,7 @@ def test_two_unknown_profiles_are_not_found() -> None:
         return attempts
 
     assert ask(server, work) == [1, 2]
-    assert [each.connection for each in server.asked] == [1, 1, 2]
+    assert [each.connection for each in server.requests] == [1, 1, 2]
 
 
 def test_a_late_copy_of_a_profile_is_not_its_state() -> None:
@@ -193,7 +193,7 @@ def test_a_late_copy_of_a_profile_is_not_its_state() -> None:
         assert (await client.read_back(KEYS[0]))[0] is not TRUTH[KEYS[0]]
 
     ask(server, work)
-    assert [each.method for each in server.asked] == ["GET", "PATCH", "GET", "GET"]
+    assert [each.method for each in server.requests] == ["GET", "PATCH", "GET", "GET"]
 
 
 def test_changes_refused_with_the_same_message_are_retried_once_at_most() -> None:
@@ -212,7 +212,7 @@ def test_changes_refused_with_the_same_message_are_retried_once_at_most() -> Non
     assert {(failed.reason, failed.holds) for failed in failures} == {
         (Reason.HTTP_400, holds) for holds in TRUTH.values()
     }
-    changes = [each.key for each in server.asked if each.method == "PATCH"]
+    changes = [each.key for each in server.requests if each.method == "PATCH"]
     assert max(changes.count(key) for key in KEYS) == 2
     assert not stop.is_requested
     assert server.states == TRUTH

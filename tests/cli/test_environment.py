@@ -138,8 +138,8 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nameless")
 def test_a_user_without_a_name_or_home_is_known_by_the_number(filled: Simulator, run: Run) -> None:
     assert run(filled, "run", "in.csv").status == 0
-    (told,) = orjson.loads(run(None, "runs", "--json").out)
-    assert told["operator"].startswith(f"user {os.getuid()} on ")
+    (facts,) = orjson.loads(run(None, "runs", "--json").out)
+    assert facts["operator"].startswith(f"user {os.getuid()} on ")
 
 
 @pytest.mark.usefixtures("nameless")

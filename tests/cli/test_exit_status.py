@@ -364,8 +364,8 @@ def test_143_also_while_campaign_asks_for_a_wait(tmp_path: Path, run: Run) -> No
 
 def test_a_module_is_the_same_command() -> None:
     words = [sys.executable, "-m", "bulk_sync", "--version"]
-    told = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert told.stdout.startswith("bulk-sync, version ")
+    result = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("bulk-sync, version ")
 
 
 def test_every_error_has_the_chosen_log_format(

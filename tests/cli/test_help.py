@@ -61,17 +61,17 @@ def test_a_recorded_option_belongs_to_a_resumable_command() -> None:
 
 
 def test_help_needs_no_pandas() -> None:
-    told = imports_of("--help")
-    assert "Exit status" in told.stdout
-    assert not re.search(r"\| +pandas$", told.stderr, re.MULTILINE)
+    result = imports_of("--help")
+    assert "Exit status" in result.stdout
+    assert not re.search(r"\| +pandas$", result.stderr, re.MULTILINE)
 
 
 def test_a_small_file_needs_neither_a_simulator_nor_duckdb(tmp_path: Path) -> None:
     path = tmp_path / "bulk-sync.toml"
     path.write_text('organization = "acme"\naccess-token = "demo-token"\n')
-    told = imports_of("validate", str(SAMPLE), "--config", str(path))
-    assert "rows" in told.stdout
-    assert not re.search(r"\| +(bulk_sync\.simulator|_?duckdb)$", told.stderr, re.MULTILINE)
+    result = imports_of("validate", str(SAMPLE), "--config", str(path))
+    assert "rows" in result.stdout
+    assert not re.search(r"\| +(bulk_sync\.simulator|_?duckdb)$", result.stderr, re.MULTILINE)
 
 
 def test_a_file_for_all_commands_may_hold_the_options_of_any(tmp_path: Path) -> None:

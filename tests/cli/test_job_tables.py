@@ -149,8 +149,8 @@ def test_the_next_file_of_a_job_needs_no_options(
     requests(tmp_path)
     ran = run(filled, command, "requests11.csv", *GIVEN, "--save-mapping")
     assert ran.status == 0, ran.err
-    told = "for the job 'requests': key-column 'Id', state-column 'DNS'."
-    assert told in ran.out
+    mapping_line = "for the job 'requests': key-column 'Id', state-column 'DNS'."
+    assert mapping_line in ran.out
     table = {"key-column": "Id", "state-column": "DNS"}
     assert configured(tmp_path) == {"job": {"requests": table}}
     assert (tmp_path / "bulk-sync.toml").stat().st_mode & 0o777 == 0o600

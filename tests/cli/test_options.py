@@ -51,9 +51,9 @@ def test_a_variable_without_an_option_is_a_warning(
         monkeypatch.setenv(f"BULK_SYNC_{name}", "")
     ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "-q")
     assert ran.status == 0
-    (told,) = (line for line in ran.err.splitlines() if "BULK_SYNC_" in line)
-    assert "BULK_SYNC_MAX_OPTINS has no effect" in told
-    assert told.endswith("Did you mean BULK_SYNC_MAX_OPT_INS?")
+    (warning,) = (line for line in ran.err.splitlines() if "BULK_SYNC_" in line)
+    assert "BULK_SYNC_MAX_OPTINS has no effect" in warning
+    assert warning.endswith("Did you mean BULK_SYNC_MAX_OPT_INS?")
 
 
 def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> None:

@@ -46,7 +46,7 @@ def type_line(environment: dict[str, str], line: str, **streams: str) -> Ended:
                 file = os.open(path, os.O_WRONLY)
             held.callback(os.close, file)
             given[name] = file
-        return copies.ended(line.split()[1:], env=environment, text=True, **given)
+        return copies.run_copy(line.split()[1:], env=environment, text=True, **given)
 
 
 def shell(environment: dict[str, str], line: str) -> Ended:

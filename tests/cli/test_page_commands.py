@@ -49,7 +49,7 @@ def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
     state = State(tmp_path / "state")
     for name, source in (("Ana Diaz", "-"), ("Ben Miller", str(tmp_path / "secret"))):
         words = ["users", "add", name, "--role", "viewer", "--password-file", source]
-        ended = copies.ended([*words, "--state-dir", str(state.folder)], input=content)
+        ended = copies.run_copy([*words, "--state-dir", str(state.folder)], input=content)
         assert ended.returncode == 0, ended.stderr
         database = open_database(state)
         assert Accounts(database).check(name, "correct horse battery") is not None
@@ -146,7 +146,7 @@ def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
         "BULK_SYNC_STATE_DIR": str(tmp_path / "state"),
         "BROWSER": f"{sys.executable} browser.py %s",
     }
-    assert copies.ended(words, env=environment, cwd=tmp_path).returncode == 0
+    assert copies.run_copy(words, env=environment, cwd=tmp_path).returncode == 0
     assert (tmp_path / "answer").read_text() == "200"
 
 

@@ -90,18 +90,18 @@ def test_each_line_has_the_job_the_time_it_took_and_the_exit_in_words(run: Run) 
         "run requests 0.5 s could not start",
     ]
     assert "  exit status 2: in.csv is empty.\n" in out
-    told = " ".join(out.split())
-    assert "UTC, exit status 0: nothing is left to do, requests.csv," in told
-    assert "UTC, exit status 3, suppressed.csv, 1 row left," in told
+    output = " ".join(out.split())
+    assert "UTC, exit status 0: nothing is left to do, requests.csv," in output
+    assert "UTC, exit status 3, suppressed.csv, 1 row left," in output
     assert max(map(len, out.splitlines())) <= 100
     assert not any(sign in out for sign in "█✓✗")
 
 
 def test_a_run_at_work_is_not_listed_as_unfinished(nights: Path, run: Run) -> None:
     with lock.hold(nights, "acme", lock.holder(f"run {DAYS[2]}")):
-        told = [run(None, "runs", *words).out for words in ((), (DAYS[2],), (DAYS[2], "--json"))]
-    assert all("at work" in out and "resume" not in out for out in told)
-    assert f"process {os.getpid()}" in told[1]
+        output = [run(None, "runs", *words).out for words in ((), (DAYS[2],), (DAYS[2], "--json"))]
+    assert all("at work" in out and "resume" not in out for out in output)
+    assert f"process {os.getpid()}" in output[1]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +163,8 @@ def test_a_finished_plan_is_not_called_done_in_campaign(
     write_states(tmp_path / "in.csv", 5)
     assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
     (listed,) = orjson.loads(run(None, "runs", "--json").out)
-    said = run(sim, "resume", listed["run_id"]).out
-    assert "status 0: everything could be planned; nothing was written." in said
+    text = run(sim, "resume", listed["run_id"]).out
+    assert "status 0: everything could be planned; nothing was written." in text
 
 
 def test_the_report_of_a_run_that_cannot_be_resumed_offers_no_resume(

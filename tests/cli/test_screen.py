@@ -56,8 +56,8 @@ def test_the_log_names_the_cause_of_fewer_requests_in_flight(tmp_path: Path, run
         populate(sim, rows)
         words = ("--fetch", "lookup", "--log-format", "json")
         ran = run(sim, "run", write_states(tmp_path / "in.csv", rows), *words, "--retries", 0)
-    told = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
-    assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in told)
+    messages = [orjson.loads(line)["message"] for line in ran.err.splitlines()]
+    assert any(re.match(r"http_504: at most \d+ requests are in flight", each) for each in messages)
     causes = [line["slowed_by"] for line in progress_lines(ran.err)]
     assert causes[0] == {}
     assert causes[-1].keys() == {"http_504"}

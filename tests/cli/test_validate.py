@@ -77,11 +77,11 @@ def test_the_command_that_it_suggests_has_its_memory(checked: Path, run: Run) ->
 
 
 def test_it_counts_them_for_scripts(checked: Path, run: Run) -> None:
-    told = orjson.loads(run(None, "validate", checked, "--summary", "json").out)
-    assert {name: told[name] for name in ("rows", "usable", "forbid", "allow", "sum")} == {
+    facts = orjson.loads(run(None, "validate", checked, "--summary", "json").out)
+    assert {name: facts[name] for name in ("rows", "usable", "forbid", "allow", "sum")} == {
         "rows": 6, "usable": 4, "forbid": 3, "allow": 1, "sum": 6,
     }  # fmt: skip
-    assert told["outcomes"] == {"usable": 4, "duplicate": 1, "rejected": 1}
+    assert facts["outcomes"] == {"usable": 4, "duplicate": 1, "rejected": 1}
 
 
 def test_its_report_has_the_outcome_usable_and_is_an_input(

@@ -67,12 +67,12 @@ def test_progress_counts_lookups_after_the_rows_of_the_list() -> None:
     with running(Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.3)) as sim:
         populate(sim, 60)
         connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
-        told: list[tuple[str, int, int]] = []
+        progress: list[tuple[str, int, int]] = []
         keys = [key(number) for number in range(60)]
-        with Session(connection, Pace(), lambda *news: told.append(news[:3])) as session:
+        with Session(connection, Pace(), lambda *news: progress.append(news[:3])) as session:
             how = Reading(Fetch.SCAN, page_size=10)
             session.read(keys, Steps.blank(60), how)
-    looked_up = [(done, total) for what, done, total in told if what == "read"]
+    looked_up = [(done, total) for what, done, total in progress if what == "read"]
     assert {total for _, total in looked_up} == {60}
     done = [done for done, _ in looked_up]
     assert done == sorted(done)

@@ -23,7 +23,7 @@ def test_a_second_ctrl_c_ends_at_once_and_in_order(sim: Simulator) -> None:
     async def work() -> None:
         async def part() -> None:
             os.kill(os.getpid(), signal.SIGINT)
-            while session.cause is None:  # noqa: ASYNC110 - nobody else tells
+            while session.cause is None:  # noqa: ASYNC110 - no other signal of it
                 await asyncio.sleep(0)
             os.kill(os.getpid(), signal.SIGINT)
             try:

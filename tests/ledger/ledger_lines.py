@@ -65,14 +65,14 @@ def updated(intent: int, at_ms: int = 1_795_572_000_000) -> Settled:
 
 def way_to(book: Ledger, ask: Callable[[], object]) -> str:
     """Ask a ledger, and return how the database finds the answer to the last query."""
-    asked: list[tuple[str, Any]] = []
+    queries: list[tuple[str, Any]] = []
     event.listen(
         book._connection,
         "before_cursor_execute",
-        lambda _connection, _cursor, statement, values, *_: asked.append((statement, values)),
+        lambda _connection, _cursor, statement, values, *_: queries.append((statement, values)),
     )
     ask()
-    statement, values = asked[-1]
+    statement, values = queries[-1]
     with book.transaction() as connection:
         explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
         return str(connection.exec_driver_sql(f"{explain} {statement}", values).all())

@@ -41,7 +41,7 @@ def test_a_line_of_an_older_schema_keeps_its_hash() -> None:
     expected = sha256(NOTHING.encode() + b"\n" + body).hexdigest()
     assert link(NOTHING, cells) == link(NOTHING, [*cells, None, None]) == expected
     ways = ([*cells, 0, None], [*cells, None, 0], [*cells, 0], cells[:14])
-    assert len({expected, *(link(NOTHING, each) for each in ways)}) == 4  # of which two are alike
+    assert len({expected, *(link(NOTHING, each) for each in ways)}) == 4  # two of them are alike
 
 
 @given(CHAINS, st.data(), CELLS)

@@ -84,8 +84,8 @@ def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None
     with ledger.open_ledger(state) as book:
         for run_id in (RUN, OTHER):
             fill(book, 3, run_id)
-        told = book.history("@key-1")
-        assert [write.run_id for write in told] == [RUN, OTHER]
+        followed = book.history("@key-1")
+        assert [write.run_id for write in followed] == [RUN, OTHER]
         assert book.history("@key-9") == []
         assert book.keys_of([OTHER]) == dict.fromkeys(["@key-0", "@key-1", "@key-2"], OTHER)
 
@@ -197,13 +197,13 @@ def test_a_loop_over_writes_ended_by_an_error_leaves_no_lock(state: State) -> No
     """Python keeps such a loop for as long as it keeps the error."""
     with ledger.open_ledger(state) as book, ThreadPoolExecutor(1) as thread:
         fill(book, 20)
-        told = book.writes(RUN)
-        next(told)
+        followed = book.writes(RUN)
+        next(followed)
         try:
             assert thread.submit(book.intend, OTHER, intents(1)).result(timeout=20) == [43]
             thread.submit(book.close).result(timeout=20)
         finally:
-            del told  # so that the test ends even if they wait
+            del followed  # so that the test ends even if they wait
 
 
 def test_a_loop_over_writes_may_itself_add_to_the_ledger(state: State) -> None:
@@ -235,10 +235,10 @@ def test_a_reader_does_not_block_a_writer(state: State, monkeypatch: pytest.Monk
         fill(book, 20)
         with ledger.open_existing(state) as other:
             assert other is not None
-            told = other.writes(RUN)
-            next(told)
+            followed = other.writes(RUN)
+            next(followed)
             book.intend(OTHER, intents(1))
-            assert len(list(told)) == 19
+            assert len(list(followed)) == 19
 
 
 def test_the_writes_to_many_profiles_take_few_queries(state: State) -> None:

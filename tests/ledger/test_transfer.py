@@ -238,20 +238,20 @@ def test_while_a_run_is_at_work_nothing_is_copied(
     populate(sim, 9)
     assert run(sim, "run", write_states(tmp_path / "first.csv", 1)).status == 0
     words = ("--out", "plan.parquet") if command == "plan" else ()
-    said: list[str] = []
+    output: list[str] = []
 
     def copy() -> None:
         with process(sim, tmp_path, "ledger", "copy", target) as other:
             assert other.stderr is not None
-            said.append(other.stderr.read())
+            output.append(other.stderr.read())
         assert other.returncode == 11
 
     before_answer(sim, "GET", len(sim.requests) + 1, copy)
     path = write_states(tmp_path / "in.csv", 9)
     with process(sim, tmp_path, command, str(path), "-q", "--fetch", "lookup", *words) as working:
         working.wait()
-    assert (working.returncode, len(said)) == (0, 1)
-    assert f"process {working.pid}" in said[0]
+    assert (working.returncode, len(output)) == (0, 1)
+    assert f"process {working.pid}" in output[0]
     assert run(None, "ledger", "copy", target).status == 0
 
 

@@ -120,9 +120,9 @@ def test_every_resumed_run_logs_its_own_end(filled: Simulator, tmp_path: Path, r
 def test_follow_ups_name_their_kind(filled: Simulator, tmp_path: Path, run: Run) -> None:
     first = run(filled, "run", write_states(tmp_path / "in.csv", 5), *JSON).summary
     for command in ("audit", "undo"):
-        told = run(filled, command, first["run_id"], *JSON).summary
-        assert (told["kind"], told["job"]) == (command, "in")
-        assert (told["run_id"] == first["run_id"]) == (command == "audit")
+        facts = run(filled, command, first["run_id"], *JSON).summary
+        assert (facts["kind"], facts["job"]) == (command, "in")
+        assert (facts["run_id"] == first["run_id"]) == (command == "audit")
     assert filled.profiles[key(0)]["ccpaOptOut"] is False
 
 

@@ -102,5 +102,5 @@ def test_the_end_reaches_everybody(
 
     assert pings.paths[-1] == ("/s3cret-uuid" if status == 0 else f"/s3cret-uuid/{status}")
     assert len(pings.paths) == (1 if case == "no such option" else 2)
-    told = [json.loads(body)["title"] for body in messages.bodies]
-    assert told == ([] if title is None else [title])
+    titles = [json.loads(body)["title"] for body in messages.bodies]
+    assert titles == ([] if title is None else [title])

@@ -288,10 +288,10 @@ def test_a_full_disk_at_the_start_is_exit_6_and_stands_in_a_ledger_elsewhere(
     secrets["BULK_SYNC_PING"] = pings.url
     with process(filled, tmp_path, "run", "in.csv", program=WITHOUT_ROOM, secrets=secrets) as full:
         assert full.stderr is not None
-        said = full.stderr.read()
+        text = full.stderr.read()
     assert full.returncode == 6
-    assert "The disk is full: " in said
-    assert "Traceback" not in said
+    assert "The disk is full: " in text
+    assert "Traceback" not in text
     os.environ["BULK_SYNC_LEDGER"] = secrets["BULK_SYNC_LEDGER"]
     (row,) = listed_runs(run)
     assert (row["exit"], row["started"]) == (6, False)
@@ -316,7 +316,7 @@ def test_a_full_disk_is_exit_6_in_whatever_phase(
     words = ("run", "in.csv", "--max-changes", "0", "--report", "r.csv")
     with process(filled, tmp_path, *words, program=program) as full:
         assert full.stderr is not None
-        said = full.stderr.read()
-    assert full.returncode == 6, said
-    assert "The disk is full: " in said
-    assert "Traceback" not in said
+        text = full.stderr.read()
+    assert full.returncode == 6, text
+    assert "The disk is full: " in text
+    assert "Traceback" not in text

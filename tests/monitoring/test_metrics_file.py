@@ -98,8 +98,8 @@ def test_log_file_and_ledger_have_one_duration_with_the_report_in_it(
     )
     ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), *more, *words)
     took_s = ran.summary["seconds"]
-    told = orjson.loads(run(None, "runs", ran.summary["run_id"], "--json").out)
-    assert told["seconds"] == took_s
+    facts = orjson.loads(run(None, "runs", ran.summary["run_id"], "--json").out)
+    assert facts["seconds"] == took_s
     assert gauges(path)["last_run_duration_seconds", "in"] == pytest.approx(took_s, abs=0.001)
     events = map(orjson.loads, ran.err.splitlines())
     (began,) = (event for event in events if event.get("event") == "run_began")
@@ -113,8 +113,8 @@ def test_the_duration_of_a_resumed_run_is_that_of_its_processes_together(
     words = ("--max-calls", 4, "--summary", "json")
     first = run(filled, "run", write_states(tmp_path / "in.csv", 5), *words).summary
     second = run(filled, "resume", "--summary", "json").summary
-    told = orjson.loads(run(None, "runs", first["run_id"], "--json").out)
-    assert told["seconds"] == pytest.approx(first["seconds"] + second["seconds"], abs=0.002)
+    facts = orjson.loads(run(None, "runs", first["run_id"], "--json").out)
+    assert facts["seconds"] == pytest.approx(first["seconds"] + second["seconds"], abs=0.002)
 
 
 def test_a_run_refused_before_it_began_has_a_duration(

@@ -54,11 +54,11 @@ def test_each_change_of_state_sends_one_message(
         ("good.csv", 0, "recovered"),
         ("good.csv", 0, None),
     ]
-    told = []
+    expected = []
     for file, status, state in nights:
         assert night(file, "--allow", "fewer-rows") == status
-        told += [f"bulk-sync: requests {state}"] if state else []
-        assert titles(receiver) == told
+        expected += [f"bulk-sync: requests {state}"] if state else []
+        assert titles(receiver) == expected
     assert "not_found: 1" in json.loads(receiver.bodies[1])["message"]
     advised = ["What to do" in json.loads(body)["message"] for body in receiver.bodies]
     assert advised == [True, True, True, False]

@@ -30,7 +30,7 @@ class Printed:
 
 def recipe(folder: Path, *words: object, status: int = 0, **environment: str) -> Printed:
     """Print a recipe in a folder, with a process of its own."""
-    ended = copies.ended(
+    ended = copies.run_copy(
         ["recipe", *words],
         cwd=folder,
         env={**BARE, "HOME": str(folder), **environment},

@@ -171,10 +171,14 @@ def test_the_page_that_the_recipe_starts_takes_people_from_the_proxy(tmp_path: P
         assert page.stdout is not None
         url = re.sub(r"(?<=\d)/.*\s*", "/", page.stdout.readline())
         headers = {"Host": host, "X-Forwarded-Email": "ana@example.com"}
-        asked = {**headers, "X-Forwarded-Groups": "staff,uploader"}
+        request_headers = {**headers, "X-Forwarded-Groups": "staff,uploader"}
         answers = [
             requests.get(url, headers=each, allow_redirects=False, timeout=30)
-            for each in (asked, {"Host": host}, {**asked, "Host": "other.example.com"})
+            for each in (
+                request_headers,
+                {"Host": host},
+                {**request_headers, "Host": "other.example.com"},
+            )
         ]
         page.terminate()
     assert [answer.status_code // 100 for answer in answers] == [2, 3, 4]

@@ -305,8 +305,8 @@ def test_the_next_command_has_a_url_without_its_query_and_says_so(
     words: tuple[str, ...], filled: Simulator, run: Run, web: Web
 ) -> None:
     ran = run(filled, *words, f"{web.url}/in.csv?{QUERY}")
-    said, command = ran.out.splitlines()[-2:]
-    assert said.endswith("(add the rest of the URL again; what may be secret is not shown):")
+    text, command = ran.out.splitlines()[-2:]
+    assert text.endswith("(add the rest of the URL again; what may be secret is not shown):")
     assert command.endswith(f" {web.url}/in.csv")
     again = run(filled, *words, f"{web.url}/in.csv")
     assert "rest of the URL" not in again.out
@@ -317,8 +317,8 @@ def test_a_remedy_has_a_url_without_its_query_and_says_so(
 ) -> None:
     web.content = web.content.replace(b"ccpaOptOut", b"Consent")
     ran = run(filled, "run", f"{web.url}/in.csv?{QUERY}")
-    said, command = ran.err.splitlines()[-2:]
-    assert said.endswith("(add the rest of the URL again; what may be secret is not shown):")
+    text, command = ran.err.splitlines()[-2:]
+    assert text.endswith("(add the rest of the URL again; what may be secret is not shown):")
     assert command == f"  bulk-sync run {web.url}/in.csv --state-means opt-out"
 
 

@@ -118,10 +118,10 @@ def test_an_upload_that_is_refused(
         ran = run(filled, "run", write_states(tmp_path / "in.csv", 3), word, place, "-v")
     assert ran.status == (3 if word == "--report" else 6), ran.err
     assert "the store does not" in ran.err
-    told = [run(None, "runs", *words).out for words in ((), ("--json",))]
-    run_id = orjson.loads(told[1])[-1]["run_id"]
-    told.append(run(None, "runs", run_id).out)
-    assert search(ran.out, ran.err, *told) == []
+    shown = [run(None, "runs", *words).out for words in ((), ("--json",))]
+    run_id = orjson.loads(shown[1])[-1]["run_id"]
+    shown.append(run(None, "runs", run_id).out)
+    assert search(ran.out, ran.err, *shown) == []
 
 
 @TWO_CLOUDS

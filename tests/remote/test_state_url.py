@@ -240,8 +240,8 @@ def test_commands_that_read_need_no_bucket_and_take_over_no_run(
     for is_there in (True, False):
         if not is_there:
             s3.server.forbid()
-        told = run(None, *(word.format(run_id=run_id) for word in words), *there)
-        assert told.status == 0, told.err
+        shown = run(None, *(word.format(run_id=run_id) for word in words), *there)
+        assert shown.status == 0, shown.err
         assert not_yet_uploaded.read_bytes() == b"states"
 
 
@@ -271,8 +271,8 @@ def test_tidy_removes_finished_runs_from_the_bucket_and_keeps_the_others(
     s3.put("state/20200101T000000Z-000000/manifest.json", "of another ledger")
     others = ["20200101T000000Z-000000"]
     assert kept() == sorted([failed, done, unfinished, *others])
-    told = run(None, "tidy", "-n", "--summary", "json", *there).summary
-    assert [each["path"] for each in told["removed"]] == [s3 / f"state/{done}"]
+    shown = run(None, "tidy", "-n", "--summary", "json", *there).summary
+    assert [each["path"] for each in shown["removed"]] == [s3 / f"state/{done}"]
     begun(write_states(tmp_path / "next.csv", 5, "false"), *two_calls)
     assert done not in kept()
     assert run(None, "tidy", "--keep", 0, *there).status == 0
@@ -307,8 +307,8 @@ def test_a_plan_at_work_stays_with_its_machine(
         assert run(sim, "resume", *words).status == 11
         assert run(sim, "resume", listed["run_id"], "--give-up", *words).status == 11
         released.set()
-        said = machine.communicate()[1]
-    assert machine.returncode == 0, said
+        text = machine.communicate()[1]
+    assert machine.returncode == 0, text
     assert sim.counters.methods["GET"] < ROWS + 10
     assert (tmp_path / "a" / "plan.parquet").exists()
     assert s3.keys == []

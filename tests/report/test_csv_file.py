@@ -92,7 +92,7 @@ def test_a_key_that_could_start_a_formula_is_guarded_and_a_plain_pkey_is_not(
 
 @pytest.mark.parametrize("name", [columns.DETAIL, columns.FILE])
 @pytest.mark.parametrize(
-    ("said", "written"),
+    ("output", "written"),
     [
         pytest.param("=cmd", "'=cmd", id="equals"),
         pytest.param("@plain", "'@plain", id="at-sign"),
@@ -105,9 +105,9 @@ def test_a_key_that_could_start_a_formula_is_guarded_and_a_plain_pkey_is_not(
     ],
 )
 def test_foreign_text_in_our_columns_starts_no_formula(
-    path: Path, name: str, said: str, written: str
+    path: Path, name: str, output: str, written: str
 ) -> None:
-    write(results(1, ours={name: [said]}), path)
+    write(results(1, ours={name: [output]}), path)
     header, row = read_back(path)
     assert row[header.index(name)] == written
 

@@ -60,12 +60,12 @@ def test_slices_have_the_verdicts_of_the_whole(
 ) -> None:
     warnings_of(caplog)
     whole = check_input(raw.copy(), rules, None)
-    said = warnings_of(caplog)
+    warnings = warnings_of(caplog)
     sliced = check_input(raw.copy(), rules, size)
     if isinstance(whole, str) or isinstance(sliced, str):
         assert whole == sliced
         return
-    assert warnings_of(caplog) == said
+    assert warnings_of(caplog) == warnings
     pd.testing.assert_frame_equal(whole.rows.joined(), sliced.rows.joined())
     assert whole[1:] == sliced[1:]
 

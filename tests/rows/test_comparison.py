@@ -274,10 +274,10 @@ def test_of_this_tool_s_own_write_the_date_of_its_request_counts(
     desired: str, day: float | None, carried_out: float | None, outcome: str
 ) -> None:
     wanted = desired == "true"
-    asked: list[tuple[list[str], int]] = []
+    requested: list[tuple[list[str], int]] = []
 
     def last_writes(keys: Sequence[str], since_ms: int) -> dict[tuple[str, bool], Own]:
-        asked.append((list(keys), since_ms))
+        requested.append((list(keys), since_ms))
         other = {("@1", wanted): written(99, state=wanted)}
         return {("@1", not wanted): written(carried_out, state=not wanted), **other}
 
@@ -286,23 +286,23 @@ def test_of_this_tool_s_own_write_the_date_of_its_request_counts(
     planned = comparison.compare(frame, states, last_writes)
     assert outcomes(planned) == ["unchanged", outcome]
     if day is None and wanted:
-        assert asked == []
+        assert requested == []
     else:
-        assert asked == [(["@1"], 0 if day is None else of_day(day))]
+        assert requested == [(["@1"], 0 if day is None else of_day(day))]
     if outcome == "drifted":
         assert planned[columns.DETAIL][1].startswith("Run R has carried out a request of ")
 
 
 def test_writes_are_looked_up_since_the_first_of_the_requests() -> None:
-    asked: list[tuple[list[str], int]] = []
+    requested: list[tuple[list[str], int]] = []
 
     def last_writes(keys: Sequence[str], since_ms: int) -> dict[tuple[str, bool], Own]:
-        asked.append((list(keys), since_ms))
+        requested.append((list(keys), since_ms))
         return {}
 
     states = replace(read([False] * 3), changed_ms=np.zeros(3, np.int64))
     comparison.compare(dated(("true", 5), ("true", 3), ("true", 4)), states, last_writes)
-    assert asked == [(["@1", "@2", "@0"], of_day(3))]
+    assert requested == [(["@1", "@2", "@0"], of_day(3))]
 
 
 def test_checked_rows_are_results_without_a_state() -> None:

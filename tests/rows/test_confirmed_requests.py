@@ -36,24 +36,26 @@ def confirming(carried_out: str, found: str) -> Own:
 def test_a_later_request_that_found_the_state_counts(
     found: str, stamp_ms: int, *, desired: bool, is_of: str | None
 ) -> None:
-    asked, written = RequestDate.parse("2026-11-22"), confirming("2026-11-20", found)
-    choice = request_order.choice(stamp_ms, written, asked, desired=desired)
+    wanted, written = RequestDate.parse("2026-11-22"), confirming("2026-11-20", found)
+    choice = request_order.choice(stamp_ms, written, wanted, desired=desired)
     assert (None if choice.own is None else choice.own.run_id) == is_of
     if choice.own is None:
         assert choice.at_ms == stamp_ms
     else:
         assert choice.own.is_seen is (is_of == "S")
-        assert request_order.is_newer(choice, asked, desired=desired) is (is_of == "S")
+        assert request_order.is_newer(choice, wanted, desired=desired) is (is_of == "S")
 
 
 def test_a_state_that_was_only_found_is_of_campaign_s_time_or_of_the_request_that_found_it() -> (
     None
 ):
     seen = replace(own_write(""), is_seen=True)
-    asked, stamp_ms = RequestDate.parse("2026-11-22"), changed_ms("2026-11-21 12:00")
-    assert request_order.choice(stamp_ms, seen, asked, desired=True) == DatedChoice(stamp_ms)
+    wanted, stamp_ms = RequestDate.parse("2026-11-22"), changed_ms("2026-11-21 12:00")
+    assert request_order.choice(stamp_ms, seen, wanted, desired=True) == DatedChoice(stamp_ms)
     confirmed = Confirmed(RequestDate.parse("2026-11-25"), "S", 1)
-    choice = request_order.choice(stamp_ms, replace(seen, confirmed=confirmed), asked, desired=True)
+    choice = request_order.choice(
+        stamp_ms, replace(seen, confirmed=confirmed), wanted, desired=True
+    )
     assert "Run S found this state as asked for by a request of 2026-11-25" in (
         request_order.sentence(choice)
     )
@@ -86,11 +88,11 @@ def test_the_newest_dated_request_stands_behind_a_write(
 
 @pytest.mark.parametrize("desired", [True, False])
 def test_a_request_of_before_1970_is_not_taken_for_none(*, desired: bool) -> None:
-    asked = RequestDate.parse("1960-01-01")
-    found = request_order.choice(0, own_write("1965-01-01"), asked, desired=desired)
+    wanted = RequestDate.parse("1960-01-01")
+    found = request_order.choice(0, own_write("1965-01-01"), wanted, desired=desired)
     assert found.at_ms == 1
-    assert request_order.is_newer(found, asked, desired=desired)
-    assert not request_order.is_newer(DatedChoice(0), asked, desired=desired)
+    assert request_order.is_newer(found, wanted, desired=desired)
+    assert not request_order.is_newer(DatedChoice(0), wanted, desired=desired)
 
 
 def test_rows_without_a_date_have_no_request() -> None:

@@ -158,7 +158,7 @@ def test_opt_outs_past_their_last_day_are_late_and_those_near_it_soon() -> None:
         ("2026-11-02", 1, Outcome.FAILED),
         ("2026-11-02", 1, Outcome.WOULD_UPDATE),
         ("2026-11-02", 0, Outcome.FAILED),  # an opt-in has no last day
-        ("2026-11-03", 1, Outcome.PENDING),  # due on the 25th, which is today
+        ("2026-11-03", 1, Outcome.PENDING),  # due on the 25th, today
         ("2026-11-07", 1, Outcome.NOT_FOUND),  # due on 2 December, three business days after
         ("2026-11-09", 1, Outcome.NOT_FOUND),  # due on the 3rd
         ("2026-11-12", 1, Outcome.NOT_FOUND),

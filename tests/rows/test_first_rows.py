@@ -1,4 +1,4 @@
-"""The place of the table by the first rows: header, sheet, and the message if none is found.
+"""The place of the table by the first rows: header, sheet, and the message without one.
 
 The properties read real files of each format: a table below title rows is the table itself.
 """

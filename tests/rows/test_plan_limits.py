@@ -24,7 +24,7 @@ Row = tuple[bool, bool | str | None]
 
 
 def planned(*states: Row) -> pd.DataFrame:
-    """Plan rows of (desired, current) states; None is a key that Campaign does not know."""
+    """Plan rows of (desired, current) states; None stands for a key unknown to Campaign."""
     raw = pd.DataFrame(
         {
             "PKey": pd.Series([f"@key-{at}" for at in range(len(states))], dtype="str"),

@@ -511,10 +511,10 @@ def test_cells_beside_the_table_are_kept_under_the_letter_of_their_column(
         "column E": ["", "Signed | JD"],
         columns.ROW: [2, 3],
     }
-    told = " ".join(each.getMessage() for each in caplog.records if each.levelname == "WARNING")
-    assert "column B has no name but holds data, first in row 2" in told
-    assert "column D has the name 'note', as an earlier one has" in told
-    assert "column E has no name but holds data, first in row 3" in told
+    warnings = " ".join(each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+    assert "column B has no name but holds data, first in row 2" in warnings
+    assert "column D has the name 'note', as an earlier one has" in warnings
+    assert "column E has no name but holds data, first in row 3" in warnings
 
 
 def test_empty_cells_far_from_the_table_are_ignored(tmp_path: Path) -> None:

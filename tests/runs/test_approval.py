@@ -1,4 +1,4 @@
-"""Who asks for a plan, who approves it, how old it may be, and what the ledger holds of that."""
+"""The preparer of a plan, its approvers, its age, and their records in the ledger."""
 
 import os
 import shlex
@@ -33,8 +33,8 @@ def plan(sim: Simulator, tmp_path: Path, run: Run) -> Path:
     return tmp_path / "plan.parquet"
 
 
-def told(run: Run, kind: str) -> dict[str, Any]:
-    """Return the newest run of a kind, as a script sees it."""
+def newest_of(run: Run, kind: str) -> dict[str, Any]:
+    """Return the newest run of a kind from the output for scripts."""
     runs = orjson.loads(run(None, "runs", "--json").out)
     found = [each for each in runs if each["kind"] == kind][-1]
     assert isinstance(found, dict)
@@ -53,13 +53,13 @@ def refused(ran: Ran, sim: Simulator) -> str:
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_who_asks_and_why_is_recorded(
+def test_the_preparer_and_the_ticket_are_recorded(
     command: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
     out = ("--out", "plan.parquet") if command == "plan" else ()
     assert run(sim, command, write_states(tmp_path / "in.csv", ROWS), *out, *ASKED).status == 0
-    facts = told(run, command)
+    facts = newest_of(run, command)
     for holder in (facts, facts["settings"]):
         assert holder["ticket"] == "PRIV-231"
         assert holder["comment"] == "November requests"
@@ -71,22 +71,22 @@ def test_who_asks_and_why_is_recorded(
     assert run(None, "ledger", "verify").status == 0
 
 
-def test_the_preparer_is_the_user_of_the_system_unless_somebody_says_another(
+def test_the_preparer_is_the_user_of_the_system_unless_another_name_is_given(
     sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, ROWS)
     monkeypatch.setenv("LOGNAME", "anna")
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1), "--report", "1.csv").status == 0
-    assert told(run, "run")["prepared_by"] == "anna"
+    assert newest_of(run, "run")["prepared_by"] == "anna"
     monkeypatch.setenv("BULK_SYNC_PREPARED_BY", "Ben")
     assert run(sim, "run", write_states(tmp_path / "in.csv", 2), "--report", "2.csv").status == 0
-    assert told(run, "run")["prepared_by"] == "Ben"
+    assert newest_of(run, "run")["prepared_by"] == "Ben"
 
 
-def test_a_plan_stands_among_the_runs_with_preparer_time_sha256_and_counts(
+def test_a_plan_is_listed_in_runs_with_preparer_time_sha256_and_counts(
     plan: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = told(run, "plan")
+    facts = newest_of(run, "plan")
     assert facts["plan_sha256"] == plan_file.read(plan).sha256
     assert (facts["opt_ins"], facts["opt_outs"]) == (0, ROWS)
     monkeypatch.setenv("TZ", "Europe/Berlin")
@@ -102,7 +102,7 @@ def test_a_plan_stands_among_the_runs_with_preparer_time_sha256_and_counts(
     assert " CET," in listed or " CEST," in listed
 
 
-def test_a_list_of_runs_fits_a_hundred_columns_whatever_they_are_called(
+def test_a_list_of_runs_fits_a_hundred_columns_with_any_names(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
@@ -116,14 +116,14 @@ def test_a_list_of_runs_fits_a_hundred_columns_whatever_they_are_called(
     assert "\x1b" not in listed
 
 
-def test_an_apply_takes_over_who_asked_for_the_plan_and_why(
+def test_an_apply_keeps_the_preparer_and_the_ticket_of_the_plan(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
     words = ("--approved-by", "Ben", "--approved-by", " ben", "--approved-by", "Cleo")
     ran = run(sim, "apply", plan, *words, "--ticket", "PRIV-240", "--comment", "November requests")
     assert ran.status == 0
     assert "prepared by Anna Schmidt" in ran.err
-    facts = told(run, "apply")
+    facts = newest_of(run, "apply")
     assert facts["prepared_by"] == "Anna Schmidt"
     assert facts["approved_by"] == ["Ben", "Cleo"]
     assert facts["ticket"] == "PRIV-231; PRIV-240"
@@ -133,7 +133,7 @@ def test_an_apply_takes_over_who_asked_for_the_plan_and_why(
     assert "approved by: Ben, Cleo\n" in full
 
 
-def test_the_approval_stands_in_the_report(plan: Path, sim: Simulator, run: Run) -> None:
+def test_the_approval_is_in_the_report(plan: Path, sim: Simulator, run: Run) -> None:
     assert run(sim, "apply", plan, "--approved-by", "Ben Miller", "--report", "r.html").status == 0
     text = plan.with_name("r.html").read_text("utf-8")
     sha256 = plan_file.read(plan).sha256
@@ -145,14 +145,14 @@ def test_a_plan_needs_as_many_approvals_as_the_configuration_says(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
     plan.with_name("bulk-sync.toml").write_text("approvals = 2\n")
-    said = refused(run(sim, "apply", plan), sim)
-    assert "prepared by Anna Schmidt" in said
-    assert "--approved-by" in said
-    assert "2 other people (--approvals 2)" in said
+    output = refused(run(sim, "apply", plan), sim)
+    assert "prepared by Anna Schmidt" in output
+    assert "--approved-by" in output
+    assert "2 other people (--approvals 2)" in output
     assert refused(run(sim, "apply", plan, "--approved-by", "Ben"), sim).count("Ben") == 1
     same = ("--approved-by", "Ben", "--approved-by", "  BEN ")
     assert "only that of Ben." in refused(run(sim, "apply", plan, *same), sim)
-    assert run(sim, "resume").status == 0  # there is nothing: it never began
+    assert run(sim, "resume").status == 0  # nothing is left: it never began
     assert sim.patched == []
     assert run(sim, "apply", plan, "--approved-by", "Ben", "--approved-by", "Cleo").status == 0
     assert len(sim.patched) == ROWS
@@ -169,7 +169,7 @@ def test_nobody_approves_their_own_plan(name: str, plan: Path, sim: Simulator, r
 
 
 @pytest.mark.parametrize("name", ["", "  ", "NAME", "Ben\u200b", "\x1b[31mBen"])
-def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> None:
+def test_a_name_must_be_usable(name: str, plan: Path, sim: Simulator, run: Run) -> None:
     ran = run(sim, "apply", plan, "--approvals", 1, "--approved-by", name)
     assert ran.status == 2
     assert "--approved-by" in ran.err
@@ -185,7 +185,7 @@ def test_a_name_must_be_one(name: str, plan: Path, sim: Simulator, run: Run) -> 
         ("table of the job", "--approved-by comes from bulk-sync.toml, [job.in]: approved-by."),
     ],
 )
-def test_nobody_approves_without_typing_a_name(
+def test_an_approval_needs_a_name(
     place: str,
     says: str,
     typed: tuple[object, ...],
@@ -203,20 +203,18 @@ def test_nobody_approves_without_typing_a_name(
     assert ran.status == 2
     assert says in ran.err
     assert sim.patched == []
-    named = ("--approved-by", "Ben Miller")  # a typed name takes the place of the other
+    named = ("--approved-by", "Ben Miller")  # a typed name replaces the other
     assert run(sim, "apply", plan, "--approvals", 1, *named).status == 0
 
 
-def test_a_plan_keeps_the_number_of_approvals_that_it_was_made_with(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_a_plan_keeps_its_number_of_approvals(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, ROWS)
     path = write_states(tmp_path / "in.csv", ROWS)
     ran = run(sim, "plan", path, "--out", "plan.parquet", "--approvals", 1, "--prepared-by", "Anna")
     assert "another person types this" in ran.out
     words = command_in(ran.out, "apply")
     assert words[-4:] == ["--approvals", "1", "--approved-by", "NAME"]
-    assert run(sim, *words).status == 2  # not as it stands: with a name
+    assert run(sim, *words).status == 2  # not unchanged: with a name
     refused(run(sim, "apply", "plan.parquet"), sim)
     assert run(sim, *words[:-1], "Ben").status == 0
 
@@ -257,19 +255,19 @@ def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run
         assert "Cleo comes too late" in ran.err
         assert run(sim, "resume").status == 0
         assert len(sim.patched) == 40
-        assert told(run, "apply")["approved_by"] == ["Ben"]
+        assert newest_of(run, "apply")["approved_by"] == ["Ben"]
 
 
 def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Save a plan with other facts, as a program saved it."""
+    """Save a plan with other facts, sealed as by the program."""
     table = pq.read_table(path)
     facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
     with path.open("w+b") as file:
         sealed.write(file, table.schema, [table], {b"bulk-sync.plan": facts})
 
 
-def made(path: Path, ago_s: float) -> None:
-    """Save a plan as if it had been made so many seconds ago."""
+def backdate(path: Path, ago_s: float) -> None:
+    """Save a plan as if it had been made some seconds ago."""
     then = datetime.now(UTC) - timedelta(seconds=ago_s)
     reseal(path, lambda facts: facts | {"made_at": then.isoformat()})
 
@@ -277,11 +275,11 @@ def made(path: Path, ago_s: float) -> None:
 def test_an_old_plan_is_refused_with_the_command_that_makes_a_new_one(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
-    made(plan, 7.5 * DAY_S)
+    backdate(plan, 7.5 * DAY_S)
     ran = run(sim, "apply", plan)
-    said = refused(ran, sim)
-    assert "--plan-valid 7d" in said
-    assert "--plan-valid 8d" in said
+    output = refused(ran, sim)
+    assert "--plan-valid 7d" in output
+    assert "--plan-valid 8d" in output
     words = command_in(ran.err, "plan")
     assert words[:4] == ["plan", "in.csv", "--out", str(plan)]
     assert words[4:] == ["--ticket", "PRIV-231", "--comment", "November requests"]
@@ -304,19 +302,19 @@ def test_the_new_plan_is_made_with_the_options_of_the_old_one(
 
 
 @pytest.mark.parametrize(("days", "valid", "status"), [(6.9, "7d", 0), (20, "30d", 0), (2, 1, 4)])
-def test_a_plan_is_valid_for_as_long_as_was_said(
+def test_a_plan_is_valid_for_the_given_time(
     days: float, valid: object, status: int, plan: Path, sim: Simulator, run: Run
 ) -> None:
-    made(plan, days * DAY_S)
+    backdate(plan, days * DAY_S)
     assert run(sim, "apply", plan, "--plan-valid", valid).status == status
 
 
 def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
-    made(plan, -DAY_S)
+    backdate(plan, -DAY_S)
     assert "clock" in refused(run(sim, "apply", plan), sim)
-    made(plan, -60)
+    backdate(plan, -60)
     assert run(sim, "apply", plan).status == 0
 
 
@@ -330,21 +328,21 @@ def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
     ],
     ids=["no approval", "no approval of an undo", "too old", "another file"],
 )
-def test_a_refused_apply_stands_among_the_runs_and_cannot_be_resumed(
+def test_a_refused_apply_is_listed_in_runs_and_cannot_be_resumed(
     words: tuple[object, ...], plan: Path, sim: Simulator, run: Run, *, of_undo: bool
 ) -> None:
     if of_undo:
         assert run(sim, "apply", plan).status == 0
-        undone = told(run, "apply")["run_id"]
+        undone = newest_of(run, "apply")["run_id"]
         words = (*words, "--max-opt-ins", ROWS)
         assert run(sim, "undo", undone, "--out", plan, "--prepared-by", "Anna").status == 0
         sim.patched.clear()
     ran = run(sim, "apply", plan, *words, "--summary", "json")
-    said = refused(ran, sim)
-    facts = told(run, "undo" if of_undo else "apply")
+    output = refused(ran, sim)
+    facts = newest_of(run, "undo" if of_undo else "apply")
     assert facts["run_id"] == ran.summary["run_id"]
     assert (facts["exit"], facts["finished"], facts["outcomes"]) == (4, True, {"pending": ROWS})
-    assert " ".join(facts["message"].split()).rstrip(".") in said
+    assert " ".join(facts["message"].split()).rstrip(".") in output
     assert facts["plan_sha256"] == plan_file.read(plan).sha256
     for command in ("resume", "retry", "undo"):
         run(sim, command, facts["run_id"], "--report", "none.csv")
@@ -366,15 +364,15 @@ def test_a_retry_has_the_ticket_of_its_run_and_a_preparer_of_its_own(
     sim.forbidden.add(key(0))
     assert run(sim, "apply", plan, "--approved-by", "Ben").status == 3
     sim.forbidden.clear()
-    applied = told(run, "apply")["run_id"]
+    applied = newest_of(run, "apply")["run_id"]
     assert run(sim, "retry", applied, "--prepared-by", "Cleo", "--report", "r.csv").status == 0
-    facts = told(run, "retry")
+    facts = newest_of(run, "retry")
     assert (facts["ticket"], facts["prepared_by"]) == ("PRIV-231", "Cleo")
     assert facts["approved_by"] == []  # that of the run it retries
     assert f"retry of run {applied}" in run(None, "runs").out
 
 
-def test_an_input_saved_under_another_name_is_called_by_its_own_one(
+def test_an_input_saved_under_another_name_keeps_its_original_name(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
@@ -384,7 +382,7 @@ def test_an_input_saved_under_another_name_is_called_by_its_own_one(
     assert run(sim, "plan", "upload.csv", "--out", "plan.parquet", *named).status == 0
     assert run(sim, "apply", "plan.parquet", "--report", "r.html").status == 3
     sim.forbidden.clear()
-    applied = told(run, "apply")["run_id"]
+    applied = newest_of(run, "apply")["run_id"]
     assert run(sim, "retry", applied, "--report", "again.html").status == 0
     for report in ("r.html", "again.html"):
         text = (tmp_path / report).read_text()
@@ -395,8 +393,8 @@ def test_an_input_saved_under_another_name_is_called_by_its_own_one(
 
 def test_an_undo_has_a_ticket_of_its_own(plan: Path, sim: Simulator, run: Run) -> None:
     assert run(sim, "apply", plan).status == 0
-    assert run(sim, "undo", told(run, "apply")["run_id"], "--report", "u.csv").status == 0
-    facts = told(run, "undo")
+    assert run(sim, "undo", newest_of(run, "apply")["run_id"], "--report", "u.csv").status == 0
+    facts = newest_of(run, "undo")
     assert (facts["ticket"], facts["comment"]) == ("", "")
     assert facts["prepared_by"] != "Anna Schmidt"
 
@@ -409,14 +407,14 @@ def test_an_interrupted_plan_is_continued_for_the_same_request_alone(
     budget = ("--max-calls", 4, "--fetch", "lookup")
     assert run(sim, *words, *ASKED, *budget).status == 6
     assert run(sim, *words, "--prepared-by", "Ben", *budget[2:]).status == 0
-    assert told(run, "plan")["prepared_by"] == "Ben"
+    assert newest_of(run, "plan")["prepared_by"] == "Ben"
     assert run(sim, *words, *ASKED).status == 0
     first, _ = orjson.loads(run(None, "runs", "--json").out)
     assert (first["prepared_by"], first["finished"]) == ("Anna Schmidt", True)
     assert plan_file.read(tmp_path / "plan.parquet").run_id == first["run_id"]
 
 
-def test_runs_say_that_an_approval_was_missing_and_leave_out_the_preparer_s_own(
+def test_runs_names_a_missing_approval_and_ignores_that_of_the_preparer(
     sim: Simulator, plan: Path, run: Run
 ) -> None:
     words = ("apply", plan, "--approvals", 1, "--approved-by", "Anna Schmidt")
@@ -425,11 +423,11 @@ def test_runs_say_that_an_approval_was_missing_and_leave_out_the_preparer_s_own(
     assert "refused: not approved" in listed
     assert "approved by" not in listed
     assert "refused by a limit" not in listed
-    full = run(None, "runs", told(run, "apply")["run_id"]).out
+    full = run(None, "runs", newest_of(run, "apply")["run_id"]).out
     assert "exit in words: refused: not approved" in full
 
 
-def test_no_time_at_all_is_written_as_it_was_typed(plan: Path, sim: Simulator, run: Run) -> None:
+def test_a_validity_of_zero_is_shown_as_typed(plan: Path, sim: Simulator, run: Run) -> None:
     assert "older than --plan-valid 0s." in refused(
         run(sim, "apply", plan, "--plan-valid", "0s"), sim
     )

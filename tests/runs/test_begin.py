@@ -1,4 +1,4 @@
-"""What earlier runs mean for a new one: what it is compared with, and what is removed by then."""
+"""The effect of earlier runs on a new one: comparisons, and removed files."""
 
 import os
 import sqlite3
@@ -15,7 +15,7 @@ DAY_S = 86_400
 
 
 def sizes(run: Run, sim: Simulator, folder: Path, *rows: int) -> list[int]:
-    """Run files of so many rows, each allowed but the last, and return the exit statuses."""
+    """Run files of several lengths, all but the last allowed; return the exit statuses."""
     statuses = []
     for number, count in enumerate(rows):
         path = write_states(folder / f"in-{count}.csv", count)
@@ -61,7 +61,7 @@ def test_only_finished_runs_of_the_same_job_and_organization_are_compared(
 
 
 @pytest.mark.parametrize(("days", "is_kept"), [(29, True), (31, False)])
-def test_what_a_retry_needs_is_kept_for_thirty_days(
+def test_the_checkpoint_for_a_retry_is_kept_for_thirty_days(
     days: int, is_kept: bool, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
@@ -78,7 +78,7 @@ def test_what_a_retry_needs_is_kept_for_thirty_days(
     assert ran.status == (0 if is_kept else 2)
 
 
-def test_what_an_interrupted_run_needs_is_kept_however_old_it_is(
+def test_the_checkpoint_of_an_interrupted_run_is_kept_at_any_age(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 9)
@@ -91,7 +91,7 @@ def test_what_an_interrupted_run_needs_is_kept_however_old_it_is(
     assert set(sim.states.values()) == {True}
 
 
-def test_a_run_that_the_ledger_does_not_take_sends_nothing(
+def test_a_run_that_cannot_be_recorded_sends_nothing(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)

@@ -1,4 +1,4 @@
-"""What a run puts into its folder is what it finds there again."""
+"""Everything written to the folder of a run is read back."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +57,7 @@ def same(found: Steps, expected: Steps) -> bool:
     )
 
 
-def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
+def test_rows_plan_and_results_are_read_back(tmp_path: Path) -> None:
     rows = judged()
     folder = Checkpoint.create(tmp_path, RUN, rows)
     steps = Steps.blank(len(comparison.open_rows(rows)))
@@ -73,7 +73,7 @@ def test_rows_plan_and_results_come_back_as_they_were(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(kept, planned)
 
 
-def test_there_is_no_plan_until_it_was_kept(tmp_path: Path) -> None:
+def test_there_is_no_plan_before_it_was_stored(tmp_path: Path) -> None:
     folder = Checkpoint.create(tmp_path, RUN, judged())
     assert folder.plan(judged()) is None
     assert folder.results(judged()) is None
@@ -92,7 +92,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_states_come_back_whatever_happened_in_whatever_parts(
+def test_states_of_every_kind_are_read_back_from_any_parts(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[tuple[int, str]]]
 ) -> None:
     folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
@@ -131,7 +131,7 @@ MATCHES = st.lists(
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 4), MATCHES), max_size=4))
-def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
+def test_the_profiles_of_a_key_are_those_of_the_last_part(
     tmp_path_factory: pytest.TempPathFactory, parts: list[dict[int, list[Match]]]
 ) -> None:
     folder = Checkpoint.create(tmp_path_factory.mktemp("run"), RUN, judged())
@@ -147,8 +147,8 @@ def test_the_profiles_of_a_key_come_back_as_the_last_part_has_them(
     assert list(again.matches(keys)) == list(steps.matches(keys))
 
 
-def written_by_the_first_format(state_dir: Path) -> Path:
-    """Write a checkpoint as the first format had it: no seal, and a list of profiles in a cell."""
+def write_first_format(state_dir: Path) -> Path:
+    """Write a checkpoint in the first format: no seal, and a list of profiles in a cell."""
     folder = checkpoint_folder(state_dir, RUN)
     folder.mkdir(parents=True)
     judged().to_parquet(folder / "rows.parquet", compression="zstd", index=False)
@@ -168,7 +168,7 @@ def written_by_the_first_format(state_dir: Path) -> Path:
 
 
 def test_a_checkpoint_in_the_first_format_is_refused_with_the_next_step(tmp_path: Path) -> None:
-    folder = written_by_the_first_format(tmp_path)
+    folder = write_first_format(tmp_path)
     found = Checkpoint.find(tmp_path, RUN)
     assert found is not None
     for read_file in (found.rows, lambda: found.states(Steps.blank(5))):
@@ -193,8 +193,8 @@ def test_a_folder_without_rows_is_no_run(tmp_path: Path) -> None:
     assert Checkpoint.find(tmp_path, "another") is None
 
 
-def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> Checkpoint:
-    """Keep a run that was read, compared and written."""
+def saved_run(state_dir: Path, rows: pd.DataFrame | None = None) -> Checkpoint:
+    """Store a run that was read, compared and written."""
     rows = judged() if rows is None else rows
     folder = Checkpoint.create(state_dir, RUN, rows)
     steps = Steps.blank(len(comparison.open_rows(rows)))
@@ -210,7 +210,7 @@ def begun(state_dir: Path, rows: pd.DataFrame | None = None) -> Checkpoint:
 
 
 def read(path: Path) -> None:
-    """Read all that a run reads when it goes on, or is retried."""
+    """Read everything needed by a resume or a retry."""
     folder = Checkpoint(path.parent)
     rows = folder.rows()
     folder.states(Steps.blank(len(comparison.open_rows(rows))))
@@ -281,10 +281,10 @@ def saved_by_a_later_version(path: Path) -> None:
     ],
     ids=lambda damage: str(damage.__name__),
 )
-def test_a_file_that_is_not_as_it_was_written_is_refused_with_the_next_step(
+def test_a_changed_file_is_refused_with_the_next_step(
     damage: Callable[[Path], None], name: str, tmp_path: Path
 ) -> None:
-    path = begun(tmp_path).folder / name
+    path = saved_run(tmp_path).folder / name
     read(path)
     damage(path)
     with pytest.raises(CheckpointProblem) as refused:
@@ -296,7 +296,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_with_the_next_step(
 
 
 def test_rows_that_are_gone_are_refused(tmp_path: Path) -> None:
-    path = begun(tmp_path).folder / "rows.parquet"
+    path = saved_run(tmp_path).folder / "rows.parquet"
     path.unlink()
     with pytest.raises(CheckpointProblem, match="cannot be read"):
         read(path)
@@ -315,15 +315,15 @@ def test_rows_that_are_gone_are_refused(tmp_path: Path) -> None:
 def test_a_file_about_other_rows_is_refused(
     name: str, others: pd.DataFrame, tmp_path: Path
 ) -> None:
-    strange = begun(tmp_path / "other", others).folder / name
-    path = begun(tmp_path).folder / name
+    strange = saved_run(tmp_path / "other", others).folder / name
+    path = saved_run(tmp_path).folder / name
     path.write_bytes(strange.read_bytes())
     with pytest.raises(CheckpointProblem, match="belongs to other rows"):
         read(path)
 
 
-def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path: Path) -> None:
-    folder, other = begun(tmp_path), begun(tmp_path / "other", judged(12))
+def test_the_place_in_the_list_is_ignored_for_other_rows(tmp_path: Path) -> None:
+    folder, other = saved_run(tmp_path), saved_run(tmp_path / "other", judged(12))
     assert folder.place() == PLACE
     path = folder.folder / "list.json"
     content = path.read_bytes()
@@ -339,26 +339,26 @@ def test_where_a_list_was_left_is_forgotten_unless_it_is_of_these_rows(tmp_path:
 
 
 def test_a_folder_whose_name_holds_an_equals_sign_adds_no_column(tmp_path: Path) -> None:
-    folder = begun(tmp_path / "team=ccpa")
+    folder = saved_run(tmp_path / "team=ccpa")
     pd.testing.assert_frame_equal(folder.rows(), judged())
     assert folder.states(Steps.blank(5)).state.tolist() == [1, 0, 1, -1, -1]
 
 
-def test_other_files_in_the_folder_are_no_obstacle(tmp_path: Path) -> None:
-    folder = begun(tmp_path)
+def test_other_files_in_the_folder_are_ignored(tmp_path: Path) -> None:
+    folder = saved_run(tmp_path)
     (folder.folder / "states-copy of 1.parquet").write_bytes(b"")
     assert [each.folder for each in all_checkpoints(tmp_path)] == [folder.folder]
     read(folder.folder / "rows.parquet")
 
 
-def test_a_run_that_cannot_be_kept_is_not_begun(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_does_not_begin(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("in the way")
     with pytest.raises(UsageProblem, match="--state-dir"):
         Checkpoint.create(tmp_path, RUN, judged())
 
 
 @pytest.mark.parametrize("limit", [0, 4, 1000, 3000])
-def test_on_a_full_disk_a_run_is_not_begun(tmp_path: Path, limit: int) -> None:
+def test_on_a_full_disk_a_run_does_not_begin(tmp_path: Path, limit: int) -> None:
     with full_disk(limit), pytest.raises(DiskFull, match="was not begun"):
         Checkpoint.create(tmp_path, RUN, judged())
     assert list(all_checkpoints(tmp_path)) == []
@@ -367,7 +367,7 @@ def test_on_a_full_disk_a_run_is_not_begun(tmp_path: Path, limit: int) -> None:
 @pytest.mark.parametrize("limit", [0, 4, 1000, 3000])
 def test_on_a_full_disk_an_older_plan_stays(tmp_path: Path, limit: int) -> None:
     rows = judged()
-    folder = begun(tmp_path)
+    folder = saved_run(tmp_path)
     before = folder.plan(rows)
     assert before is not None
     assert folder.plan_path.stat().st_size > limit

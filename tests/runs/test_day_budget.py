@@ -1,4 +1,4 @@
-"""What all runs together may spend in a day."""
+"""The budget of a day for all runs together."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ def today() -> str:
 
 
 def spent(folder: Path) -> int:
-    """Tell what the one ledger of a test has counted today."""
+    """Return the calls counted today in the ledger of a test."""
     with ledger.open_ledger(State(folder / "state")) as book:
         rows = book._connection.exec_driver_sql("SELECT sum(spent) FROM calls").scalar()
     return int(rows or 0)
@@ -45,13 +45,13 @@ def test_a_run_that_has_spent_the_day_stops_and_the_next_day_goes_on(
     assert len(sim.requests) == 40 == spent(tmp_path)
     assert run(sim, "resume", "--max-calls-per-day", 40).status == 6
     assert len(sim.requests) == 40
-    ran = run(sim, "resume")  # the budget in force is that of now, and there is none
+    ran = run(sim, "resume")  # the present budget counts, and there is none
     assert ran.status == 0
     assert len(sim.patched) == 30
     assert len(sim.requests) == spent(tmp_path)
 
 
-def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_commands_that_only_read_count_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 30)
     path = write_states(tmp_path / "in.csv", 30)
     assert run(sim, "plan", path, *LOOKUP).status == 0
@@ -67,7 +67,7 @@ def test_what_only_reads_counts_too(sim: Simulator, tmp_path: Path, run: Run) ->
 
 
 @pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
-def test_the_budget_in_force_is_that_of_now(
+def test_the_present_budget_counts(
     option: str, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 30)
@@ -83,7 +83,7 @@ def test_the_budget_in_force_is_that_of_now(
     assert len(sim.requests) == (20 if option == "--max-calls" else 0)
 
 
-def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None:
+def test_a_killed_run_has_counted_its_calls(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 1000)
         path = write_states(tmp_path / "in.csv", 1000)
@@ -93,7 +93,7 @@ def test_a_killed_run_has_counted_what_it_sent(tmp_path: Path, run: Run) -> None
                 threading.Event().wait(0.002)
             killed.kill()
             killed.wait()
-        threading.Event().wait(0.2)  # until the last of its requests are heard of
+        threading.Event().wait(0.2)  # until the answers to its last requests
         sent = len(sim.requests)
         assert sent <= spent(tmp_path) <= sent + 75 + 8
         sim.clear()
@@ -126,15 +126,15 @@ def test_a_plan_forecasts_days_and_runs(sim: Simulator, tmp_path: Path, run: Run
     assert "200 to come" in ran.out  # ``apply`` reads each profile again first
 
 
-def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_forecast_is_right(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 50)
     path = write_states(tmp_path / "in.csv", 50)
     words = (path, "--fetch", "scan", "--max-calls", 4)
-    told = run(sim, "plan", path, *LOOKUP).out
-    assert "Calls: 51 made, 50 to come and 51 to read everything again" in told
-    told = run(sim, "plan", *words).out
-    found = re.search(r"must be resumed (\d+) times", told)
-    assert found is not None, told
+    shown = run(sim, "plan", path, *LOOKUP).out
+    assert "Calls: 51 made, 50 to come and 51 to read everything again" in shown
+    shown = run(sim, "plan", *words).out
+    found = re.search(r"must be resumed (\d+) times", shown)
+    assert found is not None, shown
     assert run(sim, "run", *words).status == 6
     resumed = 1
     while run(sim, "resume", "--max-calls", 4).status == 6:
@@ -161,7 +161,7 @@ def test_what_a_forecast_says_is_what_it_takes(sim: Simulator, tmp_path: Path, r
     ],
     ids=str,
 )
-def test_a_budget_that_gets_nothing_done_says_so_at_once_with_the_least_that_does(
+def test_a_budget_too_small_for_any_row_is_refused_with_the_least_useful_one(
     command: str,
     words: tuple[str, ...],
     least: int,
@@ -263,15 +263,15 @@ def test_a_stop_for_a_budget_says_how_many_calls_and_days_are_left(
     # A call to begin with each day: 9 are read, 21 are to be read, and up to 30 are to be written.
     left = "Left to do: 30 to 51 calls; that takes 4 to 6 more days at 10 calls a day"
     assert left in ran.summary["message"]
-    told = ran.summary["to_come"]
-    assert (told["calls"], told["most_calls"]) == (30, 51)
-    assert (told["days"], told["most_days"]) == (4, 6)
+    shown = ran.summary["to_come"]
+    assert (shown["calls"], shown["most_calls"]) == (30, 51)
+    assert (shown["days"], shown["most_days"]) == (4, 6)
     ran = run(sim, "resume", "--max-calls", 25, "--report", "r.csv", "--summary", "json")
     assert ran.status == 6
     assert "more runs of 25 calls (--max-calls), which is" in ran.summary["message"]
 
 
-def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_plan_names_the_time_of_its_end(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 100)
     path = write_states(tmp_path / "in.csv", 100)
     takes = timedelta(seconds=100 / 0.001)
@@ -279,22 +279,22 @@ def test_a_plan_tells_the_hour_it_ends(sim: Simulator, tmp_path: Path, run: Run)
     ran = run(sim, "plan", path, "--rate", 0.001, "--max-calls", 1000, "--fetch", "scan")
     assert ran.status == 0, ran.err
     after = datetime.now().astimezone() + takes
-    told = {f"done at {each:%H:%M %Z} on {each:%Y-%m-%d}" for each in (before, after)}
-    assert any(each in ran.out for each in told), ran.out
+    shown = {f"done at {each:%H:%M %Z} on {each:%Y-%m-%d}" for each in (before, after)}
+    assert any(each in ran.out for each in shown), ran.out
 
 
-def test_after_a_scan_a_plan_tells_the_least_time_that_it_takes(tmp_path: Path, run: Run) -> None:
+def test_after_a_scan_a_plan_names_its_least_duration(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.5)) as sim:
         populate(sim, 480)
         path = write_states(tmp_path / "in.csv", 480)
         ran = run(sim, "plan", path, "--fetch", "scan", "--concurrency", 4)
     assert ran.status == 0, ran.err
-    told = r"480 to come. That takes at the very least 1 min (\d+) s: it is done at .* soonest"
-    found = re.search(told, ran.out)
+    shown = r"480 to come. That takes at the very least 1 min (\d+) s: it is done at .* soonest"
+    found = re.search(shown, ran.out)
     assert found is not None, ran.out  # 480 answers of half a second, four at once
 
 
-def test_no_more_than_the_day_has_is_taken(state: State) -> None:
+def test_no_more_calls_are_taken_than_the_day_has(state: State) -> None:
     with ledger.open_ledger(state) as book:
         assert book.calls_of(WHOSE, today()) == 0
         taken = [book.take_calls(WHOSE, today(), 40, 100) for _ in range(4)]
@@ -309,7 +309,7 @@ def test_no_more_than_the_day_has_is_taken(state: State) -> None:
         assert book.take_calls(WHOSE, "2026-01-01", 40, 100) == 40
 
 
-def test_runs_that_take_at_once_take_no_more_than_there_is(state: State) -> None:
+def test_simultaneous_runs_take_no_more_calls_than_the_day_has(state: State) -> None:
     with ledger.open_ledger(state):
         pass
 
@@ -322,7 +322,7 @@ def test_runs_that_take_at_once_take_no_more_than_there_is(state: State) -> None
 
 
 class Days:
-    """A budget whose days are over as soon as a block was taken."""
+    """A budget with a new day after each block of calls."""
 
     def __init__(self, *blocks: int) -> None:
         self.blocks = list(blocks)
@@ -343,7 +343,7 @@ class Days:
         self.given_back.append((day, count))
 
 
-def test_what_is_left_of_a_day_is_given_back_when_it_is_over() -> None:
+def test_unused_calls_of_a_day_are_given_back_at_its_end() -> None:
     async def spend() -> None:
         calls = Calls(budget=days)
         await calls.allow()
@@ -358,7 +358,7 @@ def test_what_is_left_of_a_day_is_given_back_when_it_is_over() -> None:
     assert days.given_back == [("day 1", 9), ("day 2", 3)]
 
 
-def test_a_block_that_comes_at_the_end_is_given_back_too() -> None:
+def test_a_block_received_at_the_end_is_given_back_too() -> None:
     async def spend() -> None:
         calls = Calls(budget=days)
         for _ in range(25):  # half of the first block: the next one is on its way
@@ -371,7 +371,7 @@ def test_a_block_that_comes_at_the_end_is_given_back_too() -> None:
     assert days.given_back == [("day 1", 25), ("day 2", 50)]
 
 
-def test_nobody_is_allowed_more_than_was_taken() -> None:
+def test_no_more_calls_are_allowed_than_were_taken() -> None:
     async def spend() -> int:
         calls = Calls(budget=Days(10, 10, 5))
 
@@ -379,15 +379,15 @@ def test_nobody_is_allowed_more_than_was_taken() -> None:
             await calls.allow()
             calls.spend("GET")
 
-        asked = [asyncio.create_task(call()) for _ in range(40)]
-        done = await asyncio.gather(*asked, return_exceptions=True)
+        tasks = [asyncio.create_task(call()) for _ in range(40)]
+        done = await asyncio.gather(*tasks, return_exceptions=True)
         assert calls.total == done.count(None)
         return calls.total
 
     assert asyncio.run(spend()) == 25
 
 
-def test_a_budget_is_spent_to_the_last_call_though_requests_wait_for_their_turn(
+def test_a_budget_is_spent_to_the_last_call_while_requests_wait_for_their_turn(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 200)
@@ -398,7 +398,7 @@ def test_a_budget_is_spent_to_the_last_call_though_requests_wait_for_their_turn(
     assert len(sim.requests) == 60 == spent(tmp_path)
 
 
-def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
+def test_a_run_stopped_by_its_own_budget_has_counted_its_calls(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 30)
@@ -407,9 +407,7 @@ def test_a_run_that_meets_its_own_budget_has_counted_what_it_sent(
     assert len(sim.requests) == 17 == spent(tmp_path)
 
 
-def test_a_budget_that_gets_one_row_further_is_enough(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_a_budget_for_one_row_is_enough(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 5, state=True)
     words = (*LOOKUP, "--max-calls", 2, "--summary", "json")
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 5), *words)

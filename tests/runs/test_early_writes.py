@@ -1,4 +1,4 @@
-"""Opt-outs that are known to be due are written before a budget is spent on the rest."""
+"""Opt-outs known to be due are written before a budget is spent on the rest."""
 
 import signal
 from pathlib import Path
@@ -15,7 +15,7 @@ SCAN = ("--fetch", "scan", "--page-size", 50)
 
 
 def kinds(sim: Simulator) -> str:
-    """Return what was sent, in order: pages of the list, look-ups and writes."""
+    """Return the requests in order: pages of the list, lookups and writes."""
     letters = []
     for each in sim.requests:
         is_list = not any(part in each.raw_path for part in ("/profile/%40", "/byEmail"))
@@ -29,7 +29,7 @@ def mixed(path: Path, opt_ins: int) -> Path:
     return path
 
 
-def test_what_a_scan_has_shown_to_be_due_is_written_before_missing_keys_are_looked_up(
+def test_changes_due_after_a_scan_are_written_before_missing_keys_are_looked_up(
     tmp_path: Path, run: Run
 ) -> None:
     with running(LISTED) as sim:
@@ -57,8 +57,8 @@ def test_what_a_scan_has_shown_to_be_due_is_written_before_missing_keys_are_look
         assert ran.outcomes == ["updated"] * ROWS
         assert len(sim.patched) == len({pkey for pkey, _ in sim.patched}) == ROWS
         assert kinds(sim).count("r") == ROWS - written  # nothing is read twice
-        (told,) = orjson.loads(run(None, "runs", "--json").out)
-        assert (told["opt_outs"], told["finished"]) == (ROWS, True)
+        (facts,) = orjson.loads(run(None, "runs", "--json").out)
+        assert (facts["opt_outs"], facts["finished"]) == (ROWS, True)
         assert run(None, "ledger", "verify").status == 0
 
 
@@ -71,7 +71,7 @@ def test_a_budget_that_covers_both_changes_nothing(tmp_path: Path, run: Run) -> 
         assert sent.rindex("r") < sent.index("w")
 
 
-def test_what_was_looked_up_before_is_written_first_the_next_day(
+def test_changes_looked_up_before_are_written_first_the_next_day(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
@@ -86,7 +86,7 @@ def test_what_was_looked_up_before_is_written_first_the_next_day(
 
 
 def fill(sim: Simulator, opt_ins: int, *, unchanged: int) -> None:
-    """Fill a simulator so that ``mixed`` lifts so many opt-outs, and so many rows hold already."""
+    """Fill a simulator for ``mixed``: with opt-outs to lift, and with unchanged rows."""
     populate(sim, ROWS)
     for number in (*range(opt_ins), *range(ROWS - unchanged, ROWS)):
         sim.profiles[key(number)]["ccpaOptOut"] = True
@@ -124,9 +124,7 @@ def test_nothing_is_written_early_while_a_limit_may_be_passed(
         assert len(sim.patched) == (ROWS // 2 if passes else 0)
 
 
-def test_opt_ins_that_are_held_back_keep_no_opt_out_from_being_written_early(
-    tmp_path: Path, run: Run
-) -> None:
+def test_opt_outs_are_written_early_while_opt_ins_are_held_back(tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         fill(sim, 11, unchanged=ROWS // 2)
         path = mixed(tmp_path / "in.csv", 11)
@@ -149,7 +147,7 @@ def test_nothing_is_written_early_of_a_list_that_may_be_inverted(tmp_path: Path,
         assert "--allow inverted" in ran.err
 
 
-def test_a_limit_that_is_lowered_since_stops_what_is_left_and_denies_nothing(
+def test_a_limit_lowered_since_stops_the_rest_and_reports_the_writes(
     tmp_path: Path, run: Run
 ) -> None:
     with running(LISTED) as sim:
@@ -169,7 +167,7 @@ def test_a_limit_that_is_lowered_since_stops_what_is_left_and_denies_nothing(
         assert len(sim.patched) == ROWS // 2
 
 
-def test_what_was_written_early_stands_against_an_older_run_whatever_stopped_the_rest(
+def test_an_early_write_counts_against_an_older_run_whatever_stopped_the_rest(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
@@ -190,7 +188,7 @@ def test_what_was_written_early_stands_against_an_older_run_whatever_stopped_the
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
-def test_a_run_that_dies_while_it_writes_early_goes_on(how: str, tmp_path: Path, run: Run) -> None:
+def test_a_run_killed_during_early_writes_is_resumed(how: str, tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         populate(sim, ROWS)
         path = str(write_states(tmp_path / "in.csv", ROWS))
@@ -206,7 +204,7 @@ def test_a_run_that_dies_while_it_writes_early_goes_on(how: str, tmp_path: Path,
         assert len(sim.patched) == ROWS
 
 
-def test_what_was_written_early_is_no_newer_choice(tmp_path: Path, run: Run) -> None:
+def test_early_writes_are_no_newer_choices(tmp_path: Path, run: Run) -> None:
     with running(LISTED) as sim:
         populate(sim, ROWS)
         lines = [f"{key(number)},true,2026-11-20" for number in range(ROWS)]

@@ -1,4 +1,4 @@
-"""After a run: retry, undo, audit, and what ``runs`` and ``history`` tell of it."""
+"""After a run: retry, undo, audit, and the run in ``runs`` and ``history``."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +16,13 @@ ROWS = 8
 
 
 def run_id_of(run: Run, at: int = -1) -> str:
-    told = [each for each in orjson.loads(run(None, "runs", "--json").out) if each["started"]]
-    return str(told[at]["run_id"])
+    facts = [each for each in orjson.loads(run(None, "runs", "--json").out) if each["started"]]
+    return str(facts[at]["run_id"])
 
 
 @pytest.fixture
 def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
-    """The id of a run that opted eight profiles out, all but the two that may not be modified."""
+    """Return the id of a run: eight opt-outs, and two profiles that may not be modified."""
     populate(sim, ROWS)
     sim.forbidden.update({key(2), key(4)})
     ran = run(sim, "run", write_states(tmp_path / "in.csv", ROWS), "--report", "first.csv")
@@ -44,8 +44,8 @@ def test_retry_tries_only_the_rows_that_failed(
     assert [row["sync_row"] for row in read_csv(tmp_path / "r.csv")] == ["4", "6"]
     assert [row["PKey"] for row in read_csv(tmp_path / "r.csv")] == [key(2), key(4)]
     assert sorted(pkey for pkey, _ in sim.patched) == [key(2), key(4)]
-    told = orjson.loads(run(None, "runs", run_id_of(run), "--json").out)
-    assert (told["kind"], told["parent"]) == ("retry", second)
+    facts = orjson.loads(run(None, "runs", run_id_of(run), "--json").out)
+    assert (facts["kind"], facts["parent"]) == ("retry", second)
 
 
 def test_a_retry_happens_once_and_then_its_own_failures_are_retried(
@@ -106,7 +106,7 @@ def test_undo_looks_at_opt_outs_that_its_run_failed_to_lift(
     assert [row["sync_outcome"] for row in rows] == ["updated", "updated", "unchanged"]
 
 
-def test_what_was_put_back_is_not_called_done(
+def test_reverted_writes_are_not_reported_as_done(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     (tmp_path / "bulk-sync.toml").write_text('max-opt-ins = "100%"\n')
@@ -126,9 +126,7 @@ def test_what_was_put_back_is_not_called_done(
     assert "was done before" in ran.out
 
 
-def test_writes_that_were_never_sent_keep_nobody_from_theirs(
-    done: str, sim: Simulator, run: Run
-) -> None:
+def test_intents_never_sent_do_not_block_later_runs(done: str, sim: Simulator, run: Run) -> None:
     limits = ("--max-opt-ins", "100%")
     assert run(sim, "undo", done, *limits, "--max-calls", 5, "--concurrency", 1).status == 6
     put_back = sum(state is False for state in sim.states.values())
@@ -138,7 +136,7 @@ def test_writes_that_were_never_sent_keep_nobody_from_theirs(
     assert put_back < now == len(sim.states)
 
 
-def test_undo_leaves_alone_what_moved_since(
+def test_undo_leaves_profiles_alone_that_moved_since(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.profiles[key(0)]["ccpaOptOut"] = False
@@ -148,7 +146,7 @@ def test_undo_leaves_alone_what_moved_since(
     assert (moved["sync_outcome"], moved["sync_reason"]) == ("drifted", "moved")
 
 
-def test_undo_leaves_alone_what_a_later_run_changed_and_changed_back(
+def test_undo_leaves_profiles_alone_that_a_later_run_changed_and_changed_back(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for state in ("false", "true"):
@@ -175,7 +173,7 @@ def test_undo_lifts_no_opt_out_that_was_chosen_again_since(
     assert "was made again on" in left["sync_detail"]
 
 
-def test_undo_puts_back_what_a_later_run_has_left_alone(
+def test_undo_puts_profiles_back_that_a_later_run_left_alone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, ROWS)
@@ -186,7 +184,7 @@ def test_undo_puts_back_what_a_later_run_has_left_alone(
     assert run(sim, "apply", "first.parquet", "--report", "f.csv").status == 3
     assert {row["sync_reason"] for row in read_csv(tmp_path / "f.csv")} == {"moved"}
     changed, _ = [
-        told for told in orjson.loads(run(None, "runs", "--json").out) if told["kind"] == "apply"
+        facts for facts in orjson.loads(run(None, "runs", "--json").out) if facts["kind"] == "apply"
     ]
     ran = run(sim, "undo", changed["run_id"], "--max-opt-ins", "100%")
     assert ran.status == 0, ran.err
@@ -234,7 +232,7 @@ def test_an_undo_that_is_interrupted_is_resumed(sim: Simulator, tmp_path: Path, 
     assert len(sim.patched) == 20
 
 
-def test_an_audit_finds_what_does_not_hold_any_more(
+def test_an_audit_finds_profiles_that_changed_since(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     ran = run(sim, "audit")
@@ -271,7 +269,7 @@ def test_an_audit_of_nothing_is_no_failure(sim: Simulator, tmp_path: Path, run: 
     assert run(sim, "audit", "nobody").status == 2
 
 
-def test_a_history_tells_when_from_where_and_by_whom(
+def test_a_history_has_times_files_and_people(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run(sim, "undo", done, "--report", "u.csv")
@@ -288,31 +286,33 @@ def test_a_history_tells_when_from_where_and_by_whom(
     assert "never changed" in run(None, "history", "@nobody").out
 
 
-def test_a_failed_write_stands_in_the_history_with_its_reason(done: str, run: Run) -> None:
-    (told,) = orjson.loads(run(None, "history", key(2), "--json").out)
-    assert told["run"] == done
-    assert (told["outcome"], told["reason"]) == ("failed", "http_403")
-    assert "rights" in told["detail"]
+def test_a_failed_write_is_in_the_history_with_its_reason(done: str, run: Run) -> None:
+    (facts,) = orjson.loads(run(None, "history", key(2), "--json").out)
+    assert facts["run"] == done
+    assert (facts["outcome"], facts["reason"]) == ("failed", "http_403")
+    assert "rights" in facts["detail"]
 
 
-def test_past_runs_are_a_table_and_one_is_told_in_full(done: str, tmp_path: Path, run: Run) -> None:
+def test_past_runs_are_a_table_and_a_single_one_is_shown_in_full(
+    done: str, tmp_path: Path, run: Run
+) -> None:
     lines = run(None, "runs").out.splitlines()
     assert lines[0].split() == [
         *("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit"),
     ]
     assert lines[1].split()[:2] == [done, "run"]
     full = run(None, "runs", done).out
-    told = orjson.loads(run(None, "runs", done, "--json").out)
-    assert told["outcomes"] == {"updated": 6, "failed": 2}
-    assert told["exit"] == 3
-    assert told["settings"]["report"] == [str(tmp_path / "first.csv")]
-    (digest,) = told["reports"].values()
+    facts = orjson.loads(run(None, "runs", done, "--json").out)
+    assert facts["outcomes"] == {"updated": 6, "failed": 2}
+    assert facts["exit"] == 3
+    assert facts["settings"]["report"] == [str(tmp_path / "first.csv")]
+    (digest,) = facts["reports"].values()
     assert digest in full
-    assert told["input_sha256"] in full
+    assert facts["input_sha256"] in full
     assert run(None, "runs", "nobody").status == 2
 
 
-def test_what_was_stored_is_read_back_before_it_counts(
+def test_verify_reads_a_write_back_before_it_counts(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
@@ -329,13 +329,11 @@ def test_what_was_stored_is_read_back_before_it_counts(
     assert [(row["sync_outcome"], row["sync_reason"]) for row in ran.report] == [
         ("updated", ""), ("failed", "not_stored")
     ]  # fmt: skip
-    (told,) = orjson.loads(run(None, "history", key(1), "--json").out)
-    assert told["reason"] == "not_stored"
+    (facts,) = orjson.loads(run(None, "history", key(1), "--json").out)
+    assert facts["reason"] == "not_stored"
 
 
-def test_runs_of_runs_can_be_resumed_retried_and_audited(
-    done: str, sim: Simulator, run: Run
-) -> None:
+def test_follow_ups_can_be_resumed_retried_and_audited(done: str, sim: Simulator, run: Run) -> None:
     words = ("--max-calls", 100, "--report")
     assert run(sim, "retry", done, "--max-calls", 1, "--report", "r.csv").status == 6
     assert run(sim, "resume", "--max-calls", 100).status == 3
@@ -347,7 +345,7 @@ def test_runs_of_runs_can_be_resumed_retried_and_audited(
     assert run(sim, "undo", undone, *words, "uu.csv").status == 0
 
 
-def test_a_retry_of_a_retry_still_has_the_word_of_the_first_file(
+def test_a_retry_of_a_retry_counts_as_a_request_of_the_first_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1, state=True)
@@ -382,7 +380,7 @@ def test_undoing_a_run_of_both_directions_is_no_inverted_column(
     assert sum(state is True for state in sim.states.values()) == 5
 
 
-def test_what_an_interrupted_run_never_wrote_is_not_called_moved_by_its_undo(
+def test_rows_an_interrupted_run_never_wrote_are_not_drifted_in_its_undo(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 4)
@@ -396,7 +394,7 @@ def test_what_an_interrupted_run_never_wrote_is_not_called_moved_by_its_undo(
     assert (row["sync_outcome"], row["sync_reason"]) == ("unchanged", "stopped")
 
 
-def test_the_rows_that_an_undo_left_are_an_input_again(
+def test_the_rows_left_by_an_undo_are_an_input(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.profiles[key(0)]["ccpaOptOut"] = False
@@ -413,7 +411,7 @@ def test_the_rows_that_an_undo_left_are_an_input_again(
     ]  # fmt: skip
 
 
-def test_undoing_an_interrupted_run_that_wrote_nothing_gives_it_up(
+def test_an_undo_of_an_interrupted_run_without_writes_gives_it_up(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 20)
@@ -427,11 +425,11 @@ def test_undoing_an_interrupted_run_that_wrote_nothing_gives_it_up(
 
 
 @pytest.mark.parametrize("spelled", ["{}", "'{}", '="{}"', "  {} "])
-def test_a_history_is_found_however_a_spreadsheet_spells_the_key(
+def test_a_history_is_found_by_any_spreadsheet_spelling_of_the_key(
     spelled: str, done: str, run: Run
 ) -> None:
-    (told,) = orjson.loads(run(None, "history", spelled.format(key(3)), "--json").out)
-    assert told["run"] == done
+    (facts,) = orjson.loads(run(None, "history", spelled.format(key(3)), "--json").out)
+    assert facts["run"] == done
     assert run(None, "history", " ").status == 2
 
 
@@ -439,8 +437,8 @@ def test_a_sample_of_nothing_is_refused(done: str, sim: Simulator, run: Run) -> 
     assert run(sim, "audit", done, "--sample", "0").status == 2
 
 
-def failing(sim: Simulator, method: str, pkey: str, times: int = 20) -> None:
-    """Let requests for one profile fail for what may pass."""
+def fail_requests(sim: Simulator, method: str, pkey: str, times: int = 20) -> None:
+    """Let requests for one profile fail with a passing error."""
     sim.queue_fault(Fault.TRANSIENT_500, method, times=times, matching=pkey[1:])
 
 
@@ -453,16 +451,16 @@ def test_a_retry_of_a_plan_reads_anew_and_falls_under_the_limits(
     words = ("--max-opt-ins", 30, "--retries", 0, "--report", "first.csv")
     if kind == "apply":
         assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
-        failing(sim, "PATCH", key(3))
-        failing(sim, "PATCH", key(4))
+        fail_requests(sim, "PATCH", key(3))
+        fail_requests(sim, "PATCH", key(4))
         assert run(sim, "apply", "plan.parquet", *words).status == 3
     else:
         assert run(sim, "run", path, "--report", "run.csv").status == 0
-        failing(sim, "PATCH", key(3))
-        failing(sim, "PATCH", key(4))
+        fail_requests(sim, "PATCH", key(3))
+        fail_requests(sim, "PATCH", key(4))
         assert run(sim, "undo", run_id_of(run), *words).status == 3
     failed = run_id_of(run)
-    sim.profiles[key(4)]["ccpaOptOut"] = False  # somebody was faster
+    sim.profiles[key(4)]["ccpaOptOut"] = False  # another person was faster
     sim.clear()
     ran = run(sim, "retry", failed, "--max-opt-ins", 0, "--report", "r.csv")
     assert ran.status == 4
@@ -473,11 +471,11 @@ def test_a_retry_of_a_plan_reads_anew_and_falls_under_the_limits(
     assert sim.patched == [(key(3), False)]
     rows = [(row["sync_before"], row["sync_outcome"]) for row in read_csv(tmp_path / "r.csv")]
     assert rows == [("true", "updated"), ("false", "unchanged")]
-    told = orjson.loads(run(None, "history", key(3), "--json").out)[-1]
-    assert (told["before"], told["desired"], told["kind"]) == ("true", "false", "retry")
+    facts = orjson.loads(run(None, "history", key(3), "--json").out)[-1]
+    assert (facts["before"], facts["desired"], facts["kind"]) == ("true", "false", "retry")
 
 
-def test_a_retry_of_an_undo_leaves_alone_what_later_runs_said(
+def test_a_retry_of_an_undo_leaves_profiles_of_later_runs_alone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
@@ -486,14 +484,14 @@ def test_a_retry_of_an_undo_leaves_alone_what_later_runs_said(
     for name, state in (("b", "false"), ("c", "true")):
         path = write_states(tmp_path / f"{name}.csv", 1, state)
         assert run(sim, "run", path, "--report", f"{name}-report.csv").status == 0
-    failing(sim, "GET", key(0), 4)
+    fail_requests(sim, "GET", key(0), 4)
     assert run(sim, "undo", first, "--retries", 0, "--report", "u.csv").status == 3
     ran = run(sim, "retry", run_id_of(run), "--report", "r.csv")
     assert ran.status == 3
     assert sim.states[key(0)] is True
 
 
-def test_what_was_undone_is_not_retried(done: str, sim: Simulator, run: Run) -> None:
+def test_undone_rows_are_not_retried(done: str, sim: Simulator, run: Run) -> None:
     assert run(sim, "undo", done, "--report", "u.csv").status == 0
     sim.forbidden.clear()
     sim.clear()
@@ -503,14 +501,14 @@ def test_what_was_undone_is_not_retried(done: str, sim: Simulator, run: Run) -> 
     assert sim.requests == []
 
 
-def test_a_profile_that_could_not_be_read_is_not_called_written(
+def test_a_profile_that_could_not_be_read_is_not_reported_as_written(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 5)
     run(sim, "run", write_states(tmp_path / "in.csv", 5), "--report", "1.csv")
     for number in range(5):
         sim.profiles[key(number)]["ccpaOptOut"] = False
-    failing(sim, "GET", key(2), 1)
+    fail_requests(sim, "GET", key(2), 1)
     sim.patched.clear()
     ran = run(sim, "undo", run_id_of(run), "--retries", 0, "--report", "u.csv")
     assert ran.status == 3

@@ -1,4 +1,4 @@
-"""How long writing takes, by what reading took, and in how many runs and days."""
+"""The forecast of writing by the speed of reading, and in how many runs and days."""
 
 import re
 from dataclasses import replace
@@ -44,7 +44,7 @@ PAGED = replace(LOOKED_UP, read=Read(None, paged=True, looked_up=0, seconds=20.0
         "fewer calls than go at once", "nothing to write", "pages at a given rate", "no response",
     ],
 )  # fmt: skip
-def test_writing_is_forecast_by_what_reading_took(
+def test_the_forecast_of_writing_uses_the_speed_of_reading(
     forecast: Forecast, seconds: float | None, is_lower_bound: bool
 ) -> None:
     assert (forecast.seconds, forecast.is_lower_bound) == (seconds, is_lower_bound)
@@ -62,11 +62,11 @@ def test_writing_is_forecast_by_what_reading_took(
     ],
     ids=["just a run", "just more", "least and most", "days", "days and runs", "enough for today"],
 )
-def test_what_is_left_is_told_in_runs_and_days(
+def test_the_rest_is_forecast_in_runs_and_days(
     calls: tuple[int, int], budgets: Budgets, ways: list[str]
 ) -> None:
-    told = str(RemainingCost(*calls, budgets))
-    assert re.findall(r"\d+ (?:to \d+ )?more \w+", told) == ways
+    found = str(RemainingCost(*calls, budgets))
+    assert re.findall(r"\d+ (?:to \d+ )?more \w+", found) == ways
 
 
 def test_the_whole_cost_counts_this_run_and_this_day() -> None:

@@ -1,4 +1,4 @@
-"""``tidy`` removes what no run needs any more, and nothing else."""
+"""``tidy`` removes files that no run needs any more, and nothing else."""
 
 import os
 import shutil
@@ -20,27 +20,27 @@ DAY_S = 86_400
 TEMPORARY = ".0123456789abcdef.tmp"
 
 
-def aged(path: Path, days: float) -> Path:
-    """Let a file, or a folder, be so old."""
+def set_age(path: Path, days: float) -> Path:
+    """Set the age of a file or a folder."""
     then = time.time() - days * DAY_S
     os.utime(path, (then, then))
     return path
 
 
 def everything(folder: Path) -> set[str]:
-    """Return the files below the state folder, but for the ledger's own."""
+    """Return the files below the state folder, without the ledger's own."""
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     return {name for name in found if not name.startswith("ledger")}
 
 
-def tidied(run: Run, *words: object) -> dict[str, Any]:
+def tidy_summary(run: Run, *words: object) -> dict[str, Any]:
     ran = run(None, "tidy", "--summary", "json", *words)
     assert ran.status == 0, ran.err
     return ran.summary
 
 
-def reasons(told: dict[str, Any]) -> dict[str, str]:
-    return {each["path"]: each["reason"] for each in told["removed"]}
+def reasons(shown: dict[str, Any]) -> dict[str, str]:
+    return {each["path"]: each["reason"] for each in shown["removed"]}
 
 
 def newest(run: Run) -> str:
@@ -48,7 +48,7 @@ def newest(run: Run) -> str:
 
 
 def finished(run: Run, sim: Simulator, folder: Path, name: str = "done.csv") -> str:
-    """Carry a file of one row out, and return the run's id."""
+    """Run a file of one row, and return the run's id."""
     report = folder / f"{name}.results.csv"
     assert run(sim, "run", write_states(folder / name, 1), "--report", report).status == 0
     return newest(run)
@@ -87,12 +87,12 @@ def held(run: Run, sim: Simulator, folder: Path) -> str:
 
 @pytest.fixture
 def folder(sim: Simulator, tmp_path: Path) -> Path:
-    """The state folder to be, and profiles to work on."""
+    """Return the path of the state folder, with profiles in Campaign."""
     populate(sim, 9)
     return tmp_path / "state"
 
 
-def test_nothing_goes_from_a_state_folder_where_nothing_is_over(
+def test_nothing_is_removed_from_a_state_folder_without_old_files(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for begun in (failed, finished, interrupted, refused):
@@ -111,9 +111,9 @@ def test_a_run_that_can_be_resumed_keeps_everything(
     run_id = begun(run, sim, tmp_path)
     limits = ("--max-changes", 9, "--max-opt-ins", 9, "--max-calls", 99)
     if begun is interrupted:
-        aged(folder / "runs" / run_id, 4000)
+        set_age(folder / "runs" / run_id, 4000)
     before = everything(folder)
-    assert tidied(run, *days)["removed"] == []
+    assert tidy_summary(run, *days)["removed"] == []
     assert everything(folder) == before
     assert run(sim, "resume", run_id, *limits, "--report", tmp_path / "again.csv").status == 0
 
@@ -122,7 +122,7 @@ def test_a_run_that_can_be_resumed_keeps_everything(
     ("words", "days", "goes"),
     [((), 29, False), ((), 31, True), (("--keep", 0), 1, True), (("--keep", 99), 31, True)],
 )
-def test_what_only_a_retry_needs_goes_after_thirty_days_or_sooner_on_request(
+def test_files_only_for_a_retry_are_removed_after_thirty_days_or_sooner_on_request(
     words: tuple[object, ...],
     days: int,
     goes: bool,
@@ -132,38 +132,38 @@ def test_what_only_a_retry_needs_goes_after_thirty_days_or_sooner_on_request(
     run: Run,
 ) -> None:
     run_id = failed(run, sim, tmp_path)
-    aged(folder / "runs" / run_id, days)
-    told = reasons(tidied(run, *words))
-    assert (f"runs/{run_id}" in told) is goes
+    set_age(folder / "runs" / run_id, days)
+    shown = reasons(tidy_summary(run, *words))
+    assert (f"runs/{run_id}" in shown) is goes
     assert (folder / "runs" / run_id).exists() is not goes
     if goes:
-        assert told[f"runs/{run_id}"].startswith(f"checkpoint with failed rows, {days} day")
+        assert shown[f"runs/{run_id}"].startswith(f"checkpoint with failed rows, {days} day")
 
 
-def test_a_refused_run_cannot_be_let_pass_for_ever(
+def test_a_refused_run_cannot_be_resumed_after_its_files_are_removed(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = refused(run, sim, tmp_path)
-    aged(folder / "runs" / run_id, 31)
-    assert f"runs/{run_id}" in reasons(tidied(run, "--keep", 9999))
+    set_age(folder / "runs" / run_id, 31)
+    assert f"runs/{run_id}" in reasons(tidy_summary(run, "--keep", 9999))
     assert run(sim, "resume", run_id, "--max-changes", 9).status == 4
     assert set(sim.states.values()) == {False}
 
 
-def test_what_a_process_left_that_died_after_its_run_ended_goes_at_once(
+def test_files_of_a_process_killed_after_the_end_of_its_run_are_removed_at_once(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = finished(run, sim, tmp_path)
     lost = interrupted(run, sim, tmp_path)
     (folder / "runs" / lost).rename(folder / "runs" / run_id)
-    assert reasons(tidied(run)) == {f"runs/{run_id}": "checkpoint of a finished run"}
+    assert reasons(tidy_summary(run)) == {f"runs/{run_id}": "checkpoint of a finished run"}
 
 
 @pytest.mark.parametrize(
     ("words", "days", "goes"),
     [((), 799, False), (("--keep", 90), 91, True), (("--keep", 90), 89, False)],
 )
-def test_rows_go_before_their_last_day_only_on_request(
+def test_rows_are_removed_before_their_last_day_only_on_request(
     words: tuple[object, ...],
     days: int,
     goes: bool,
@@ -174,8 +174,8 @@ def test_rows_go_before_their_last_day_only_on_request(
 ) -> None:
     run_id = finished(run, sim, tmp_path)
     (rows,) = (folder / "rows").iterdir()
-    aged(rows, days)
-    removed = reasons(tidied(run, *words))
+    set_age(rows, days)
+    removed = reasons(tidy_summary(run, *words))
     assert list(removed) == ([f"rows/{rows.name}"] if goes else [])
     assert rows.exists() is not goes
     if goes:
@@ -184,26 +184,26 @@ def test_rows_go_before_their_last_day_only_on_request(
         assert "`bulk-sync tidy --keep` has removed them" in again.err
 
 
-def test_rows_after_their_last_day_go_whatever_is_to_be_kept(
+def test_rows_after_their_last_day_are_removed_whatever_keep_says(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = finished(run, sim, tmp_path)
     (rows,) = (folder / "rows").iterdir()
     old = rows.rename(rows.with_name(f"{run_id}.20200101.parquet"))
-    told = tidied(run, "--keep", 9999)
-    assert reasons(told) == {f"rows/{old.name}": "rows were kept until 2020-01-01"}
+    shown = tidy_summary(run, "--keep", 9999)
+    assert reasons(shown) == {f"rows/{old.name}": "rows were kept until 2020-01-01"}
     assert everything(folder) == {name for name in everything(folder) if name.startswith("locks")}
 
 
-def test_rows_of_a_run_that_no_ledger_knows_go_once(
+def test_rows_of_an_unknown_run_are_removed_after_their_last_day(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     finished(run, sim, tmp_path)
     path = folder / "rows" / "20251123T020000Z-7f3a9c.20251201.parquet"
     path.write_bytes(b"xy")
-    told = tidied(run, "-n")
-    assert (told["count"], told["bytes"]) == (1, 2)
-    assert tidied(run)["removed"] == told["removed"]
+    shown = tidy_summary(run, "-n")
+    assert (shown["count"], shown["bytes"]) == (1, 2)
+    assert tidy_summary(run)["removed"] == shown["removed"]
     assert not path.exists()
 
 
@@ -221,46 +221,46 @@ def test_a_plan_whose_facts_were_edited_stays(
     finished(run, sim, tmp_path)
     path = folder / "p.parquet"
     pq.write_table(pa.table({}, metadata={"bulk-sync.plan": facts}), path)
-    assert tidied(run)["removed"] == []
+    assert tidy_summary(run)["removed"] == []
     assert path.exists()
 
 
-def test_a_plan_goes_once_it_cannot_be_applied_any_more(
+def test_a_plan_is_removed_when_it_can_no_longer_be_applied(
     folder: Path, sim: Simulator, run: Run
 ) -> None:
     path = planned(run, sim, folder / "plans" / "a.parquet")
-    assert reasons(tidied(run, "--keep", 0)) == {}
-    told = reasons(tidied(run, "--keep", 0, "--plan-valid", "0s"))
-    assert told == {"plans/a.parquet": "plan that cannot be applied any more, 0 days old"}
+    assert reasons(tidy_summary(run, "--keep", 0)) == {}
+    shown = reasons(tidy_summary(run, "--keep", 0, "--plan-valid", "0s"))
+    assert shown == {"plans/a.parquet": "plan that cannot be applied any more, 0 days old"}
     assert not path.exists()
 
 
-def test_a_plan_goes_once_it_was_applied_to_its_end(
+def test_a_plan_is_removed_after_it_was_applied_to_its_end(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     path = planned(run, sim, folder / "plans" / "a.parquet")
     report = ("--report", tmp_path / "applied.csv")
     assert run(sim, "apply", path, *report, "--max-calls", 1).status == 6
-    assert reasons(tidied(run, "--keep", 0)) == {}
-    assert reasons(tidied(run, "--keep", 0, "--plan-valid", "0s")) == {}  # it can be resumed
+    assert reasons(tidy_summary(run, "--keep", 0)) == {}
+    assert reasons(tidy_summary(run, "--keep", 0, "--plan-valid", "0s")) == {}  # it can be resumed
     assert run(sim, "apply", path, *report, "--max-calls", 99).status == 0
-    assert reasons(tidied(run)) == {}  # a record for 800 days
-    assert "plans/a.parquet" in reasons(tidied(run, "--keep", 0))
+    assert reasons(tidy_summary(run)) == {}  # a record for 800 days
+    assert "plans/a.parquet" in reasons(tidy_summary(run, "--keep", 0))
 
 
 @pytest.mark.parametrize(("days", "goes"), [(0.9, False), (1.1, True)])
 @pytest.mark.parametrize("where", ["", "rows", "notified", "runs/20261123T020000Z-7f3a9c"])
-def test_what_a_killed_process_was_writing_goes_after_a_day(
+def test_temporary_files_of_a_killed_process_are_removed_after_a_day(
     where: str, days: float, goes: bool, folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     finished(run, sim, tmp_path)
     path = folder / where / TEMPORARY
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"123")
-    aged(path, days)
-    aged(path.parent, days)
-    told = tidied(run)
-    assert (told["count"], told["bytes"]) == ((1, 3) if goes else (0, 0))
+    set_age(path, days)
+    set_age(path.parent, days)
+    shown = tidy_summary(run)
+    assert (shown["count"], shown["bytes"]) == ((1, 3) if goes else (0, 0))
     assert path.exists() is not goes
 
 
@@ -277,7 +277,7 @@ FOREIGN = [
 ]
 
 
-def test_what_a_killed_process_kept_of_an_input_goes_and_a_living_one_is_left_alone(
+def test_input_files_of_a_killed_process_are_removed_and_those_of_a_living_one_stay(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
@@ -289,16 +289,16 @@ def test_what_a_killed_process_kept_of_an_input_goes_and_a_living_one_is_left_al
     dead = ["checks/killed", "downloads/killed"]
     with scratch.folder(state, "other") as other:
         alive = other.rename(state / "checks" / "alive")
-        assert sorted(reasons(tidied(run, "-n"))) == dead
-        told = tidied(run)
+        assert sorted(reasons(tidy_summary(run, "-n"))) == dead
+        shown = tidy_summary(run)
         alive.rename(other)
-    assert sorted(reasons(told)) == dead
-    assert [each["bytes"] for each in told["removed"]] == [4, 4]
+    assert sorted(reasons(shown)) == dead
+    assert [each["bytes"] for each in shown["removed"]] == [4, 4]
     assert [path.name for path in (state / "checks").iterdir()] == [".new-now"]
-    assert reasons(tidied(run)) == {}
+    assert reasons(tidy_summary(run)) == {}
 
 
-def test_no_file_goes_that_somebody_else_has_put_there(
+def test_foreign_files_are_not_removed(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = failed(run, sim, tmp_path)
@@ -306,16 +306,16 @@ def test_no_file_goes_that_somebody_else_has_put_there(
     for name in [*FOREIGN, inside]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"mine")
-        aged(folder / name, 4000)
+        set_age(folder / name, 4000)
     (folder / "link.parquet").symlink_to(folder / "ledger.sqlite3")
-    aged(folder / "runs" / run_id, 4000)
+    set_age(folder / "runs" / run_id, 4000)
     (rows,) = folder.glob(f"rows/{run_id}.*")
-    told = reasons(tidied(run, "--keep", 0))
-    assert set(told) == {f"runs/{run_id}", f"rows/{rows.name}"}
+    shown = reasons(tidy_summary(run, "--keep", 0))
+    assert set(shown) == {f"runs/{run_id}", f"rows/{rows.name}"}
     assert {name for name in [*FOREIGN, inside] if not (folder / name).exists()} == set()
     assert (folder / "link.parquet").is_symlink()
     assert [path.name for path in (folder / "runs" / run_id).iterdir()] == ["notes.txt"]
-    assert tidied(run, "--keep", 0)["removed"] == []
+    assert tidy_summary(run, "--keep", 0)["removed"] == []
     assert run(None, "ledger", "verify").status == 0
 
 
@@ -327,10 +327,10 @@ def test_a_run_of_another_ledger_is_left_alone_and_named(
     words = ("--ledger", f"sqlite:///{tmp_path}/other.sqlite3")
     shutil.copy(ours, tmp_path / "other.sqlite3")
     lost = interrupted(run, sim, tmp_path)
-    aged(folder / "runs" / lost, 4000)
+    set_age(folder / "runs" / lost, 4000)
     finished(run, sim, tmp_path, "next.csv")
-    told = tidied(run, "--keep", 0, *words)
-    assert told["unknown_runs"] == [f"runs/{lost}"]
+    shown = tidy_summary(run, "--keep", 0, *words)
+    assert shown["unknown_runs"] == [f"runs/{lost}"]
     assert f"Left alone: runs/{lost}" in run(None, "tidy", *words).out
     assert run(sim, "resume", lost, "--max-calls", 99).status == 0
 
@@ -339,18 +339,18 @@ def test_a_preview_shows_all_of_it_removes_nothing_and_ends_with_the_command(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = failed(run, sim, tmp_path)
-    aged(folder / "runs" / run_id, 31)
+    set_age(folder / "runs" / run_id, 31)
     before = everything(folder)
     size = sum(path.stat().st_size for path in (folder / "runs" / run_id).iterdir())
-    told = tidied(run, "-n")
-    assert told["removed"] == [
+    shown = tidy_summary(run, "-n")
+    assert shown["removed"] == [
         {
             "path": f"runs/{run_id}",
             "bytes": size,
             "reason": "checkpoint with failed rows, 31 days old",
         }
     ]
-    assert (told["dry_run"], told["count"], told["bytes"], told["exit"]) == (True, 1, size, 0)
+    assert (shown["dry_run"], shown["count"], shown["bytes"], shown["exit"]) == (True, 1, size, 0)
     ran = run(None, "tidy", "-n", "--keep", 90)
     assert everything(folder) == before
     lines = ran.out.splitlines()
@@ -358,42 +358,42 @@ def test_a_preview_shows_all_of_it_removes_nothing_and_ends_with_the_command(
     assert lines[1].split()[0] == f"runs/{run_id}"
     assert lines[2].startswith("Together: 1 thing, ")
     assert lines[-1] == "  bulk-sync tidy --keep 90"
-    assert tidied(run, "--keep", 90)["removed"] == told["removed"]
+    assert tidy_summary(run, "--keep", 90)["removed"] == shown["removed"]
 
 
 def test_an_organization_with_a_run_at_work_is_left_alone(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = failed(run, sim, tmp_path)
-    aged(folder / "runs" / run_id, 25)
+    set_age(folder / "runs" / run_id, 25)
     path = write_states(tmp_path / "in.csv", 9)
-    said: list[str] = []
+    messages: list[str] = []
 
     def tidy() -> None:
         with process(sim, tmp_path, "tidy", "--keep", "0", "-v") as other:
             assert other.stderr is not None
-            said.append(other.stderr.read())
+            messages.append(other.stderr.read())
         assert other.returncode == 0
         assert (folder / "runs" / run_id).is_dir()
 
     before_answer(sim, "PATCH", 1, tidy)
     with process(sim, tmp_path, "run", str(path), "-q", "--report", "r.csv") as working:
         working.wait()
-    assert (working.returncode, len(said)) == (0, 1)
+    assert (working.returncode, len(messages)) == (0, 1)
     held = lock.name(Connection(sim.url, "acme", Credentials("demo-key", Secret("t"))))
     with lock.hold(folder, held, "a run"):
-        told = tidied(run, "--keep", 0)
-        assert (told["at_work"], told["removed"]) == (["acme"], [])
+        shown = tidy_summary(run, "--keep", 0)
+        assert (shown["at_work"], shown["removed"]) == (["acme"], [])
         assert (
             "things of organization acme, since a run is at work"
             in run(None, "tidy", "--keep", 0).out
         )
-    told = tidied(run, "--keep", 0)
-    assert f"runs/{run_id}" in reasons(told)
-    assert told["at_work"] == []
+    shown = tidy_summary(run, "--keep", 0)
+    assert f"runs/{run_id}" in reasons(shown)
+    assert shown["at_work"] == []
 
 
-def test_what_cannot_be_removed_is_named_and_the_rest_goes(
+def test_a_file_that_cannot_be_removed_is_named_and_the_others_are_removed(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(run, sim, tmp_path)
@@ -401,7 +401,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(
     gone.parent.mkdir()
     for path in (stuck, gone):
         path.write_bytes(b"x")
-        aged(path, 9)
+        set_age(path, 9)
     unlink = Path.unlink
 
     def refusing(path: Path, missing_ok: bool = False) -> None:
@@ -417,11 +417,11 @@ def test_what_cannot_be_removed_is_named_and_the_rest_goes(
 
 
 @pytest.mark.parametrize("harm", ["no ledger", "cut off"])
-def test_without_its_ledger_nothing_goes(
+def test_without_its_ledger_nothing_is_removed(
     harm: str, folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = failed(run, sim, tmp_path)
-    aged(folder / "runs" / run_id, 31)
+    set_age(folder / "runs" / run_id, 31)
     for path in folder.glob("ledger.sqlite3*"):
         path.unlink()
     if harm == "cut off":
@@ -431,40 +431,40 @@ def test_without_its_ledger_nothing_goes(
     assert (folder / "runs" / run_id).is_dir()
 
 
-def test_each_run_removes_what_is_over_of_earlier_ones_on_its_organization(
+def test_each_run_removes_old_files_of_earlier_runs_on_its_organization(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     run_id = failed(run, sim, tmp_path)
     (kept,) = (folder / "rows").iterdir()
     kept.rename(kept.with_name(f"{run_id}.20200101.parquet"))
-    old = aged(folder / "runs" / run_id, 31)
+    old = set_age(folder / "runs" / run_id, 31)
     plan = planned(run, sim, tmp_path / "plans" / "a.parquet")
-    assert old.exists()  # to plan takes no turn
+    assert old.exists()  # a plan takes no lock
     assert run(sim, "apply", plan, "--report", tmp_path / "applied.csv").status == 0
     assert not old.exists()
     assert len(list((folder / "rows").iterdir())) == 1
 
 
-def test_an_empty_folder_of_a_killed_process_goes(
+def test_an_empty_folder_of_a_killed_process_is_removed(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     finished(run, sim, tmp_path)
     empty = folder / "runs" / "20250101T000000Z-7f3a9c"
     empty.mkdir()
-    aged(empty, 400)
-    assert reasons(tidied(run)) == {
+    set_age(empty, 400)
+    assert reasons(tidy_summary(run)) == {
         f"runs/{empty.name}": "half a checkpoint: its process was killed"
     }
     assert not empty.exists()
 
 
-def test_things_of_each_instance_go_whatever_others_have(
+def test_old_files_of_each_instance_are_removed_independently(
     folder: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     finished(run, sim, tmp_path)
-    tidied(run, "--keep", 0)
+    tidy_summary(run, "--keep", 0)
     with running(Options()) as other:
         populate(other, 1)
         run_id = failed(run, other, tmp_path)
-    aged(folder / "runs" / run_id, 25)
-    assert f"runs/{run_id}" in reasons(tidied(run, "--keep", 0))
+    set_age(folder / "runs" / run_id, 25)
+    assert f"runs/{run_id}" in reasons(tidy_summary(run, "--keep", 0))

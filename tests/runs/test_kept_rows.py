@@ -1,4 +1,4 @@
-"""The rows of finished runs: kept for so many days, for their owner alone, and then removed."""
+"""The rows of finished runs: stored for some days, for their owner alone, then removed."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_few_rows_are_kept_for_longer(
 
 
 @pytest.mark.parametrize(("words", "days"), [((), 800), (("--keep-rows", 5), 5)])
-def test_the_ledger_tells_until_when_they_are_kept(
+def test_the_ledger_has_their_last_day(
     words: tuple[object, ...], days: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
@@ -50,7 +50,7 @@ def test_the_ledger_tells_until_when_they_are_kept(
     assert rows["PKey"].tolist() == [key(number) for number in range(3)]
 
 
-def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_none_are_kept_with_zero_days(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     (tmp_path / "bulk-sync.toml").write_text("keep-rows = 0\n")
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
@@ -58,7 +58,7 @@ def test_none_are_kept_if_nobody_wants_them(sim: Simulator, tmp_path: Path, run:
     assert newest(run)["rows_kept_until"] == ""
 
 
-def test_they_may_be_kept_for_longer_than_there_are_dates(
+def test_they_may_be_kept_beyond_the_last_possible_date(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
@@ -68,7 +68,7 @@ def test_they_may_be_kept_for_longer_than_there_are_dates(
     assert found.until == date.max
 
 
-def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_they_are_removed_after_their_last_day(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     ((_, found),) = kept(tmp_path).items()
@@ -81,7 +81,7 @@ def test_they_go_when_their_time_is_over(sim: Simulator, tmp_path: Path, run: Ru
     assert set(kept(tmp_path)) == {new, found.run_id, newest(run)["run_id"]}
 
 
-def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
+def test_a_run_that_is_given_up_keeps_the_outcomes_of_its_rows(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
@@ -96,7 +96,7 @@ def test_a_run_that_is_given_up_keeps_what_became_of_its_rows(
 
 
 @pytest.mark.parametrize("keys", ["PKey", "email"])
-def test_what_was_written_before_everything_was_read_stands_in_the_report_of_a_run_given_up(
+def test_early_writes_are_in_the_report_of_a_run_given_up(
     keys: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 60)
@@ -122,7 +122,7 @@ def addresses(path: Path, count: int) -> Path:
     return path
 
 
-def written_in_part(sim: Simulator, tmp_path: Path, run: Run) -> str:
+def write_in_part(sim: Simulator, tmp_path: Path, run: Run) -> str:
     """Write one of two profiles of the first address before everything is read, and stop."""
     populate(sim, 60)
     sim.add(pkey="@second", email="p0@example.com", ccpaOptOut=False)
@@ -138,7 +138,7 @@ def written_in_part(sim: Simulator, tmp_path: Path, run: Run) -> str:
 def test_a_row_with_two_profiles_is_not_done_while_one_of_them_waits(
     ending: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    run_id = written_in_part(sim, tmp_path, run)
+    run_id = write_in_part(sim, tmp_path, run)
     if ending == "given up":
         assert run(sim, "resume", run_id, "--give-up").status == 0
     assert run(None, "report", run_id, "--report", "r.csv").status == 0
@@ -148,15 +148,15 @@ def test_a_row_with_two_profiles_is_not_done_while_one_of_them_waits(
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
-def test_a_write_whose_row_is_not_known_any_more_is_in_the_ledger_alone(
+def test_a_write_with_an_unknown_row_is_only_in_the_ledger(
     damage: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    run_id = written_in_part(sim, tmp_path, run)
+    run_id = write_in_part(sim, tmp_path, run)
     for part in (tmp_path / "state" / "runs" / run_id).glob("states-*.parquet"):
         part.unlink() if damage == "missing" else part.write_bytes(b"")
     assert run(sim, "resume", run_id, "--give-up").status == 0
-    told = newest(run)
-    assert (told["outcomes"], told["opt_outs"]) == ({"pending": 60}, 1)
+    facts = newest(run)
+    assert (facts["outcomes"], facts["opt_outs"]) == ({"pending": 60}, 1)
     ((_, found),) = kept(tmp_path).items()
     assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 60
 
@@ -174,7 +174,7 @@ def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
     assert found.slices().joined()["sync_outcome"].tolist() == ["updated"] * 2
 
 
-def test_a_run_goes_on_where_they_cannot_be_kept(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_run_goes_on_if_they_cannot_be_kept(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "rows").write_text("in the way")

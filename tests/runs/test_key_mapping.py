@@ -1,4 +1,4 @@
-"""Keys of another time: a file of them is noticed at once, and ``map`` finds the new ones."""
+"""Outdated keys: a file of them is noticed at once, and ``map`` finds the new ones."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bulk_sync.simulator import Dialect, Options, Simulator, running
 
 
 def standard_keys(path: Path, rows: int) -> Path:
-    """Write a file as it was exported from Campaign Standard."""
+    """Write a file as exported from Campaign Standard."""
     lines = [f"@{'s' * 80}{number:011d},p{number}@example.com,true" for number in range(rows)]
     path.write_text("\n".join(["PKey,email,ccpaOptOut", *lines, ""]))
     return path
@@ -39,12 +39,12 @@ def test_a_file_of_keys_that_cannot_be_read_ends_within_a_handful_of_calls(
         ran = run(sim, command, path, *options)
         assert ran.status == 4
         assert len(sim.requests) <= 10
-        for said in ("`bulk-sync map`", "--key email", "custom", "filter:", "--allow unknown-keys"):
-            assert said in ran.err
+        for text in ("`bulk-sync map`", "--key email", "custom", "filter:", "--allow unknown-keys"):
+            assert text in ran.err
         assert not sim.patched
 
 
-def test_what_was_stopped_so_may_be_let_pass(tmp_path: Path, run: Run) -> None:
+def test_a_run_stopped_for_its_keys_can_be_allowed(tmp_path: Path, run: Run) -> None:
     with running(Options(dialect=Dialect.V8)) as sim:
         populate(sim, 1)
         path = tmp_path / "in.csv"
@@ -82,10 +82,10 @@ def test_old_keys_are_mapped_to_new_ones_and_the_result_is_an_input(
             sim, "map", standard_keys(tmp_path / "old.csv", 32), "--out", out, "--summary", "json"
         )
         assert ran.status == 3, ran.err
-        told = ran.summary
-        assert (told["rows"], told["placed"], told["profiles"]) == (32, 29, 29)
-        assert told["outcomes"] == {"rejected": 1, "not_found": 2}
-        assert told["calls_total"] == len(sim.requests)
+        facts = ran.summary
+        assert (facts["rows"], facts["placed"], facts["profiles"]) == (32, 29, 29)
+        assert facts["outcomes"] == {"rejected": 1, "not_found": 2}
+        assert facts["calls_total"] == len(sim.requests)
         left = read_csv(tmp_path / "new.todo.csv")
         assert [row["email"].split("@")[0] for row in left] == ["p3", "p30", "p31"]
         assert [row["sync_reason"] for row in left] == ["ambiguous", "not_found", "not_found"]
@@ -124,7 +124,7 @@ def test_all_profiles_of_a_key_are_mapped_if_asked_and_repeats_too(
         assert not (tmp_path / "new.todo.csv").exists()
 
 
-def test_an_instance_without_the_attribute_is_mapped_all_the_same(tmp_path: Path, run: Run) -> None:
+def test_keys_of_an_instance_without_the_attribute_are_mapped(tmp_path: Path, run: Run) -> None:
     with running(Options(dialect=Dialect.V8, attribute="cusOptOut")) as sim:
         for number in range(3):
             sim.add(pkey=f"@v{number}", email=f"p{number}@example.com")
@@ -134,7 +134,7 @@ def test_an_instance_without_the_attribute_is_mapped_all_the_same(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (("--key", "pkey"), "by another column"),
         (("--out", "old.csv"), "would replace the input"),
@@ -142,16 +142,18 @@ def test_an_instance_without_the_attribute_is_mapped_all_the_same(tmp_path: Path
         (("--key", "custom"), "--key-column"),
     ],
 )
-def test_what_cannot_be_mapped_is_told_before_anything_is_sent(
-    words: tuple[str, ...], said: str, sim: Simulator, tmp_path: Path, run: Run
+def test_an_impossible_mapping_is_an_error_before_any_request(
+    words: tuple[str, ...], text: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2), *words)
     assert ran.status == 2
-    assert said in ran.err
+    assert text in ran.err
     assert not sim.requests
 
 
-def test_nothing_placed_leaves_no_older_result(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_mapping_without_a_result_removes_an_older_result(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
     out = tmp_path / "old.mapped.csv"
     out.write_text("PKey\n@of-last-week\n")
     ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2))
@@ -160,7 +162,7 @@ def test_nothing_placed_leaves_no_older_result(sim: Simulator, tmp_path: Path, r
     assert "To go on" not in ran.out
 
 
-def test_what_a_budget_cuts_off_goes_into_files_of_its_own(
+def test_rows_cut_off_by_a_budget_are_in_files_of_their_own(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     migrated(sim, 30)

@@ -38,14 +38,14 @@ from bulk_sync.simulator import Simulator
 
 ROWS, CHANGES = 90, 20
 SMALL = 45_000
-"""Bytes of memory: the input has 9,000 bytes of text, so it is read in slices of about 14 rows."""
+"""Bytes of memory: 9,000 bytes of text are read in slices of about 14 rows."""
 
 LIST_CALLS = 10
-"""Calls of the whole list, of pages of 10, after a look at the resource, but for the last."""
+"""Calls for the preflight and all pages of 10 but the last."""
 
 
 class Quiet:
-    """A screen that shows nothing, and approves all."""
+    """A screen that shows nothing, and approves every plan."""
 
     def begin(self, *_: object) -> None: ...
     def announce(self, *_: object) -> None: ...
@@ -56,7 +56,7 @@ class Quiet:
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """90 profiles, of which every fourth or so is to be opted out, and a file with 90 rows."""
+    """Return a simulator with 90 profiles and a file that opts about every fourth of them out."""
     populate(sim, ROWS - 1)
     lines = ["PKey,ccpaOptOut,note"]
     for at in range(ROWS - 1):
@@ -78,8 +78,10 @@ def job_of(sim: Simulator, folder: Path, *, memory: int | None = SMALL, calls: i
     )
 
 
-def started(sim: Simulator, folder: Path, *, memory: int | None = SMALL, calls: int) -> Finished:
-    """Run the input as far as so many calls carry it."""
+def run_with_budget(
+    sim: Simulator, folder: Path, *, memory: int | None = SMALL, calls: int
+) -> Finished:
+    """Run the input with a budget of calls."""
     job = job_of(sim, folder, memory=memory, calls=calls)
     given = Input(str(folder / "in.csv"), state_dir=folder / "state", memory=memory)
     ended = runs.sync(job, given, Quiet())
@@ -106,13 +108,13 @@ NOTES = [*(f"row {at}" for at in range(ROWS - 1)), "row 1"]
 
 
 def files_of(folder: Path, run_id: str) -> Counter[str]:
-    """Return how many files of each kind a checkpoint has."""
+    """Return the number of files of each kind in a checkpoint."""
     paths = Checkpoint(folder / "state" / "runs" / run_id).files()
     return Counter(path.name.partition("-")[0].partition(".")[0] for path in paths)
 
 
 def history_of(sim: Simulator, folder: Path, about: str) -> list[tuple[str, str, int]]:
-    """Return the events of a person's story: outcome, run and number of the row."""
+    """Return the events in a person's history: outcome, run and row."""
     state = job_of(sim, folder, calls=None).state
     with runs.known(state) as book:
         story = runs.story_of(book, state, about)
@@ -131,7 +133,7 @@ def history_of(sim: Simulator, folder: Path, about: str) -> list[tuple[str, str,
 def test_an_unfinished_run_is_known_with_all_its_rows(
     stage: str, filled: Simulator, tmp_path: Path
 ) -> None:
-    ended = started(filled, tmp_path, calls=STAGES[stage])
+    ended = run_with_budget(filled, tmp_path, calls=STAGES[stage])
     run_id, kinds = ended.run_id, files_of(tmp_path, ended.run_id)
     assert (kinds["rest"] > 1) is (stage != "half the list")
     assert kinds["input"] > 1
@@ -153,7 +155,7 @@ def test_an_unfinished_run_is_known_with_all_its_rows(
 def test_a_killed_run_that_is_given_up_keeps_all_its_rows(
     filled: Simulator, tmp_path: Path
 ) -> None:
-    ended = started(filled, tmp_path, calls=STAGES["half written"])
+    ended = run_with_budget(filled, tmp_path, calls=STAGES["half written"])
     state = State(tmp_path / "state")
     with ledger.open_ledger(state) as book:
         run = replace(book.run(ended.run_id), ended=None)
@@ -202,10 +204,10 @@ def test_no_report_is_made_of_files_that_are_missing_exchanged_or_of_another_run
     filled: Simulator,
     tmp_path: Path,
 ) -> None:
-    other = started(filled, tmp_path, calls=STAGES[stage])
+    other = run_with_budget(filled, tmp_path, calls=STAGES[stage])
     lines = (tmp_path / "in.csv").read_text("utf-8")
     (tmp_path / "in.csv").write_text(lines.replace("row 7,", "row seven,") + "x,true,other\n")
-    ended = started(filled, tmp_path, calls=STAGES[stage])
+    ended = run_with_budget(filled, tmp_path, calls=STAGES[stage])
     folder, foreign = (
         tmp_path / "state" / "runs" / run_id for run_id in (ended.run_id, other.run_id)
     )
@@ -259,14 +261,14 @@ FEW = (CHANGES + 5) * 500
 
 
 class Stopping(Quiet):
-    """A screen at which a person stops a run while its rows are divided."""
+    """A screen at which a person stops a run during the comparison of its rows."""
 
     def tell(self, *told: object) -> None:
         if told[0] == "Comparing the rows":
             raise Interrupted("Stopped by Ctrl-C.")
 
 
-def applied(
+def apply_plan(
     sim: Simulator, folder: Path, plan: Path, memory: int | None, **given: Any
 ) -> tuple[Finished, list[dict[str, str]]]:
     """Apply a plan; return the end of its run, and its report without times."""
@@ -290,7 +292,7 @@ def applied(
     ],
     ids=["all", "too many changes", "as many as may be", "a budget", "protected people"],
 )
-def test_a_plan_that_does_not_fit_is_applied_as_one_that_does(
+def test_a_plan_larger_than_memory_is_applied_like_a_small_one(
     given: dict[str, Any], filled: Simulator, tmp_path: Path
 ) -> None:
     if "protection" in given:  # one row of the rest with its repeat, and one to be changed
@@ -307,7 +309,7 @@ def test_a_plan_that_does_not_fit_is_applied_as_one_that_does(
         filled.patched.clear()
         filled.requests.clear()
         plan = tmp_path / name / "plan.parquet"
-        ended, rows = applied(filled, tmp_path / name, plan, memory, **given)
+        ended, rows = apply_plan(filled, tmp_path / name, plan, memory, **given)
         line = run_of(tmp_path / name, ended.run_id).ended
         assert line is not None
         calls = [(each.method, each.target) for each in filled.requests]
@@ -319,7 +321,7 @@ def test_a_plan_that_does_not_fit_is_applied_as_one_that_does(
 
 
 @pytest.mark.parametrize("calls", [None, 9])
-def test_a_large_apply_that_was_stopped_goes_on(
+def test_a_stopped_large_apply_is_resumed(
     calls: int | None, filled: Simulator, tmp_path: Path
 ) -> None:
     plan = plan_of(filled, tmp_path)
@@ -333,7 +335,7 @@ def test_a_large_apply_that_was_stopped_goes_on(
     assert (kinds["rest"] > 1, kinds["input"] > 1) == (bool(calls), True)
     assert [row["note"] for row in reported(tmp_path, stopped.run_id)] == NOTES
     (tmp_path / "r.csv").unlink()
-    ended, rows = applied(filled, tmp_path, plan, FEW)
+    ended, rows = apply_plan(filled, tmp_path, plan, FEW)
     assert ended.run_id == stopped.run_id
     assert ended.totals.outcomes == {
         "unchanged": ROWS - 1 - CHANGES, "updated": CHANGES, "duplicate": 1,
@@ -341,13 +343,13 @@ def test_a_large_apply_that_was_stopped_goes_on(
     assert [row["note"] for row in rows] == NOTES
     assert len(filled.patched) == CHANGES
     with pytest.raises(runs.NothingLeft, match="has been carried out"):
-        applied(filled, tmp_path, plan, FEW)
+        apply_plan(filled, tmp_path, plan, FEW)
 
 
 def test_a_large_plan_is_refused_as_a_small_one(filled: Simulator, tmp_path: Path) -> None:
     plan = plan_of(filled, tmp_path)
     with pytest.raises(Refused, match="is not the plan that was reviewed"):
-        applied(filled, tmp_path, plan, FEW, sha256="0" * 64)
+        apply_plan(filled, tmp_path, plan, FEW, sha256="0" * 64)
     with runs.known(State(tmp_path / "state")) as book:
         refused = book.runs()[-1]
     assert refused.begun.kind is Kind.APPLY
@@ -357,16 +359,16 @@ def test_a_large_plan_is_refused_as_a_small_one(filled: Simulator, tmp_path: Pat
     assert filled.patched == []
 
 
-def test_more_changes_than_fit_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
+def test_too_many_changes_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
     plan = plan_of(filled, tmp_path)
-    stopped, rows = applied(filled, tmp_path, plan, CHANGES * 500 - 1)
+    stopped, rows = apply_plan(filled, tmp_path, plan, CHANGES * 500 - 1)
     assert stopped.exit == Exit.STOPPED_EARLY
     assert "Go on with --memory 1GB" in str(stopped.cause)
     assert Counter(row["sync_outcome"] for row in rows)["pending"] == CHANGES
-    assert applied(filled, tmp_path, plan, FEW)[0].exit == Exit.DONE
+    assert apply_plan(filled, tmp_path, plan, FEW)[0].exit == Exit.DONE
 
 
-def test_more_keys_to_look_up_than_fit_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
+def test_too_many_keys_to_look_up_need_more_memory(filled: Simulator, tmp_path: Path) -> None:
     def looking_up(memory: int) -> Job:
         job = job_of(filled, tmp_path, calls=None)
         return replace(job, reading=Reading(Fetch.LOOKUP, memory=memory))
@@ -402,7 +404,7 @@ def test_a_plan_that_changes_while_it_is_read_again_is_not_applied(
 def test_a_run_that_stops_before_it_compares_leaves_all_its_rows_in_the_todo_file(
     filled: Simulator, tmp_path: Path
 ) -> None:
-    ended = started(filled, tmp_path, calls=STAGES["half the list"])
+    ended = run_with_budget(filled, tmp_path, calls=STAGES["half the list"])
     (path,) = tmp_path.glob("*.todo.csv")
     assert ended.files.todo is not None
     assert ended.files.todo.name == path.name
@@ -426,7 +428,7 @@ def test_failed_rows_of_a_large_apply_are_tried_again_and_all_of_it_is_undone(
 ) -> None:
     plan = plan_of(filled, tmp_path)
     filled.forbidden.update(key(at) for at in (0, 4))
-    ended, _ = applied(filled, tmp_path, plan, FEW)
+    ended, _ = apply_plan(filled, tmp_path, plan, FEW)
     assert ended.totals.outcomes["failed"] == 2
     filled.forbidden.clear()
     job = replace(
@@ -440,7 +442,7 @@ def test_failed_rows_of_a_large_apply_are_tried_again_and_all_of_it_is_undone(
 
 
 class Watching(Quiet):
-    """A screen that keeps how far each pass got."""
+    """A screen that stores the progress of each pass."""
 
     def __init__(self) -> None:
         self.told: dict[str, list[tuple[int, int]]] = {}
@@ -467,7 +469,7 @@ def test_each_pass_over_a_large_input_shows_how_far_it_is(
     assert all(ROWS <= total <= 1.2 * ROWS for _, total in checked)
 
 
-def test_own_columns_called_as_those_of_this_tool_are_never_taken_for_them(
+def test_columns_of_the_user_named_like_ours_are_not_taken_for_ours(
     filled: Simulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "in.csv"

@@ -61,7 +61,7 @@ def test_rows_count_as_of_the_run_that_they_come_from(
 @pytest.mark.parametrize(
     ("run_id", "found"), [("A", "XBCD"), ("X", "BCD"), ("B", "XCD"), ("C", "XBD"), ("D", "")]
 )
-def test_a_run_is_later_if_it_began_after_that_and_is_no_ancestor(run_id: str, found: str) -> None:
+def test_a_run_is_later_if_it_began_afterwards_and_is_no_ancestor(run_id: str, found: str) -> None:
     assert later(run_id) == list(found)
 
 

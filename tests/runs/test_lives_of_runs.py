@@ -1,8 +1,8 @@
-"""Whatever is done to runs in whatever order, nothing is lost and nothing is done by mistake.
+"""Runs in any order and with any faults lose no outcome and make no wrong write.
 
-A state machine starts, kills, resumes, retries and undoes runs against a simulator in which
-profiles move by themselves and cannot always be written. A kill is an exception that nobody
-catches, raised wherever the run reports progress; ``torture.py`` does it with real processes.
+A state machine starts, kills, resumes, retries and undoes runs against a simulator; its profiles
+move by themselves and cannot always be written. A kill is an exception raised where the run reports
+progress, and never caught; ``torture.py`` uses real processes.
 """
 
 import logging
@@ -44,11 +44,11 @@ KILLED_AFTER = st.one_of(st.none(), st.integers(0, 2 * PROFILES + 2))
 
 
 class Killed(KeyboardInterrupt):
-    """The end of a process, as far as one process can play it."""
+    """The end of a process, simulated within one process."""
 
 
 class Watcher:
-    """Kills a run after so many signs of life."""
+    """A screen that kills a run after a number of progress reports."""
 
     def __init__(self, killed_after: int | None) -> None:
         self._left = killed_after
@@ -75,7 +75,7 @@ class Watcher:
 
 
 class Lives(RuleBasedStateMachine):
-    """What is expected is kept beside what is done: ``words`` holds what each run was told."""
+    """The state machine: ``words`` has the expected requests of each run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,13 +101,16 @@ class Lives(RuleBasedStateMachine):
         self.stack.close()
 
     @rule(
-        wishes=st.dictionaries(st.integers(0, PROFILES + 1), st.booleans(), min_size=1),
+        rows_desired=st.dictionaries(st.integers(0, PROFILES + 1), st.booleans(), min_size=1),
         killed_after=KILLED_AFTER,
     )
-    def start(self, wishes: dict[int, bool], killed_after: int | None) -> None:
+    def start(self, rows_desired: dict[int, bool], killed_after: int | None) -> None:
         self.files += 1
         path = self.folder / f"{self.files}.csv"
-        rows = "".join(f"{key(number)},{str(wish).lower()}\n" for number, wish in wishes.items())
+        rows = "".join(
+            f"{key(number)},{str(row_state).lower()}\n"
+            for number, row_state in rows_desired.items()
+        )
         path.write_text(f"PKey,ccpaOptOut\n{rows}")
         self.live(lambda watcher: runs.sync(self.job, Input(str(path)), watcher), killed_after)
 
@@ -140,7 +143,7 @@ class Lives(RuleBasedStateMachine):
         self.sim.forbidden.update(key(number) for number in numbers)
 
     def live(self, work: Callable[[Watcher], Finished], killed_after: int | None) -> None:
-        """Let a run live, perhaps not to its end, and judge what it did and what it says."""
+        """Run a part of a run's life, and check its writes and its report."""
         held, written = dict(self.sim.states), len(self.sim.patched)
         opted_out = {pkey for pkey, state in held.items() if state is True}
         try:
@@ -172,7 +175,7 @@ class Lives(RuleBasedStateMachine):
                 settled = recorded[pkey]
                 assert settled is not None
                 assert settled.outcome is Outcome.UPDATED
-                # What was in flight when a run died, and is there now, counts as arrived.
+                # A write in flight at a kill counts as arrived if Campaign has it now.
                 held = self.sim.states.get(pkey) == desired
                 assert held or (pkey, desired) in self.sim.patched
             elif outcome == Outcome.FAILED and finished.cause is None:
@@ -212,6 +215,6 @@ TestLivesOfRuns = Lives.TestCase
 TestLivesOfRuns.settings = settings(
     max_examples=18,
     stateful_step_count=8,
-    derandomize=True,  # a landing must not hang on the dice
+    derandomize=True,  # the test must not depend on chance
     suppress_health_check=list(HealthCheck),
 )

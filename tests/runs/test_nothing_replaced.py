@@ -1,7 +1,7 @@
-"""Commands that follow up a run replace neither its input nor another file, and block no other run.
+"""Follow-up commands replace neither their input nor another file, and block no other run.
 
-Each input here looks like a file of this program, as a todo file does, so that its content alone
-would let it be replaced.
+Each input here looks like a file of this program, as a todo file does: its content alone would
+allow its replacement.
 """
 
 import shutil
@@ -26,13 +26,13 @@ def newest(run: Run) -> str:
     return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
 
 
-def said(ran: Ran) -> str:
+def message_of(ran: Ran) -> str:
     return " ".join(ran.err.split())
 
 
 @pytest.fixture
 def todo(sim: Simulator, tmp_path: Path) -> Path:
-    """An input with the columns of a todo file."""
+    """Return an input with the columns of a todo file."""
     populate(sim, ROWS)
     path = write_states(tmp_path / "in.csv", ROWS)
     lines = path.read_text().splitlines()
@@ -63,7 +63,7 @@ def test_a_report_that_cannot_be_written_is_refused_before_any_call(
     run_id = (interrupted if command == "resume" else partly_failed)(run, sim)
     content, calls = todo.read_bytes(), len(sim.requests)
     ran = run(sim, command, run_id, "--report", report)
-    assert (ran.status, says in said(ran)) == (2, True), ran.err
+    assert (ran.status, says in message_of(ran)) == (2, True), ran.err
     assert todo.read_bytes() == content
     assert len(sim.requests) == calls
 
@@ -74,10 +74,12 @@ def test_an_apply_replaces_neither_the_input_of_its_plan_nor_the_plan(
 ) -> None:
     assert run(sim, "plan", "in.csv", "--out", "plan.parquet", "--report", "1.csv").status == 0
     kept = {path: path.read_bytes() for path in (todo, tmp_path / "plan.parquet")}
-    assert "would replace the input" in said(run(sim, "apply", "plan.parquet", "--report", report))
+    assert "would replace the input" in message_of(
+        run(sim, "apply", "plan.parquet", "--report", report)
+    )
     assert run(sim, "apply", "plan.parquet", "--max-calls", 5, "--report", "2.csv").status == 6
     ran = run(sim, "resume", *ENOUGH, "--report", report)
-    assert (ran.status, "would replace the input" in said(ran)) == (2, True)
+    assert (ran.status, "would replace the input" in message_of(ran)) == (2, True)
     assert {path: path.read_bytes() for path in kept} == kept
 
 
@@ -104,8 +106,8 @@ def test_a_resumed_plan_does_not_replace_one_that_was_made_since(
     later = newest(run)
     ran = run(sim, "resume", older, *ENOUGH)
     assert ran.status == 2
-    assert f"is the plan of run {later}, made since this run began, and is not" in said(ran)
-    assert f"bulk-sync resume {older} --give-up" in said(ran)
+    assert f"is the plan of run {later}, made since this run began, and is not" in message_of(ran)
+    assert f"bulk-sync resume {older} --give-up" in message_of(ran)
     assert run(sim, "resume", "--all", *ENOUGH).status == 3
     assert plan_file.read(tmp_path / "plan.parquet").run_id == later
     (tmp_path / "plan.parquet").rename(tmp_path / "away.parquet")
@@ -120,14 +122,12 @@ def test_a_resumed_plan_replaces_no_file_that_is_no_plan(
     assert run(sim, "plan", "in.csv", "--out", "p.parquet", *LOOKUP, "--max-calls", 5).status == 6
     (tmp_path / "p.parquet").write_bytes(b"mine")
     ran = run(sim, "resume", *ENOUGH)
-    assert (ran.status, "would replace a file that is no plan" in said(ran)) == (2, True)
+    assert (ran.status, "would replace a file that is no plan" in message_of(ran)) == (2, True)
     assert (tmp_path / "p.parquet").read_bytes() == b"mine"
 
 
 @pytest.mark.usefixtures("todo")
-def test_a_plan_at_work_does_not_keep_runs_from_being_resumed(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_runs_are_resumed_while_a_plan_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     words = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls", 5)
     assert run(sim, *words).status == 6
     plan = newest(run)
@@ -142,7 +142,7 @@ def test_a_plan_at_work_does_not_keep_runs_from_being_resumed(
 
 
 @pytest.mark.usefixtures("todo")
-def test_a_plan_that_another_process_gives_up_meanwhile_keeps_no_run_from_being_resumed(
+def test_runs_are_resumed_though_another_process_gives_a_plan_up_meanwhile(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write_states(tmp_path / "first.csv", 8)
@@ -152,7 +152,7 @@ def test_a_plan_that_another_process_gives_up_meanwhile_keeps_no_run_from_being_
     plan = newest(run)
     interrupted(run, sim)
 
-    def give_plan_up() -> None:  # which takes no call
+    def give_plan_up() -> None:  # that plan takes no call
         with process(sim, tmp_path, "resume", plan, "--give-up") as other:
             other.wait()
         assert other.returncode == 0
@@ -164,7 +164,7 @@ def test_a_plan_that_another_process_gives_up_meanwhile_keeps_no_run_from_being_
 
 @pytest.mark.usefixtures("todo")
 @pytest.mark.parametrize("missing", ["folder of the report", "list of protected people"])
-def test_what_hinders_one_run_does_not_keep_the_others_from_being_resumed(
+def test_an_error_of_one_run_does_not_stop_the_resume_of_others(
     missing: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     place = tmp_path / "place"
@@ -180,7 +180,7 @@ def test_what_hinders_one_run_does_not_keep_the_others_from_being_resumed(
     shutil.rmtree(place)
     ran = run(sim, "resume", "--all", *ENOUGH)
     assert ran.status == 3
-    assert f"Run {first} does not go on. " in said(ran)
+    assert f"Run {first} does not go on. " in message_of(ran)
     assert set(sim.states.values()) == {True}
     assert run(sim, "resume", first, *ENOUGH).status == 2
 
@@ -223,11 +223,11 @@ def test_a_todo_file_that_a_person_works_on_stays_when_the_run_goes_on(
     }
     new = set() if left == "nothing" else {"-2.todo.csv" if is_corrected else ".todo.csv"}
     assert found == new | ({".todo.csv"} if is_corrected else set())
-    assert ("was changed since this run wrote it" in said(ran)) is is_corrected
+    assert ("was changed since this run wrote it" in message_of(ran)) is is_corrected
     assert not is_corrected or todo.read_bytes() == content
 
 
-def test_files_of_ours_with_a_number_are_known_by_their_names(tmp_path: Path) -> None:
+def test_our_files_with_a_number_are_recognized_by_their_names(tmp_path: Path) -> None:
     write_states(tmp_path / "in.csv", 2)
     for ending in ("todo.csv", "results.csv"):
         write_states(tmp_path / f"in.20261129T101054Z-c5c965-2.{ending}", 1)

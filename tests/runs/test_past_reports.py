@@ -1,4 +1,4 @@
-"""``report``: the report of a past run again, byte for byte, in any format, or why not."""
+"""``report``: the report of a past run again, byte for byte, in any format, or a reason."""
 
 import os
 from dataclasses import replace
@@ -22,13 +22,13 @@ def runs(run: Run) -> list[dict[str, str]]:
     return found
 
 
-def asked(suffixes: tuple[str, ...], name: str) -> list[str]:
+def report_options(suffixes: tuple[str, ...], name: str) -> list[str]:
     return [word for suffix in suffixes for word in ("--report", f"{name}.{suffix}")]
 
 
 def check_same(run: Run, folder: Path, run_id: str, name: str = "first") -> None:
     """Make the reports of a run again, and compare their bytes with the first ones."""
-    ran = run(None, "report", run_id, *asked(SAME, f"{name}-again"))
+    ran = run(None, "report", run_id, *report_options(SAME, f"{name}-again"))
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.count("byte for byte as the run wrote it") == len(SAME)
     for suffix in SAME:
@@ -46,24 +46,26 @@ def several_files(folder: Path) -> Path:
     return folder / "in"
 
 
-def test_it_is_the_first_one_byte_for_byte(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_the_report_is_the_first_one_byte_for_byte(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
     for name, state in (("a", False), ("twin", False), ("TWIN", True), ("out", True)):
         sim.add(email=f"{name}@x.com", ccpaOptOut=state)
     source = several_files(tmp_path)
     words = ("--email-case", "ignore", "--max-opt-ins", 5)
-    assert run(sim, "run", source, *words, *asked(SAME, "first")).status == 3
+    assert run(sim, "run", source, *words, *report_options(SAME, "first")).status == 3
     rows = read_csv(tmp_path / "first.csv")
     assert {"note", "sync_file", "sync_due", "sync_profiles"} <= set(rows[0])
     assert "2" in [row["sync_profiles"] for row in rows]
     ((run_id),) = [each["run_id"] for each in runs(run)]
     check_same(run, tmp_path, run_id)
     undo = ("undo", run_id, "--max-opt-ins", 5)
-    assert run(sim, *undo, *asked(SAME, "undo")).status in {0, 3}
+    assert run(sim, *undo, *report_options(SAME, "undo")).status in {0, 3}
     check_same(run, tmp_path, runs(run)[-1]["run_id"], "undo")
     assert len(runs(run)) == 2  # nothing is recorded
 
 
-def test_the_newest_run_is_meant_without_an_id_and_plans_are_passed_over(
+def test_without_an_id_the_newest_run_is_used_and_plans_are_skipped(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
@@ -85,14 +87,12 @@ def test_the_newest_run_is_meant_without_an_id_and_plans_are_passed_over(
     assert first.startswith(f"Run {run_id} of {tmp_path / 'in.csv'}, begun 20")
     assert second == f"Report: {run_id}.csv (byte for byte as the run wrote it)"
     ran = run(None, "report", plan_id, "--report", "again.csv", "--summary", "json")
-    told = {"run_id": plan_id, "exit": 0, "message": "", "reports": ["again.csv"], "todo": None}
-    assert ran.summary == told
+    facts = {"run_id": plan_id, "exit": 0, "message": "", "reports": ["again.csv"], "todo": None}
+    assert ran.summary == facts
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "plan.csv").read_bytes()
 
 
-def test_the_beginning_of_an_id_stands_for_it_if_it_is_the_only_one(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_a_unique_beginning_of_an_id_is_enough(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
     (first,) = (each["run_id"] for each in runs(run))
@@ -111,7 +111,7 @@ def kept(folder: Path) -> kept_rows.KeptRows:
 
 
 @pytest.mark.parametrize("why", ["never", "deleted", "elsewhere", "damaged", "plan"])
-def test_without_its_rows_a_message_tells_why_and_what_is_left(
+def test_without_its_rows_a_message_has_the_reason_and_the_remaining_files(
     why: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
@@ -148,7 +148,7 @@ def test_without_its_rows_a_message_tells_why_and_what_is_left(
     assert not (tmp_path / "again.csv").exists()
 
 
-def test_of_an_unfinished_run_it_shows_how_far_it_got(
+def test_the_report_of_an_unfinished_run_shows_its_progress(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
@@ -170,7 +170,7 @@ def test_of_an_unfinished_run_it_shows_how_far_it_got(
         (("20200101T000000Z", "--report", "x.csv"), "knows no run"),
     ],
 )
-def test_what_cannot_be_done_is_refused_in_a_sentence(
+def test_impossible_reports_are_refused_with_a_message(
     words: tuple[str, ...], message: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)

@@ -1,4 +1,4 @@
-"""The whole story of one person: what stands now, every write, and every row that named them."""
+"""The whole history of one person: the present state, every write, and every row about them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,18 @@ from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 
-class Told:
-    """What ``history`` says of a key: to a person, and to a script."""
+class History:
+    """The output of ``history`` for a key: for a person, and for a script."""
 
-    def __init__(self, run: Run, asked: str, *words: object, sim: Simulator | None = None) -> None:
-        shown = run(sim, "history", asked, *words)
+    def __init__(
+        self, run: Run, key_text: str, *words: object, sim: Simulator | None = None
+    ) -> None:
+        shown = run(sim, "history", key_text, *words)
         assert shown.status == 0, shown.err
         self.lines = shown.out.splitlines()
-        found: list[dict[str, Any]] = orjson.loads(run(sim, "history", asked, *words, "--json").out)
+        found: list[dict[str, Any]] = orjson.loads(
+            run(sim, "history", key_text, *words, "--json").out
+        )
         self.events = [each for each in found if each["event"] != "note"]
         self.notes = [each["detail"] for each in found if each["event"] == "note"]
         assert self.notes == self.lines[len(self.lines) - len(self.notes) :]
@@ -44,42 +48,42 @@ def people(path: Path, *rows: str, header: str = "email,ccpaOptOut") -> Path:
     return path
 
 
-@pytest.mark.parametrize("asked", ["Jo@Example.com", "JO@example.COM", "PKEY"])
-def test_what_undo_did_is_told_by_address_and_by_pkey(
-    asked: str, sim: Simulator, tmp_path: Path, run: Run
+@pytest.mark.parametrize("key_text", ["Jo@Example.com", "JO@example.COM", "PKEY"])
+def test_an_undo_is_in_the_history_of_the_address_and_of_the_pkey(
+    key_text: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.add(pkey=key(1), email="Jo@Example.com", ccpaOptOut=False)
     run(sim, "run", people(tmp_path / "in.csv", "Jo@Example.com,true"))
     first = newest(run)
     run(sim, "undo", first, "--report", "u.csv")
-    told = Told(run, asked.replace("PKEY", key(1)))
-    assert told.outcomes == [("run", "updated"), ("undo", "updated")]
-    assert told.first.startswith(
+    history = History(run, key_text.replace("PKEY", key(1)))
+    assert history.outcomes == [("run", "updated"), ("undo", "updated")]
+    assert history.first.startswith(
         f"As far as this tool knows, profile {key(1)} has not opted out (ccpaOptOut is false): run "
         f"{newest(run)} put back on "
     )
-    assert told.first.endswith(f" what run {first} had changed.")
-    assert [each["stands"] for each in told.events] == [False, True]
-    assert told.events[1]["parent"] == first
+    assert history.first.endswith(f" what run {first} had changed.")
+    assert [each["stands"] for each in history.events] == [False, True]
+    assert history.events[1]["parent"] == first
 
 
-def test_apply_and_retry_are_told_too(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_apply_and_retry_are_in_the_history(sim: Simulator, tmp_path: Path, run: Run) -> None:
     sim.add(pkey=key(1), email="jo@example.com", ccpaOptOut=False)
     path = people(tmp_path / "in.csv", "jo@example.com,true")
     assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
     sim.forbidden.add(key(1))
     run(sim, "apply", "plan.parquet", "--report", "a.csv")
     applied = newest(run)
-    refused = Told(run, "jo@example.com")
+    refused = History(run, "jo@example.com")
     assert refused.outcomes == [("apply", "failed")]
     assert f"has not opted out (ccpaOptOut is false): run {applied} left it so" in refused.first
     sim.forbidden.clear()
     run(sim, "retry", applied, "--report", "r.csv")
-    told = Told(run, "JO@EXAMPLE.COM")
-    assert told.outcomes == [("apply", "failed"), ("retry", "updated")]
-    assert told.outcomes == Told(run, key(1)).outcomes
-    assert f"has opted out (ccpaOptOut is true): run {newest(run)} changed it" in told.first
-    assert told.events[1]["requested"] == ""
+    history = History(run, "JO@EXAMPLE.COM")
+    assert history.outcomes == [("apply", "failed"), ("retry", "updated")]
+    assert history.outcomes == History(run, key(1)).outcomes
+    assert f"has opted out (ccpaOptOut is true): run {newest(run)} changed it" in history.first
+    assert history.events[1]["requested"] == ""
 
 
 def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
@@ -90,9 +94,9 @@ def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
     assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
     sim.profiles[key(1)]["ccpaOptOut"] = True
     run(sim, "apply", "plan.parquet", "--report", "a.csv")
-    told = Told(run, key(1))
-    assert told.outcomes == [("apply", "drifted")]
-    assert f"(ccpaOptOut is true): so run {newest(run)} found it on " in told.first
+    history = History(run, key(1))
+    assert history.outcomes == [("apply", "drifted")]
+    assert f"(ccpaOptOut is true): so run {newest(run)} found it on " in history.first
 
 
 @pytest.mark.parametrize(
@@ -105,7 +109,7 @@ def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
     ],
     ids=["unchanged", "rejected", "failed", "two states"],
 )
-def test_rows_that_changed_nothing_are_told(
+def test_rows_without_a_change_are_in_the_history(
     row: str, state: bool, outcome: str, says: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.add(pkey=key(1), ccpaOptOut=state)
@@ -115,29 +119,29 @@ def test_rows_that_changed_nothing_are_told(
         tmp_path / "in.csv", *row.format(key=key(1)).split("\n"), other, header="PKey,ccpaOptOut"
     )
     run(sim, "run", path)
-    told = Told(run, key(1))
-    assert {each["outcome"] for each in told.events} == {outcome}
-    assert [each["row"] for each in told.events] == list(range(2, 2 + row.count("key")))
-    assert all(each["event"] == "row" and each["detail"] is not None for each in told.events)
-    assert says in told.first
-    assert told.notes == []
+    history = History(run, key(1))
+    assert {each["outcome"] for each in history.events} == {outcome}
+    assert [each["row"] for each in history.events] == list(range(2, 2 + row.count("key")))
+    assert all(each["event"] == "row" and each["detail"] is not None for each in history.events)
+    assert says in history.first
+    assert history.notes == []
 
 
-def test_an_address_that_campaign_does_not_know_is_told(
+def test_an_address_unknown_to_campaign_has_a_history(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
     path = people(tmp_path / "in.csv", "Jo@Example.com,true", "not an address,true")
     run(sim, "run", path)
-    assert Told(run, "jo@example.com").outcomes == [("run", "not_found")]
-    told = Told(run, "not an address")
-    assert told.outcomes == [("run", "rejected")]
-    assert [event["reason"] for event in told.events] == ["bad_key"]
-    assert Told(run, "nobody@example.com").outcomes == []
-    assert "never changed nobody@example.com" in Told(run, "nobody@example.com").first
+    assert History(run, "jo@example.com").outcomes == [("run", "not_found")]
+    history = History(run, "not an address")
+    assert history.outcomes == [("run", "rejected")]
+    assert [event["reason"] for event in history.events] == ["bad_key"]
+    assert History(run, "nobody@example.com").outcomes == []
+    assert "never changed nobody@example.com" in History(run, "nobody@example.com").first
 
 
-def test_a_column_of_addresses_beside_the_pkeys_tells_them(
+def test_addresses_in_a_column_beside_the_pkeys_are_found(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 3)
@@ -146,24 +150,27 @@ def test_a_column_of_addresses_beside_the_pkeys_tells_them(
     rows = [f"{key(number)},P{number}@example.com,true" for number in range(3)]
     run(sim, "run", people(tmp_path / "in.csv", *rows, header=header))
     run(sim, "run", write_states(tmp_path / "later.csv", 1, "false"), "--report", "l.csv")
-    told = Told(run, "p0@example.com")
-    assert told.outcomes == [("run", "updated"), ("run", "updated")]  # the later file by its PKey
-    assert Told(run, "p1@EXAMPLE.com").outcomes == [("run", "unchanged")]
-    assert Told(run, key(0)).outcomes == told.outcomes
+    history = History(run, "p0@example.com")
+    assert history.outcomes == [
+        ("run", "updated"),
+        ("run", "updated"),
+    ]  # the later file by its PKey
+    assert History(run, "p1@EXAMPLE.com").outcomes == [("run", "unchanged")]
+    assert History(run, key(0)).outcomes == history.outcomes
 
 
-def test_who_shares_an_address_is_not_mixed_up_by_pkey(
+def test_people_with_one_address_are_kept_apart_by_pkey(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for number in range(2):
         sim.add(pkey=key(number), email="family@example.com", ccpaOptOut=number == 1)
     run(sim, "run", people(tmp_path / "in.csv", "family@example.com,true"))
     run(sim, "run", write_states(tmp_path / "one.csv", 1, "false"), "--report", "o.csv")
-    assert Told(run, key(0)).outcomes == [("run", "updated"), ("run", "updated")]
-    (unchanged,) = Told(run, key(1)).events
+    assert History(run, key(0)).outcomes == [("run", "updated"), ("run", "updated")]
+    (unchanged,) = History(run, key(1)).events
     assert (unchanged["event"], unchanged["pkeys"]) == ("row", [key(1)])
     assert unchanged["outcome"] == "unchanged"
-    both = Told(run, "family@example.com")
+    both = History(run, "family@example.com")
     assert sorted(both.outcomes) == [("run", "unchanged"), ("run", "updated"), ("run", "updated")]
     assert [line[:70] for line in both.lines[:2]] == [
         f"As far as this tool knows, profile {key(number)}"[:70] for number in range(2)
@@ -172,23 +179,23 @@ def test_who_shares_an_address_is_not_mixed_up_by_pkey(
     assert "has opted out" in both.lines[1]
 
 
-def test_files_of_pkeys_alone_are_not_denied_and_can_be_searched(
+def test_files_with_only_pkeys_are_mentioned_and_can_be_searched(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)
     run(sim, "run", write_states(tmp_path / "in.csv", 2))
-    told = Told(run, "p1@example.com")
-    assert told.first.startswith("No write to p1@example.com is recorded")
-    (note,) = told.notes
+    history = History(run, "p1@example.com")
+    assert history.first.startswith("No write to p1@example.com is recorded")
+    (note,) = history.notes
     assert f"The files of 1 run ({newest(run)}) held PKeys alone" in note
     assert "--lookup" in note
     sim.clear()
-    found = Told(run, "P1@example.com", "--lookup", sim=sim)
+    found = History(run, "P1@example.com", "--lookup", sim=sim)
     assert found.outcomes == [("run", "updated")]
     assert f"profile {key(1)} has opted out" in found.first
     assert found.notes == []
     assert set(sim.counters.methods) == {"GET"}
-    nobody = Told(run, "nobody@example.com", "--lookup", sim=sim)
+    nobody = History(run, "nobody@example.com", "--lookup", sim=sim)
     assert nobody.events == []
     assert "Campaign shows no profile for nobody@example.com" in nobody.notes[0]
     ran = run(sim, "history", key(1), "--lookup")
@@ -196,39 +203,41 @@ def test_files_of_pkeys_alone_are_not_denied_and_can_be_searched(
     assert "e-mail address" in ran.err
 
 
-def test_files_of_other_keys_alone_are_not_denied_either(tmp_path: Path, run: Run) -> None:
+def test_files_with_only_other_keys_are_mentioned(tmp_path: Path, run: Run) -> None:
     words = ("--key", "custom", "--key-column", "cusId", "--api", "profileAndServicesExt")
     with running(Options(custom_key="cusId")) as sim:
         sim.add(pkey=key(0), email="jo@example.com", ccpaOptOut=False, cusId="C0")
         run(sim, "run", people(tmp_path / "in.csv", "C0,true", header="cusId,ccpaOptOut"), *words)
-        told = Told(run, "Jo@example.com")
-        assert told.first.startswith("No write to Jo@example.com is recorded")
-        assert f"The files of 1 run ({newest(run)}) held keys alone" in told.notes[0]
-        assert Told(run, "Jo@example.com", "--lookup", sim=sim).outcomes == [("run", "updated")]
+        history = History(run, "Jo@example.com")
+        assert history.first.startswith("No write to Jo@example.com is recorded")
+        assert f"The files of 1 run ({newest(run)}) held keys alone" in history.notes[0]
+        assert History(run, "Jo@example.com", "--lookup", sim=sim).outcomes == [("run", "updated")]
 
 
-def test_rows_that_are_not_kept_are_not_denied(sim: Simulator, tmp_path: Path, run: Run) -> None:
+def test_rows_no_longer_kept_are_mentioned(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     sim.profiles[key(1)]["ccpaOptOut"] = True
     run(sim, "run", write_states(tmp_path / "in.csv", 2), "--keep-rows", 0)
-    assert Told(run, key(0)).outcomes == [("run", "updated")]
-    told = Told(run, key(1))
-    assert told.events == []
-    assert "never" not in told.first
-    (note,) = told.notes
+    assert History(run, key(0)).outcomes == [("run", "updated")]
+    history = History(run, key(1))
+    assert history.events == []
+    assert "never" not in history.first
+    (note,) = history.notes
     assert f"The rows of 1 run ({newest(run)}) are not kept here" in note
 
 
-def test_an_interrupted_run_tells_what_it_has_not_done(
+def test_an_interrupted_run_shows_its_pending_rows(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
-    assert Told(run, key(0)).outcomes == [("run", "updated")]
-    told = Told(run, key(9))
-    assert told.outcomes == [("run", "pending")]
-    assert f"has not opted out (ccpaOptOut is false): so run {newest(run)} found it" in told.first
+    assert History(run, key(0)).outcomes == [("run", "updated")]
+    history = History(run, key(9))
+    assert history.outcomes == [("run", "pending")]
+    assert (
+        f"has not opted out (ccpaOptOut is false): so run {newest(run)} found it" in history.first
+    )
 
 
 def test_a_created_profile_is_found_by_both_of_its_keys(
@@ -238,27 +247,25 @@ def test_a_created_profile_is_found_by_both_of_its_keys(
     path = people(tmp_path / "in.csv", "A@b.co,A,B,true,2026-01-20", header=header)
     assert run(sim, "run", path, "--create").status == 0
     (pkey,) = sim.profiles
-    for asked in ("a@B.co", pkey):
-        told = Told(run, asked)
-        assert told.outcomes == [("run", "created")]
-        assert told.events[0]["requested"] == "2026-01-20"
-        assert f"profile {pkey} has opted out" in told.first
+    for key_text in ("a@B.co", pkey):
+        history = History(run, key_text)
+        assert history.outcomes == [("run", "created")]
+        assert history.events[0]["requested"] == "2026-01-20"
+        assert f"profile {pkey} has opted out" in history.first
 
 
-def test_a_custom_key_is_found_to_the_letter(tmp_path: Path, run: Run) -> None:
+def test_a_custom_key_is_found_by_exact_spelling(tmp_path: Path, run: Run) -> None:
     with running(Options(custom_key="cusId")) as sim:
         sim.add(pkey=key(1), cusId="C-17", ccpaOptOut=False)
         path = people(tmp_path / "in.csv", "C-17,true", header="cusId,ccpaOptOut")
         words = ("--key", "custom", "--key-column", "cusId")
         assert run(sim, "run", path, *words).status == 0
-    assert Told(run, "C-17").outcomes == [("run", "updated")]
-    assert Told(run, "c-17").outcomes == []
-    assert Told(run, key(1)).outcomes == [("run", "updated")]
+    assert History(run, "C-17").outcomes == [("run", "updated")]
+    assert History(run, "c-17").outcomes == []
+    assert History(run, key(1)).outcomes == [("run", "updated")]
 
 
-def test_kept_rows_of_another_format_are_not_guessed_at(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_kept_rows_of_another_format_are_not_read(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1, state=True)
     run(sim, "run", write_states(tmp_path / "in.csv", 1))
     (kept,) = kept_rows.all_of(tmp_path / "state").values()
@@ -280,12 +287,12 @@ def test_each_write_names_its_file_and_the_tries_that_it_took(
     ran = run(sim, "run", tmp_path / "lists", "--retries", 1)
     assert [row["sync_attempts"] for row in ran.report] == ["1", "2"]
     for number, name, outcome, attempts in ((0, "a.csv", "updated", 1), (1, "b.csv", "failed", 2)):
-        (event,) = Told(run, key(number)).events
+        (event,) = History(run, key(number)).events
         assert (event["input"], event["row"]) == (str(tmp_path / "lists" / name), 2)
         assert (event["outcome"], event["attempts"]) == (outcome, attempts)
 
 
-def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
+def test_writes_in_flight_of_a_dead_process_are_unknown(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
@@ -294,8 +301,8 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
     in_flight = [Intent(key(n), n + 2, None, before=False, desired=True) for n in range(7, 10)]
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(newest(run), in_flight)
-    assert Told(run, key(9)).outcomes == [("run", "unknown")]
-    first, second, *_ = Told(run, key(9)).lines
+    assert History(run, key(9)).outcomes == [("run", "unknown")]
+    first, second, *_ = History(run, key(9)).lines
     assert first == f"This tool does not know the state of {key(9)}."
     assert f"by run {newest(run)} has arrived is not known: `bulk-sync resume " in second
     run(sim, "resume", "--max-calls", 2)
@@ -304,7 +311,7 @@ def test_what_a_dead_process_had_in_flight_is_told_as_unknown(
     assert "whether it arrived is not known" in left["sync_detail"]
     assert left["sync_after"] == ""
     assert run(sim, "resume", "--max-calls", 100).status == 0
-    assert Told(run, key(9)).outcomes[-1] == ("run", "updated")
+    assert History(run, key(9)).outcomes[-1] == ("run", "updated")
 
 
 def test_a_doubt_is_told_until_a_later_run_has_seen_the_state(
@@ -315,8 +322,8 @@ def test_a_doubt_is_told_until_a_later_run_has_seen_the_state(
     first = newest(run)
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(first, [Intent(key(0), 2, None, before=True, desired=False)])
-    assert f"by run {first} has arrived is not known" in Told(run, key(0)).lines[1]
+    assert f"by run {first} has arrived is not known" in History(run, key(0)).lines[1]
     assert run(sim, "run", tmp_path / "in.csv", "--report", "l.csv").status == 0
-    told = Told(run, key(0))
-    assert told.outcomes[-1] == ("run", "unchanged")
-    assert "is not known" not in "\n".join(told.lines)
+    history = History(run, key(0))
+    assert history.outcomes[-1] == ("run", "unchanged")
+    assert "is not known" not in "\n".join(history.lines)

@@ -1,4 +1,4 @@
-"""An undo that one person saves as a plan, and another applies."""
+"""An undo saved as a plan by one person, and applied by another."""
 
 import shlex
 from pathlib import Path
@@ -17,7 +17,7 @@ OPENED = {key(number): False for number in range(ROWS)}
 
 @pytest.fixture
 def done(sim: Simulator, tmp_path: Path, run: Run) -> str:
-    """Return the run that opted six of eight people out; two were so before."""
+    """Return a run that opted six of eight people out; two were opted out before."""
     populate(sim, ROWS)
     sim.profiles[key(0)]["ccpaOptOut"] = sim.profiles[key(1)]["ccpaOptOut"] = True
     ran = run(sim, "run", write_states(tmp_path / "in.csv", ROWS), "--summary", "json",
@@ -66,19 +66,19 @@ def test_applying_it_is_an_undo_of_the_run(
     sim.profiles[key(5)]["ccpaOptOut"] = False
     ran = run(sim, *words[:-1], "Ben", "--report", "undone.csv")
     assert ran.status == 3  # one has moved since
-    told = runs(run)[-1]
-    assert (told["kind"], told["parent"]) == ("undo", done)
-    assert (told["prepared_by"], told["approved_by"]) == ("Anna", ["Ben"])
-    assert told["outcomes"] == {"updated": 5, "drifted": 1}
+    facts = runs(run)[-1]
+    assert (facts["kind"], facts["parent"]) == ("undo", done)
+    assert (facts["prepared_by"], facts["approved_by"]) == ("Anna", ["Ben"])
+    assert facts["outcomes"] == {"updated": 5, "drifted": 1}
     assert sorted(sim.patched) == [(key(number), False) for number in (2, 3, 4, 6, 7)]
     (todo,) = tmp_path.glob("undo.*.todo.csv")
     assert pd.read_csv(todo)["ccpaOptOut"].tolist() == [False]
     assert "put back on" in run(None, "history", key(3)).out
-    assert run(sim, "audit", told["run_id"], "--report", "audit.csv").status == 0
+    assert run(sim, "audit", facts["run_id"], "--report", "audit.csv").status == 0
     assert run(None, "ledger", "verify").status == 0
 
 
-def test_it_is_done_once_whichever_way(done: str, sim: Simulator, run: Run) -> None:
+def test_it_is_done_once_by_plan_or_directly(done: str, sim: Simulator, run: Run) -> None:
     for name in ("one.parquet", "two.parquet"):
         assert run(sim, "undo", done, "--out", name).status == 0
     assert run(sim, "apply", "one.parquet").status == 0
@@ -104,7 +104,7 @@ def test_it_can_be_undone_by_a_plan_too(done: str, sim: Simulator, run: Run) -> 
     assert all(profile["ccpaOptOut"] for profile in sim.profiles.values())
 
 
-def test_what_a_later_run_changed_is_left_alone(
+def test_profiles_changed_by_a_later_run_are_left_alone(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     assert run(sim, "undo", done, "--out", "undo.parquet").status == 0
@@ -141,7 +141,7 @@ def test_it_is_resumed_and_retried_as_an_undo(done: str, sim: Simulator, run: Ru
     assert [sim.states[key(number)] for number in range(2, ROWS)] == [False] * 6
 
 
-def test_an_old_one_names_the_command_that_makes_it_anew(
+def test_an_expired_plan_names_the_command_that_makes_it_anew(
     done: str, sim: Simulator, run: Run
 ) -> None:
     assert run(sim, "undo", done, "--out", "undo.parquet", "--ticket", "PRIV-240").status == 0

@@ -1,4 +1,4 @@
-"""What stands at a profile by the ledger's writes: the last one, unless an undo has put it back."""
+"""The state of a profile by the writes in the ledger: the last one, unless it was undone."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -77,13 +77,13 @@ B_IN = write("B", False, "2026-01-20")
         "put back to what another has written",
         "put back, and what is not recorded",
         "put back twice",
-        "put back to what somebody has changed between",
+        "put back after a change by others in between",
         "left alone",
         "not sent",
         "refused",
     ],
 )  # fmt: skip
-def test_one_write_stands(
+def test_a_single_write_counts(
     writes: list[Write], state: bool, request_date: str, run_id: str, no_later_ms: int
 ) -> None:
     ((key, own),) = precedence.standing(writes, RUNS).items()
@@ -95,7 +95,7 @@ def test_one_write_stands(
 
 
 @pytest.mark.parametrize("outcome", [None, Outcome.FAILED])
-def test_what_a_write_without_an_answer_did_is_open(outcome: Outcome | None) -> None:
+def test_the_effect_of_a_write_without_an_answer_is_open(outcome: Outcome | None) -> None:
     found = precedence.standing([A_OUT, write("B", False, "2026-01-20", outcome)], RUNS)
     assert {key: own.is_doubtful for key, own in found.items()} == {
         ("@k", True): False,
@@ -107,7 +107,7 @@ def test_what_a_write_without_an_answer_did_is_open(outcome: Outcome | None) -> 
     assert set(precedence.standing(again, RUNS)) == {("@k", False)}
 
 
-def test_the_writes_of_another_instance_say_nothing() -> None:
+def test_the_writes_of_another_instance_do_not_count() -> None:
     assert precedence.standing([A_OUT, B_IN], ELSEWHERE) == {}
 
 

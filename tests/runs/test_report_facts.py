@@ -1,4 +1,4 @@
-"""The facts of reports, made of runs as the ledger has them and of rows."""
+"""The facts of reports, from runs in the ledger and from rows."""
 
 import os
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def test_a_report_names_who_when_what_and_how_it_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("subject", "outcomes", "said"),
+    ("subject", "outcomes", "text"),
     [
         (Subject.RESULT, ["failed"] * 2, "None of 2 rows were changed in Campaign; 2 rows need a"),
         (Subject.RESULT, ["updated", "unchanged"], "1 of 2 rows was changed in Campaign (1 opt-in"),
@@ -100,14 +100,14 @@ def test_a_report_names_who_when_what_and_how_it_ended() -> None:
         (Subject.AUDIT, ["unchanged", "drifted"], "1 of 2 writes still holds."),
     ],
 )
-def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], said: str) -> None:
+def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], text: str) -> None:
     rows = results(2, ours={columns.OUTCOME: outcomes})
     facts = facts_of(ended_run(rows), rows, subject=subject)
-    assert facts.result.sentences[0].startswith(said)
+    assert facts.result.sentences[0].startswith(text)
 
 
 @pytest.mark.parametrize(
-    ("status", "final", "said"),
+    ("status", "final", "text"),
     [
         (6, False, "1 row needs a person, 2 are still to do."),
         (130, False, "1 row needs a person, 2 are still to do."),
@@ -116,14 +116,14 @@ def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], said:
         (3, True, "3 rows need a person."),  # opt-ins are held back
     ],
 )
-def test_what_a_run_that_can_be_resumed_has_left_needs_no_person(
-    status: int, final: bool, said: str
+def test_the_rows_left_by_a_resumable_run_need_no_person(
+    status: int, final: bool, text: str
 ) -> None:
     rows = results(4, ours={columns.OUTCOME: ["updated", "failed", "pending", "pending"]})
     run = ended_run(rows)
     assert run.ended is not None
     run = replace(run, ended=replace(run.ended, exit=status, final=final))
-    assert facts_of(run, rows).result.sentences[0].endswith(f"; {said}")
+    assert facts_of(run, rows).result.sentences[0].endswith(f"; {text}")
 
 
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
@@ -139,7 +139,7 @@ def test_every_row_is_counted_once_by_outcome_and_in_the_matrix() -> None:
     assert counts.rows == 5
 
 
-def test_after_a_plan_is_what_it_would_leave_also_in_a_row_that_repeats_another() -> None:
+def test_the_states_after_a_plan_are_those_it_would_leave_also_in_repeated_rows() -> None:
     rows = results(
         4,
         ours={
@@ -183,7 +183,7 @@ def test_the_last_thirty_runs_of_the_job_end_with_this_one() -> None:
     ],
     ids=["another-report", "a-command", "an-audit"],
 )
-def test_a_report_that_leaves_rows_out_names_where_all_are(
+def test_a_report_that_leaves_rows_out_names_the_file_with_all(
     reports: list[str], subject: Subject | None, named: str
 ) -> None:
     files = [LocalFile(Path(name)) for name in reports]
@@ -192,7 +192,7 @@ def test_a_report_that_leaves_rows_out_names_where_all_are(
     assert facts.result.all_rows == named
 
 
-def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
+def test_a_verdict_counts_opt_outs_and_opt_ins() -> None:
     rows = results(
         4,
         ours={
@@ -219,7 +219,7 @@ def test_a_verdict_counts_what_forbids_and_what_allows_the_sale() -> None:
     assert (facts.run_id, facts.source.organization) == ("", "")
 
 
-def test_opt_outs_that_are_left_have_days_left_as_of_the_end_of_the_run() -> None:
+def test_opt_outs_not_done_have_days_left_as_of_the_end_of_the_run() -> None:
     rows = results(2, ours={columns.OUTCOME: ["failed", "updated"]})
     rows[columns.RECEIVED] = np.array(2 * [(date(2026, 11, 2) - date(1970, 1, 1)).days])
     facts = facts_of(ended_run(rows), rows)

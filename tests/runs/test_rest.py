@@ -1,4 +1,4 @@
-"""A run with rows that need no work apart from its frame ends as one whose frame has all rows."""
+"""A run with the rows without work kept apart ends like one with all rows in its frame."""
 
 import gzip
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,8 +58,8 @@ REPORTS = ("r.csv", "r.csv.gz", "r.json", "r.parquet", "r.html", "r.xlsx")
 COST = Cost({"GET": 9}, {("GET", "200"): 9}, 1.5, 1.0, {}, None)
 
 
-def apart(whole: pd.DataFrame, slice_rows: int) -> tuple[pd.DataFrame, Rest]:
-    """Return the rows of a plan or of results that need work, and the rest in slices."""
+def split(whole: pd.DataFrame, slice_rows: int) -> tuple[pd.DataFrame, Rest]:
+    """Return the rows with work of a plan or of results, and the rest in slices."""
     counts_as = whole[columns.COUNTS_AS].to_numpy()
     is_same = columns.have_outcome(whole, [Outcome.UNCHANGED])
     is_rest = is_same | (columns.have_outcome(whole, [Outcome.DUPLICATE]) & is_same[counts_as])
@@ -79,14 +79,14 @@ def apart(whole: pd.DataFrame, slice_rows: int) -> tuple[pd.DataFrame, Rest]:
 
         return Slices(len(rows), read)
 
-    # The day of these counts is any: none of the rows is left to be carried out.
+    # The day of these counts does not matter: every row is carried out.
     return frame, Rest(Totals.count(others), Tally.count(others, date(2001, 1, 1)), with_results)
 
 
 Person = tuple[str, str, str, bool | None]
 
 PEOPLE: Sequence[Person] = [
-    # key, state, date of the request, state in Campaign: None is no such profile
+    # key, state, date of the request, state in Campaign (None: no such profile)
     ("@same0", "true", "2026-11-02", True),
     ("@out0", "yes", "2026-10-20", False),
     ("@same0", "true", "2026-10-02", True),
@@ -171,10 +171,10 @@ def job_in(folder: Path) -> Job:
     )
 
 
-def finished(
+def end_run(
     folder: Path, kind: Kind, whole: pd.DataFrame, rows: pd.DataFrame, rest: Rest, cause: Any
 ) -> tuple[Finished, ledger.Ended | None]:
-    """End a run, and return what the ledger has of its end."""
+    """End a run, and return its end and the end recorded in the ledger."""
     job = job_in(folder)
     begun = begun_as(kind, job, "in.csv", "c0ffee", len(whole))
     if kind is Kind.PLAN:
@@ -188,13 +188,13 @@ def finished(
 
 
 def bare(line: ledger.Ended | None) -> ledger.Ended:
-    """Return a line without times, and the hashes of files with paths or times in them."""
+    """Return a line without times, and without hashes of files with paths or times in them."""
     assert line is not None
     return replace(line, reports={}, seconds=0.0, plan_sha256="")
 
 
-def told(ended: Finished, folder: Path) -> list[str]:
-    """Return what a person and a script are shown, but for the hash and times."""
+def output_of(ended: Finished, folder: Path) -> list[str]:
+    """Return the output for a person and for a script, without the hash and times."""
     facts = summary_json(ended, "in.csv", None, dry_run=False)
     for name in ("ledger", "seconds", "plan_sha256"):
         facts.pop(name)
@@ -204,15 +204,15 @@ def told(ended: Finished, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("end", ENDS)
 @time_machine.travel(NOW, tick=False)
-def test_whatever_a_run_leaves_is_the_same(end: str, tmp_path: Path) -> None:
+def test_the_end_and_the_files_of_a_run_are_the_same(end: str, tmp_path: Path) -> None:
     kind, make, cause = ENDS[end]
     whole, one, other = make(), tmp_path / "one", tmp_path / "other"
-    frame, rest = apart(whole, 2)
+    frame, rest = split(whole, 2)
     assert 0 <= len(frame) < len(whole)
-    first, line = finished(one, kind, whole, whole, NOTHING, cause)
-    second, same_line = finished(other, kind, whole, frame, rest, cause)
+    first, line = end_run(one, kind, whole, whole, NOTHING, cause)
+    second, same_line = end_run(other, kind, whole, frame, rest, cause)
 
-    assert told(second, other) == told(first, one)
+    assert output_of(second, other) == output_of(first, one)
     assert (second.totals, second.exit) == (first.totals, first.exit)
     assert second.is_resumable is first.is_resumable
     assert bare(same_line) == bare(line)
@@ -243,9 +243,9 @@ def check_kept_rows(one: Path, other: Path, *, is_there: bool) -> None:
 
 
 @time_machine.travel(NOW, tick=False)
-def test_rows_that_are_kept_in_parts_make_the_same_reports_again(tmp_path: Path) -> None:
+def test_rows_kept_in_parts_make_the_same_reports(tmp_path: Path) -> None:
     whole = written()
-    finished(tmp_path, Kind.RUN, whole, *apart(whole, 4), None)
+    end_run(tmp_path, Kind.RUN, whole, *split(whole, 4), None)
     state = State(tmp_path / "state")
     again = [str(tmp_path / f"again-{name}") for name in REPORTS if name != "r.xlsx"]
     todo = tmp_path / f"in.{RUN_ID}.todo.csv"
@@ -254,7 +254,7 @@ def test_rows_that_are_kept_in_parts_make_the_same_reports_again(tmp_path: Path)
     assert Path(str(made)).read_bytes() == todo.read_bytes()
     for path in map(Path, again):
         first = path.with_name(path.name.removeprefix("again-"))
-        if path.suffix == ".html":  # which names the report with all rows
+        if path.suffix == ".html":  # the page names the report with all rows
             assert path.read_bytes().replace(b"again-", b"") == first.read_bytes()
         else:
             assert path.read_bytes() == first.read_bytes(), path
@@ -266,7 +266,7 @@ def test_rows_that_are_kept_in_parts_make_the_same_reports_again(tmp_path: Path)
 @time_machine.travel(NOW, tick=False)
 def test_a_later_part_that_is_damaged_is_no_bug(tmp_path: Path) -> None:
     whole = written()
-    finished(tmp_path, Kind.RUN, whole, *apart(whole, 4), None)
+    end_run(tmp_path, Kind.RUN, whole, *split(whole, 4), None)
     (kept,) = kept_rows.all_of(tmp_path / "state").values()
     part = pq.read_metadata(kept.path).row_group(2).column(0)
     content = bytearray(kept.path.read_bytes())
@@ -282,7 +282,7 @@ def test_a_later_part_that_is_damaged_is_no_bug(tmp_path: Path) -> None:
 
 def test_own_columns_are_those_of_the_rows_in_question_alone(tmp_path: Path) -> None:
     whole = nothing_to_do()
-    finished(tmp_path, Kind.RUN, whole, *apart(whole, 2), None)
+    end_run(tmp_path, Kind.RUN, whole, *split(whole, 2), None)
     found = kept_rows.own_columns(State(tmp_path / "state"), RUN_ID, {3, 6})
     assert found is not None
     names = ["PKey", "ccpaOptOut", "Request date", columns.ROW, columns.FILE]
@@ -290,8 +290,8 @@ def test_own_columns_are_those_of_the_rows_in_question_alone(tmp_path: Path) -> 
     assert kept_rows.own_columns(State(tmp_path / "state"), RUN_ID, {99}) is None
 
 
-def read_so_often(rest: Rest, left: list[int]) -> Rest:
-    """Return a rest that can be read so many times more."""
+def readable_times(rest: Rest, left: list[int]) -> Rest:
+    """Return a rest that can be read a limited number of times."""
 
     def with_results(results: pd.DataFrame) -> Slices:
         slices = rest.with_results(results)
@@ -308,19 +308,17 @@ def read_so_often(rest: Rest, left: list[int]) -> Rest:
 
 
 @pytest.mark.parametrize("kind", [Kind.RUN, Kind.PLAN])
-def test_a_rest_that_cannot_be_read_any_more_leaves_a_run_to_be_resumed(
-    kind: Kind, tmp_path: Path
-) -> None:
+def test_a_rest_that_becomes_unreadable_leaves_a_run_to_resume(kind: Kind, tmp_path: Path) -> None:
     whole = planned() if kind is Kind.PLAN else written()
-    frame, rest = apart(whole, 4)
+    frame, rest = split(whole, 4)
     left = [99]
-    ended, _ = finished(tmp_path / "all", kind, whole, frame, read_so_often(rest, left), None)
+    ended, _ = end_run(tmp_path / "all", kind, whole, frame, readable_times(rest, left), None)
     assert ended.cause is None
     passes = 99 - left[0]
     for enough in (0, 1, passes // 2, passes - 2, passes - 1):
         folder = tmp_path / str(enough)
-        small = read_so_often(rest, [enough])
-        ended, line = finished(folder, kind, whole, frame, small, None)
+        small = readable_times(rest, [enough])
+        ended, line = end_run(folder, kind, whole, frame, small, None)
         assert "There is no room." in str(ended.cause)
         assert (ended.exit, ended.is_resumable) == (Exit.STOPPED_EARLY, True)
         assert line is None or not line.final
@@ -328,7 +326,7 @@ def test_a_rest_that_cannot_be_read_any_more_leaves_a_run_to_be_resumed(
 
 def test_a_run_is_refused_by_the_counts_of_all_slices(tmp_path: Path) -> None:
     whole, lines = planned(), []
-    frame, rest = apart(whole, 4)
+    frame, rest = split(whole, 4)
     for name, rows in {"one": Slices.of(whole), "other": rest.with_results(frame)}.items():
         job = job_in(tmp_path / name)
         begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", len(whole))
@@ -341,8 +339,8 @@ def test_a_run_is_refused_by_the_counts_of_all_slices(tmp_path: Path) -> None:
     check_kept_rows(tmp_path / "one" / "state", tmp_path / "other" / "state", is_there=True)
 
 
-def test_known_states_of_the_rest_let_a_run_go_on_after_wrong_settings() -> None:
-    frame, rest = apart(planned([("@same", "true", "", True), ("@bad", "perhaps", "", None)]), 9)
+def test_known_states_of_the_rest_make_a_run_with_wrong_settings_resumable() -> None:
+    frame, rest = split(planned([("@same", "true", "", True), ("@bad", "perhaps", "", None)]), 9)
     wrong = UsageProblem("Wrong.")
     assert early_end(frame, wrong, NOTHING).cause is wrong
     assert isinstance(early_end(frame, wrong, rest).cause, StoppedEarly)
@@ -371,10 +369,10 @@ class Quiet:
         self.plans.append(reviewed)
 
 
-def carried_out(
+def carry_out_plan(
     sim: Simulator, folder: Path, rows: pd.DataFrame, rest: Rest, *limits: Limits
 ) -> tuple[Finished, Plan]:
-    """Carry out a plan, again under each limit; return its end, and what was shown at first."""
+    """Carry out a plan, again under each limit; return its end, and the plan shown first."""
     token = Secret("demo-token")
     job = replace(
         job_in(folder),
@@ -394,7 +392,7 @@ def carried_out(
 
 
 WRITES, SAME = 20, 90
-"""Rows to be changed, and rows that are as they are to be."""
+"""Rows to be changed, and unchanged rows."""
 
 
 @pytest.mark.parametrize(
@@ -422,8 +420,8 @@ def test_shares_are_of_all_rows_of_the_input(
     people = [(key(at), "true", "", at >= WRITES) for at in range(WRITES + SAME)]
     rows, rest = planned(people), NOTHING
     if is_apart:
-        rows, rest = apart(rows, 50)
-    ended, plan = carried_out(sim, tmp_path / "run", rows, rest, limits)
+        rows, rest = split(rows, 50)
+    ended, plan = carry_out_plan(sim, tmp_path / "run", rows, rest, limits)
     assert ended.exit == status
     assert plan.totals.rows == ended.totals.rows == WRITES + SAME
     assert "20 changes of 110 rows (18.2%)" in str(ended.cause) or status is not Exit.REFUSED
@@ -438,7 +436,7 @@ def test_shares_are_of_all_rows_of_the_input(
 
 @pytest.mark.parametrize(("most", "lifted"), [("10.9%", 0), ("11%", 12)])
 @pytest.mark.parametrize("is_apart", [False, True], ids=["whole", "apart"])
-def test_opt_ins_that_were_held_back_pass_later_by_a_share_of_all_rows(
+def test_opt_ins_held_back_are_allowed_later_by_a_share_of_all_rows(
     most: str, lifted: int, is_apart: bool, sim: Simulator, tmp_path: Path
 ) -> None:
     populate(sim, 15)
@@ -447,10 +445,10 @@ def test_opt_ins_that_were_held_back_pass_later_by_a_share_of_all_rows(
     people = [(key(at), str(at >= 12).lower(), "", at < 12 or at >= 15) for at in range(110)]
     rows, rest = planned(people), NOTHING
     if is_apart:
-        rows, rest = apart(rows, 50)
+        rows, rest = split(rows, 50)
     holding = Limits(max_opt_ins=Bound.parse("10%", ""), hold_opt_ins=True)
     later = replace(holding, max_opt_ins=Bound.parse(most, ""))
-    ended, plan = carried_out(sim, tmp_path / "run", rows, rest, holding, later)
+    ended, plan = carry_out_plan(sim, tmp_path / "run", rows, rest, holding, later)
     assert plan.held_opt_ins == 12
     assert sim.patched.count((key(0), False)) == bool(lifted)
     assert len(sim.patched) == 3 + lifted

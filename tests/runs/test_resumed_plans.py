@@ -1,4 +1,4 @@
-"""Plans under a budget of calls: forecast, kept, and gone on with, and nothing is written."""
+"""Plans under a budget of calls: forecast, stored and resumed, without any write."""
 
 import os
 import re
@@ -22,7 +22,7 @@ LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """Thirty profiles, and a file that opts all of them out."""
+    """Return a simulator with thirty profiles, and a file that opts all of them out."""
     populate(sim, ROWS)
     write_states(tmp_path / "in.csv", ROWS)
     return sim
@@ -33,7 +33,7 @@ def profiles_read(sim: Simulator) -> list[str]:
 
 
 @pytest.mark.parametrize("command", ["plan", "resume", "resume --all"])
-def test_a_plan_that_meets_its_budget_goes_on_and_is_written_when_all_is_read(
+def test_a_plan_stopped_by_its_budget_is_resumed_and_written_at_its_end(
     command: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP)
@@ -59,7 +59,7 @@ def test_a_plan_that_meets_its_budget_goes_on_and_is_written_when_all_is_read(
     assert kinds == ["plan", "apply"]
 
 
-def test_what_a_plan_takes_is_said_before_it_is_spent(filled: Simulator, run: Run) -> None:
+def test_the_cost_of_a_plan_is_forecast_before_it_is_spent(filled: Simulator, run: Run) -> None:
     plan = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls-per-day", 10)
     ran = run(filled, *plan, "--summary", "json")
     assert ran.status == 6
@@ -70,7 +70,7 @@ def test_what_a_plan_takes_is_said_before_it_is_spent(filled: Simulator, run: Ru
     days = 1
     budget = 10
     while ran.status == 6:
-        days, budget = days + 1, budget + 10  # as if the next day gave ten more
+        days, budget = days + 1, budget + 10  # the budget of the next day: ten more
         ran = run(filled, *plan[:-1], budget)
     assert (ran.status, days) == (0, 4)
 
@@ -81,14 +81,14 @@ def test_the_forecast_comes_first(filled: Simulator, tmp_path: Path) -> None:
     with process(filled, tmp_path, *words, "-q") as planning:
         while not filled.counters.methods["GET"]:
             assert planning.poll() is None
-        filled.options = Options()  # the preflight is answered, and then nothing is
+        filled.options = Options()  # only the preflight is answered
         assert planning.stderr is not None
-        said = planning.stderr.readline()
+        shown = planning.stderr.readline()
         planning.kill()
-    assert "30 calls; that takes 3 runs of 12 calls (--max-calls), which is 3 days" in said
+    assert "30 calls; that takes 3 runs of 12 calls (--max-calls), which is 3 days" in shown
 
 
-def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
+def test_a_scan_is_continued_at_the_place_of_the_plan(tmp_path: Path, run: Run) -> None:
     with running(Options(max_line_count=10)) as sim:
         populate(sim, 60)
         write_states(tmp_path / "in.csv", 60)
@@ -101,7 +101,7 @@ def test_a_scan_goes_on_where_a_plan_left_it(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
-def test_a_plan_that_is_stopped_from_outside_goes_on(how: str, tmp_path: Path, run: Run) -> None:
+def test_a_plan_stopped_by_a_signal_is_resumed(how: str, tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, 400)
         path = str(write_states(tmp_path / "in.csv", 400))
@@ -119,11 +119,11 @@ def test_a_plan_that_is_stopped_from_outside_goes_on(how: str, tmp_path: Path, r
         read = len(sim.requests)
         assert run(sim, "resume").status == 0
         assert len(pd.read_parquet(tmp_path / "plan.parquet")) == 400
-        assert len(sim.requests) - read < 400  # what was read is not read again
+        assert len(sim.requests) - read < 400  # read states are not read again
         assert not sim.patched
 
 
-def test_a_dry_run_under_a_budget_goes_on_and_writes_nothing(
+def test_a_dry_run_under_a_budget_is_resumed_and_writes_nothing(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     words = ("run", tmp_path / "in.csv", *LOOKUP)
@@ -137,7 +137,7 @@ def test_a_dry_run_under_a_budget_goes_on_and_writes_nothing(
 
 
 @pytest.mark.parametrize("command", [("run", "in.csv", "--dry-run"), ("plan", "in.csv")])
-def test_a_preview_stands_in_runs_and_keeps_no_rows(
+def test_a_preview_is_listed_in_runs_and_keeps_no_rows(
     command: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     assert run(filled, *command).status == 0
@@ -147,7 +147,7 @@ def test_a_preview_stands_in_runs_and_keeps_no_rows(
     assert "never changed" in run(None, "history", key(3)).out
 
 
-def test_a_dry_run_that_is_stopped_goes_on(filled: Simulator, run: Run) -> None:
+def test_a_stopped_dry_run_is_resumed(filled: Simulator, run: Run) -> None:
     before_answer(filled, "GET", ROWS // 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     ran = run(filled, "run", "in.csv", "--dry-run", *LOOKUP)
     assert ran.status == 143
@@ -183,7 +183,7 @@ def test_a_plan_of_other_options_is_another_plan(
     assert len(profiles_read(filled)) == ROWS
 
 
-def test_nobody_else_works_on_a_plan_that_is_at_work(tmp_path: Path, run: Run) -> None:
+def test_no_other_process_resumes_a_plan_at_work(tmp_path: Path, run: Run) -> None:
     with running(Options()) as sim:
         populate(sim, ROWS)
         path = str(write_states(tmp_path / "in.csv", ROWS))
@@ -200,14 +200,14 @@ def test_nobody_else_works_on_a_plan_that_is_at_work(tmp_path: Path, run: Run) -
         assert run(sim, "run", path, "--report", "r.csv").status == 0
 
 
-def test_a_plan_is_nothing_to_retry_undo_or_audit(filled: Simulator, run: Run) -> None:
+def test_a_plan_cannot_be_retried_undone_or_audited(filled: Simulator, run: Run) -> None:
     wrong = Path("in.csv")
     wrong.write_text(wrong.read_text() + "@gone,true\n")
     assert run(filled, "plan", "in.csv", "--out", "plan.parquet").status == 3
-    (told,) = orjson.loads(run(None, "runs", "--json").out)
-    assert run(filled, "retry", told["run_id"]).status == 2
+    (facts,) = orjson.loads(run(None, "runs", "--json").out)
+    assert run(filled, "retry", facts["run_id"]).status == 2
     for command in ("undo", "audit"):
-        assert "nothing to" in run(filled, command, told["run_id"]).out
+        assert "nothing to" in run(filled, command, facts["run_id"]).out
     assert "has worked on this organization since" not in run(filled, "apply", "plan.parquet").err
 
 
@@ -226,7 +226,7 @@ def test_a_plan_that_cannot_be_saved_is_saved_when_there_is_room(
     assert len(pd.read_parquet(folder / "plan.parquet")) == ROWS
 
 
-def test_a_plan_of_addresses_goes_on(filled: Simulator, tmp_path: Path, run: Run) -> None:
+def test_a_plan_of_addresses_is_resumed(filled: Simulator, tmp_path: Path, run: Run) -> None:
     lines = [f"p{number}@example.com,true" for number in range(ROWS)]
     (tmp_path / "mails.csv").write_text("\n".join(["email,ccpaOptOut", *lines, ""]))
     plan = ("plan", "mails.csv", "--out", "plan.parquet", *LOOKUP)
@@ -239,19 +239,19 @@ def test_a_plan_of_addresses_goes_on(filled: Simulator, tmp_path: Path, run: Run
     assert key(0) in pd.read_parquet(tmp_path / "plan.parquet").to_csv()
 
 
-def test_a_plan_is_no_part_of_anybody_s_history(filled: Simulator, run: Run) -> None:
+def test_a_plan_is_not_in_the_history_of_a_person(filled: Simulator, run: Run) -> None:
     assert run(filled, "plan", "in.csv", "--out", "plan.parquet").status == 0
     assert run(filled, "apply", "plan.parquet").status == 0
-    told = orjson.loads(run(None, "history", key(3), "--json").out)
-    assert {each["kind"] for each in told} == {"apply"}
-    said = run(None, "history", key(3))
-    assert (said.status, "no longer kept" in said.out + said.err) == (0, False)
+    facts = orjson.loads(run(None, "history", key(3), "--json").out)
+    assert {each["kind"] for each in facts} == {"apply"}
+    shown = run(None, "history", key(3))
+    assert (shown.status, "no longer kept" in shown.out + shown.err) == (0, False)
 
 
 @pytest.mark.parametrize(
     "lost", ["plan", "report of a plan", "report of a preview", "report of a run"]
 )
-def test_what_could_not_be_written_is_written_by_resume(
+def test_a_plan_file_that_could_not_be_written_is_written_by_resume(
     lost: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     folder = tmp_path / "gone"
@@ -265,8 +265,8 @@ def test_what_could_not_be_written_is_written_by_resume(
     ran = run(filled, command, "in.csv", *words, *LOOKUP)
     assert ran.status == (2 if lost == "plan" else 6)
     assert f"{path} could not be written: No such file or directory. Make room" in ran.err
-    told = "What was changed in Campaign stays so; `bulk-sync resume 20"
-    assert (told in ran.err) is (lost == "report of a run")
+    facts = "What was changed in Campaign stays so; `bulk-sync resume 20"
+    assert (facts in ran.err) is (lost == "report of a run")
     folder.mkdir()
     calls = len(filled.requests)
     assert run(filled, "resume").status == 0
@@ -285,7 +285,7 @@ def test_what_could_not_be_written_is_written_by_resume(
     ],
     ids=lambda words: words[0],
 )
-def test_resume_finishes_a_plan_with_all_that_was_asked_for_last(
+def test_resume_finishes_a_plan_with_the_options_given_last(
     wish: tuple[object, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write_states(tmp_path / "list.csv", 1)
@@ -356,8 +356,8 @@ def test_a_preview_that_waited_for_another_one_begins_anew(
     first = run(filled, *words)
     (other,) = held
     with other:
-        said = other.communicate()[1]
-    assert (first.status, other.returncode) == (0, 0), first.err + said
+        shown = other.communicate()[1]
+    assert (first.status, other.returncode) == (0, 0), first.err + shown
     assert len(profiles_read(filled)) == 2 * ROWS
     runs = orjson.loads(run(None, "runs", "--json").out)
     assert [each["exit"] for each in runs] == [0, 0]

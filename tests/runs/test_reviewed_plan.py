@@ -1,4 +1,4 @@
-"""A plan that one person makes, another reviews, and ``apply`` carries out, once."""
+"""A plan made by one person, reviewed by another, and carried out once by ``apply``."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ ROWS = 12
 
 @pytest.fixture
 def filled(sim: Simulator, tmp_path: Path) -> Simulator:
-    """Twelve profiles, three of them opted out, and a file that opts all of them out."""
+    """Return a simulator with twelve profiles, three opted out, and a file that opts all out."""
     populate(sim, ROWS)
     for number in range(3):
         sim.profiles[key(number)]["ccpaOptOut"] = True
@@ -58,7 +58,7 @@ def test_a_plan_is_a_file_that_pandas_opens(plan: Path, filled: Simulator) -> No
     ],
     ids=["the input", "a list", "a report"],
 )
-def test_a_plan_replaces_nothing_that_is_needed(
+def test_a_plan_does_not_replace_files_in_use(
     words: tuple[str, ...], message: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     pd.read_csv(tmp_path / "in.csv", dtype=str).to_parquet(tmp_path / "in.parquet")
@@ -100,7 +100,7 @@ def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
     assert ran.status == 0
     assert "A limit would stop the run" in ran.out
     assert "--max-opt-ins 3" in ran.out.splitlines()[-1]
-    for again in ((), ("--max-opt-ins", 0)):  # the limits that it was made with hold
+    for again in ((), ("--max-opt-ins", 0)):  # the limits of the plan hold
         ran = run(filled, "apply", "plan.parquet", *again)
         assert ran.status == 4
         assert filled.patched == []
@@ -109,7 +109,7 @@ def test_a_plan_beyond_a_limit_exits_0_and_names_the_option(
     assert len(filled.patched) == 3
 
 
-def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
+def test_a_plan_does_not_loosen_the_limits_of_apply(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     write_states(tmp_path / "in.csv", ROWS, "false")
@@ -119,7 +119,7 @@ def test_a_plan_does_not_loosen_the_limits_of_those_who_apply_it(
     assert run(filled, "apply", "plan.parquet", "--config", ours).status == 4
     assert filled.patched == []
     command = ran.out.splitlines()[-1].split()
-    assert command[-2:] == ["--max-opt-ins", "12"]  # what was typed for the plan is typed again
+    assert command[-2:] == ["--max-opt-ins", "12"]  # the options of the plan are typed again
     assert run(filled, *command[1:], "--config", ours).status == 0
     assert len(filled.patched) == 3
 
@@ -139,7 +139,7 @@ def test_resuming_does_not_loosen_the_limits_of_a_plan(
     assert len(filled.patched) == 3
 
 
-def test_a_limit_that_comes_after_the_first_write_is_said_to_be_late(
+def test_a_limit_after_the_first_write_has_another_message(
     filled: Simulator, run: Run, plan: Path
 ) -> None:
     words = ("--concurrency", 1)
@@ -194,7 +194,7 @@ def test_a_plan_is_carried_out_once(plan: Path, filled: Simulator, run: Run) -> 
     assert filled.requests == []
 
 
-def test_a_second_apply_finishes_what_the_first_left(
+def test_a_second_apply_finishes_the_rows_left_by_the_first(
     plan: Path, filled: Simulator, run: Run
 ) -> None:
     assert run(filled, "apply", plan, "--max-calls", 6, "--concurrency", 1).status == 6
@@ -206,9 +206,7 @@ def test_a_second_apply_finishes_what_the_first_left(
     assert len(filled.patched) == 9
 
 
-def test_what_an_interrupted_apply_had_in_flight_is_not_called_moved(
-    tmp_path: Path, run: Run
-) -> None:
+def test_writes_in_flight_of_an_interrupted_apply_are_not_drifted(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 60)
         write_states(tmp_path / "in.csv", 60)
@@ -313,7 +311,7 @@ def test_a_plan_of_another_place_is_refused(
     assert filled.requests == []
 
 
-def test_a_plan_that_was_not_the_one_reviewed_is_refused(
+def test_another_plan_than_the_reviewed_one_is_refused(
     plan: Path, filled: Simulator, run: Run
 ) -> None:
     filled.clear()
@@ -338,9 +336,7 @@ def test_a_plan_s_path_is_checked_before_anything_is_read(
     assert filled.requests == []
 
 
-def test_what_a_plan_says_must_be_allowed_can_be_typed(
-    sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+def test_the_option_named_in_a_plan_can_be_typed(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 20)
     for number in range(10):
         sim.profiles[key(number)]["ccpaOptOut"] = True
@@ -353,7 +349,7 @@ def test_what_a_plan_says_must_be_allowed_can_be_typed(
     assert len(sim.patched) == 20
 
 
-def test_a_run_since_the_plan_was_made_is_told(plan: Path, filled: Simulator, run: Run) -> None:
+def test_a_run_since_the_plan_was_made_is_named(plan: Path, filled: Simulator, run: Run) -> None:
     other = write_states(plan.parent / "other.csv", 1)
     assert run(filled, "run", other, "--report", "other-report.csv").status == 0
     assert "has worked on this organization since" in run(filled, "apply", plan).err
@@ -361,11 +357,11 @@ def test_a_run_since_the_plan_was_made_is_told(plan: Path, filled: Simulator, ru
 
 def test_a_history_names_the_file_and_the_plan(plan: Path, filled: Simulator, run: Run) -> None:
     assert run(filled, "apply", plan).status == 0
-    (told,) = orjson.loads(run(None, "history", key(5), "--json").out)
-    assert told["input"] == str(plan.parent / "in.csv")
-    assert told["input_sha256"] == sha256(plan.parent / "in.csv")
-    assert told["plan_sha256"] == sha256(plan)
-    assert told["kind"] == "apply"
+    (facts,) = orjson.loads(run(None, "history", key(5), "--json").out)
+    assert facts["input"] == str(plan.parent / "in.csv")
+    assert facts["input_sha256"] == sha256(plan.parent / "in.csv")
+    assert facts["plan_sha256"] == sha256(plan)
+    assert facts["kind"] == "apply"
 
 
 @pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan"])

@@ -51,7 +51,7 @@ def test_a_plan_of_a_file_that_was_run_meanwhile_is_a_warning(
 
 
 @pytest.mark.parametrize("way", ["another job", "other content", "undone", "only planned"])
-def test_what_is_no_repetition(
+def test_runs_that_do_not_count_as_a_repetition(
     way: str, carried_out: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     words: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ def test_what_is_no_repetition(
 
 
 @pytest.mark.parametrize("state", ["false", "mixed"], ids=["all held", "some held"])
-def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
+def test_a_run_with_rows_held_back_does_not_count(
     state: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 12, state=True)
@@ -82,7 +82,7 @@ def test_a_run_that_held_rows_back_has_not_carried_out_its_file(
     assert WARNING not in run(sim, "run", "in.csv", *hold, "--report", "2.csv").err
 
 
-def test_a_run_in_which_every_row_failed_has_not_carried_out_its_file(
+def test_a_run_with_only_failed_rows_does_not_count(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 2)

@@ -1,4 +1,4 @@
-"""Runs with hardly more calls than one profile takes: each gets further, or names the least."""
+"""Runs with just enough calls for one profile: each makes progress, or names the least budget."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def further_pages(sim: Simulator) -> int:
 @pytest.mark.parametrize("scans", [(), ("--fetch", "scan")], ids=["auto", "scan"])
 @pytest.mark.parametrize("verifies", [(), ("--verify",)], ids=["plain", "verified"])
 @pytest.mark.parametrize("creates", [(), ("--create",)], ids=["known", "created"])
-def test_with_the_least_budget_that_is_named_a_run_gets_further(
+def test_a_run_makes_progress_with_the_least_budget_named(
     creates: tuple[str, ...],
     verifies: tuple[str, ...],
     scans: tuple[str, ...],
@@ -51,7 +51,7 @@ def test_with_the_least_budget_that_is_named_a_run_gets_further(
         assert [states[f"p{number}@x.com"] for number in range(_PEOPLE)] == [True] * _PEOPLE
 
 
-def test_a_list_that_was_read_to_its_end_is_not_read_again(tmp_path: Path, run: Run) -> None:
+def test_a_list_read_to_its_end_is_not_read_again(tmp_path: Path, run: Run) -> None:
     with running(Options(max_line_count=10)) as sim:
         path = files(sim, tmp_path / "in.csv", are_known=False)
         assert run(sim, "run", path, "--fetch", "scan", "--max-calls", 7).status == 6
@@ -63,9 +63,7 @@ def test_a_list_that_was_read_to_its_end_is_not_read_again(tmp_path: Path, run: 
         assert further_pages(sim) == 0
 
 
-def test_a_list_that_the_budget_does_not_cover_is_told_to_be_of_no_use(
-    tmp_path: Path, run: Run
-) -> None:
+def test_a_list_beyond_the_budget_is_named_as_useless(tmp_path: Path, run: Run) -> None:
     with running(Options(max_line_count=10)) as sim:
         path = files(sim, tmp_path / "in.csv", are_known=True)
         ran = run(sim, "run", path, "--fetch", "scan", "--max-calls", 4)

@@ -1,4 +1,4 @@
-"""Counts of parts add up to those of the whole, and survive being written down."""
+"""Counts of parts add up to the counts of the whole, and survive a file."""
 
 from datetime import date
 
@@ -45,7 +45,7 @@ def same(one: Tally, other: Tally) -> bool:
 
 
 @given(ROWS, st.integers(0, 20), st.booleans())
-def test_the_counts_of_two_parts_are_those_of_the_whole(
+def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(
     rows: list[tuple[object, ...]], at: int, is_dated: bool
 ) -> None:
     whole = frame(rows, is_dated=is_dated)

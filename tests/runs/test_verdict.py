@@ -1,4 +1,4 @@
-"""What `validate` counts, shows and writes is the same however its rows are cut into slices."""
+"""The counts, output and files of `validate` are the same however its rows are sliced."""
 
 import zipfile
 from collections.abc import Callable
@@ -43,7 +43,7 @@ OWN = ["", "=1+1", "a,b", '"', "vip@example.com", "a@example.com"]
 
 
 class Case(NamedTuple):
-    """A checked input, and where it is cut."""
+    """A checked input, and the borders of its slices."""
 
     rows: pd.DataFrame
     layout: Layout
@@ -81,7 +81,7 @@ def cut(frame: pd.DataFrame, at: list[int]) -> Slices:
 
 
 def judged(rows: Slices, layout: Layout) -> Slices:
-    """Return rows as ``validate`` judges and reports them."""
+    """Return the rows of the report of ``validate``."""
     rows = PROTECTED.rejected_in(rows.map(comparison.without_states))
     return rows.map(
         lambda each: due_dates.with_due(doubtful_dates.with_details(each, layout.columns.date))
@@ -120,7 +120,7 @@ def facts_of(case: Case, rows: Slices, verdict: Verdict) -> Facts:
 
 
 def content(path: Path) -> object:
-    """Return what is in a file, without the time at which a workbook was made."""
+    """Return the contents of a file, without the time of writing of a workbook."""
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
     if path.suffix != ".xlsx":
@@ -132,7 +132,7 @@ def content(path: Path) -> object:
 
 
 def with_facts(case: Case) -> tuple[Slices, Slices, Facts]:
-    """Return the judged rows in both ways, and what a report says of them."""
+    """Return the judged rows in both ways, and the facts of their report."""
     whole, parts = both(case)
     return whole, parts, facts_of(case, whole, counted(case, whole))
 
@@ -140,7 +140,7 @@ def with_facts(case: Case) -> tuple[Slices, Slices, Facts]:
 def same_files(
     rows: tuple[Slices, Slices, Facts], write: Callable[[Slices, Facts, Path], Path | None]
 ) -> bool:
-    """Return whether a file that is written of slices is that of the whole."""
+    """Return whether a file written from slices is the same as from the whole."""
     whole, parts, facts = rows
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
         paths = [write(whole, facts, Path(one)), write(parts, facts, Path(other))]
@@ -150,16 +150,18 @@ def same_files(
 
 @given(cases())
 @examples(8)
-def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) -> None:
+def test_reports_of_slices_are_the_same_in_every_format(case: Case) -> None:
     both_rows = with_facts(case)
     for suffix in FORMATS:
 
         def write(rows: Slices, facts: Facts, folder: Path, suffix: str = suffix) -> Path:
-            told: list[tuple[int, int]] = []
+            progress: list[tuple[int, int]] = []
             path = folder / f"report{suffix}"
             results = Results.from_slices(rows)
-            report.write(results, LocalFile(path), facts, lambda _, *how_far: told.append(how_far))
-            assert told[-1] == (rows.count, rows.count)
+            report.write(
+                results, LocalFile(path), facts, lambda _, *how_far: progress.append(how_far)
+            )
+            assert progress[-1] == (rows.count, rows.count)
             return path
 
         assert same_files(both_rows, write), suffix
@@ -167,7 +169,7 @@ def test_reports_of_slices_are_those_of_the_whole_in_every_format(case: Case) ->
 
 @given(cases())
 @examples(12)
-def test_the_todo_file_of_slices_is_that_of_the_whole(case: Case) -> None:
+def test_the_todo_file_of_slices_is_the_same(case: Case) -> None:
     def write(rows: Slices, facts: Facts, folder: Path) -> Path | None:
         written = todo_file.write(rows, facts.source, LocalFile(folder / "in.RUN"))
         return None if written is None else Path(str(written))

@@ -1,4 +1,4 @@
-"""Of two requests for one profile the later one wins, whatever was written when."""
+"""The later of two requests for one profile wins, in any order of writes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +19,8 @@ class Team:
         self.sim, self.folder, self.run = sim, folder, run
         self.count = 0
 
-    def wish(self, state: str, date: str, rows: int = 1, *words: object) -> list[str]:
-        """Upload a list for the first so many profiles, and return what became of its rows."""
+    def upload(self, state: str, date: str, rows: int = 1, *words: object) -> list[str]:
+        """Upload a list for the first profiles, and return the outcomes of its rows."""
         path = self.list_of(state, date, rows)
         return self.results("run", path, *words)
 
@@ -57,14 +57,14 @@ def test_a_later_request_wins_over_one_that_was_carried_out(
     for profile in team.sim.profiles.values():
         profile["ccpaOptOut"] = first != "true"
     words = ("--fetch", fetch)
-    assert team.wish(first, "2026-01-20", 2, *words) == ["updated"] * 2
-    assert team.wish(second, "2026-01-25", 2, *words) == ["updated"] * 2
-    assert team.wish(first, "2026-01-20", 2, *words) == ["drifted"] * 2
-    assert team.wish(first, "2026-01-26", 2, *words) == ["updated"] * 2
+    assert team.upload(first, "2026-01-20", 2, *words) == ["updated"] * 2
+    assert team.upload(second, "2026-01-25", 2, *words) == ["updated"] * 2
+    assert team.upload(first, "2026-01-20", 2, *words) == ["drifted"] * 2
+    assert team.upload(first, "2026-01-26", 2, *words) == ["updated"] * 2
 
 
-def test_an_older_request_says_which_one_was_carried_out(team: Team) -> None:
-    assert team.wish("true", "2026-01-25") == ["updated"]
+def test_an_older_request_names_the_newer_one(team: Team) -> None:
+    assert team.upload("true", "2026-01-25") == ["updated"]
     first = team.newest()
     path = team.list_of("false", "2026-01-20")
     team.run(team.sim, "run", path, "--report", "r.csv")
@@ -74,16 +74,18 @@ def test_an_older_request_says_which_one_was_carried_out(team: Team) -> None:
     assert row["sync_after"] == "true"
 
 
-def test_a_tie_and_an_undated_list_go_to_the_opt_out(team: Team) -> None:
-    assert team.wish("true", "2026-01-25") == ["updated"]
-    assert team.wish("false", "2026-01-25") == ["drifted"]
-    assert team.wish("false", "2026-01-26") == ["updated"]
-    assert team.wish("true", "2026-01-26") == ["updated"]
-    assert team.wish("false", "") == ["drifted"]
-    assert team.wish("false", "2026-01-27") == ["updated"]
-    assert team.wish("true", "") == ["updated"]
-    assert team.wish("false", "") == ["updated"]  # as no request with a date asked for the opt-out
-    assert team.wish("true", "2026-01-01") == ["updated"]
+def test_the_opt_out_wins_on_a_tie_and_against_an_undated_list(team: Team) -> None:
+    assert team.upload("true", "2026-01-25") == ["updated"]
+    assert team.upload("false", "2026-01-25") == ["drifted"]
+    assert team.upload("false", "2026-01-26") == ["updated"]
+    assert team.upload("true", "2026-01-26") == ["updated"]
+    assert team.upload("false", "") == ["drifted"]
+    assert team.upload("false", "2026-01-27") == ["updated"]
+    assert team.upload("true", "") == ["updated"]
+    assert team.upload("false", "") == [
+        "updated"
+    ]  # as no request with a date asked for the opt-out
+    assert team.upload("true", "2026-01-01") == ["updated"]
 
 
 @pytest.mark.parametrize("date", ["", "soon", "2062-01-01"])
@@ -92,74 +94,74 @@ def test_an_opt_in_whose_date_cannot_be_read_leaves_a_dated_opt_out(
     first: str, date: str, team: Team
 ) -> None:
     team.sim.profiles[key(0)]["ccpaOptOut"] = first == "found"
-    team.wish("true", "2026-01-25")
+    team.upload("true", "2026-01-25")
     path = team.list_of("false", date)
     assert team.run(team.sim, "run", path, "--report", "r.csv").status == 3
     (row,) = read_csv(team.folder / "r.csv")
     assert (row["sync_reason"], row["sync_after"]) == ("newer_choice", "true")
     assert "a request of 2026-01-25 for this profile" in row["sync_detail"]
-    assert team.wish("false", date, 1, "--ignore-dates") == ["updated"]
+    assert team.upload("false", date, 1, "--ignore-dates") == ["updated"]
 
 
-def test_without_stamps_the_ledger_alone_tells(team: Team) -> None:
+def test_without_times_of_change_the_ledger_decides(team: Team) -> None:
     for state, date, outcome in (
         ("true", "2026-01-25", "updated"),
         ("false", "2026-01-20", "drifted"),
         ("false", "2026-01-26", "updated"),
         ("true", "2026-01-25", "drifted"),
     ):
-        assert team.wish(state, date) == [outcome]
+        assert team.upload(state, date) == [outcome]
         team.sim.profiles[key(0)][STAMP] = ""
 
 
-def test_what_somebody_else_has_changed_since_goes_by_its_stamp(team: Team) -> None:
-    assert team.wish("true", "2026-01-20") == ["updated"]
+def test_changes_by_others_count_by_their_time(team: Team) -> None:
+    assert team.upload("true", "2026-01-20") == ["updated"]
     team.sim.profiles[key(0)] |= {"ccpaOptOut": False, STAMP: "2026-01-22 12:00:00.000Z"}
-    assert team.wish("true", "2026-01-21") == ["drifted"]
-    assert team.wish("true", "2026-01-23") == ["updated"]
+    assert team.upload("true", "2026-01-21") == ["drifted"]
+    assert team.upload("true", "2026-01-23") == ["updated"]
 
 
 def test_after_the_undo_of_a_wrong_list_the_right_one_is_carried_out(team: Team) -> None:
     team.sim.profiles[key(3)]["ccpaOptOut"] = True
-    assert team.wish("true", "2026-01-26", 4) == ["updated"] * 3 + ["unchanged"]
+    assert team.upload("true", "2026-01-26", 4) == ["updated"] * 3 + ["unchanged"]
     wrong = team.newest()
     assert team.results("undo", wrong) == ["updated"] * 3
     assert team.sim.states == {key(n): n == 3 for n in range(4)}
-    assert team.wish("true", "2026-01-20", 3) == ["updated"] * 3
+    assert team.upload("true", "2026-01-20", 3) == ["updated"] * 3
 
 
-def test_after_an_undo_the_request_before_it_stands_again(team: Team) -> None:
-    assert team.wish("true", "2026-01-10") == ["updated"]
-    assert team.wish("false", "2026-01-20") == ["updated"]
+def test_after_an_undo_the_earlier_request_counts_again(team: Team) -> None:
+    assert team.upload("true", "2026-01-10") == ["updated"]
+    assert team.upload("false", "2026-01-20") == ["updated"]
     wrong = team.newest()
-    assert team.results("undo", wrong) == ["updated"]  # so the opt-out of the 10th stands
-    assert team.wish("false", "2026-01-09") == ["drifted"]
-    assert team.wish("false", "2026-01-12") == ["updated"]
+    assert team.results("undo", wrong) == ["updated"]  # the opt-out of the 10th counts
+    assert team.upload("false", "2026-01-09") == ["drifted"]
+    assert team.upload("false", "2026-01-12") == ["updated"]
 
 
-def test_the_undo_of_an_undo_lets_the_request_stand_again(team: Team) -> None:
-    assert team.wish("false", "2026-01-05") == ["unchanged"]
-    assert team.wish("true", "2026-01-20") == ["updated"]
+def test_after_an_undo_of_an_undo_the_request_counts_again(team: Team) -> None:
+    assert team.upload("false", "2026-01-05") == ["unchanged"]
+    assert team.upload("true", "2026-01-20") == ["updated"]
     assert team.results("undo", team.newest()) == ["updated"]
     assert team.results("undo", team.newest()) == ["updated"]
     assert team.sim.states[key(0)] is True
-    assert team.wish("false", "2026-01-19") == ["drifted"]
-    assert team.wish("false", "2026-01-22") == ["updated"]
+    assert team.upload("false", "2026-01-19") == ["drifted"]
+    assert team.upload("false", "2026-01-22") == ["updated"]
 
 
-def test_an_apply_goes_by_requests_too(team: Team) -> None:
+def test_an_apply_compares_requests_too(team: Team) -> None:
     plans = {"2026-01-25": "updated", "2026-01-15": "drifted"}
     for date in plans:
         path = team.list_of("true", date)
         assert team.run(team.sim, "plan", path, "--out", f"{date}.parquet").status == 0
-    assert team.wish("true", "2026-01-10") == ["updated"]
-    assert team.wish("false", "2026-01-20") == ["updated"]
+    assert team.upload("true", "2026-01-10") == ["updated"]
+    assert team.upload("false", "2026-01-20") == ["updated"]
     for date, outcome in reversed(plans.items()):
         assert team.results("apply", f"{date}.parquet") == [outcome]
 
 
-def test_a_plan_shows_what_the_ledger_knows(team: Team) -> None:
-    assert team.wish("true", "2026-01-25") == ["updated"]
+def test_a_plan_shows_the_requests_in_the_ledger(team: Team) -> None:
+    assert team.upload("true", "2026-01-25") == ["updated"]
     for date, outcome in (("2026-01-20", "drifted"), ("2026-01-26", "would_update")):
         assert team.results("plan", team.list_of("false", date)) == [outcome]
 
@@ -176,7 +178,7 @@ def test_a_plan_shows_what_the_ledger_knows(team: Team) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["resume", "retry"])
-def test_what_goes_on_wins_over_a_list_that_was_run_since_if_its_request_is_later(
+def test_a_resumed_run_wins_over_a_later_run_if_its_request_is_later(
     command: str, date: str, others: str, outcome: str, team: Team
 ) -> None:
     sim, path = team.sim, team.list_of("true", date, 4)
@@ -190,31 +192,31 @@ def test_what_goes_on_wins_over_a_list_that_was_run_since_if_its_request_is_late
     going_on = team.newest()
     assert sim.states[key(3)] is False
     last = team.folder / "last.csv"
-    for state, asked in (("true", others and "2026-01-10"), ("false", others)):
-        last.write_text(f"PKey,ccpaOptOut,Request date\n{key(3)},{state},{asked}\n")
+    for state, request in (("true", others and "2026-01-10"), ("false", others)):
+        last.write_text(f"PKey,ccpaOptOut,Request date\n{key(3)},{state},{request}\n")
         assert team.results("run", last, "--fresh") == ["updated"]
     results = team.results(command, going_on, *(("--max-calls", 99) * (command == "resume")))
     assert results[-1] == outcome
     assert sim.states[key(3)] is (outcome == "updated")
 
 
-def test_every_profile_of_an_address_is_judged_by_itself(
+def test_each_profile_of_an_address_is_judged_alone(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     for number in range(2):
         sim.add(pkey=key(number), email="a@example.com", ccpaOptOut=False)
     team = Team(sim, tmp_path, run)
 
-    def wish(state: str, date: str) -> list[str]:
+    def upload(state: str, date: str) -> list[str]:
         team.count += 1
         path = tmp_path / "people.csv"
         path.write_text(f"email,ccpaOptOut,Received\na@example.com,{state},{date}\n")
         return team.results("run", path, "--on-ambiguous", "all")
 
-    assert wish("true", "2026-01-20") == ["updated"]
-    assert team.wish("false", "2026-01-25") == ["updated"]  # of the first one, by its PKey
-    assert wish("false", "2026-01-22") == ["updated"]
-    assert wish("true", "2026-01-23") == ["drifted"]
+    assert upload("true", "2026-01-20") == ["updated"]
+    assert team.upload("false", "2026-01-25") == ["updated"]  # of the first one, by its PKey
+    assert upload("false", "2026-01-22") == ["updated"]
+    assert upload("true", "2026-01-23") == ["drifted"]
     assert sim.states == {key(0): False, key(1): True}
 
 
@@ -232,56 +234,54 @@ def test_a_profile_that_was_created_is_known_by_its_pkey(
         assert team.results("run", path) == [outcome]
 
 
-def test_machines_that_share_a_ledger_know_of_each_other(
+def test_machines_with_one_ledger_share_their_requests(
     team: Team, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_LEDGER", new_database())
     words = ("--state-dir", team.folder / "other")
-    assert team.wish("true", "2026-01-25") == ["updated"]
-    assert team.wish("false", "2026-01-20", 1, *words) == ["drifted"]
-    assert team.wish("false", "2026-01-26", 1, *words) == ["updated"]
+    assert team.upload("true", "2026-01-25") == ["updated"]
+    assert team.upload("false", "2026-01-20", 1, *words) == ["drifted"]
+    assert team.upload("false", "2026-01-26", 1, *words) == ["updated"]
 
 
-def test_dates_that_were_ignored_are_recorded_all_the_same(team: Team) -> None:
-    assert team.wish("true", "2026-01-25", 1, "--ignore-dates") == ["updated"]
-    assert team.wish("false", "2026-01-20") == ["drifted"]
-    assert team.wish("false", "2026-01-20", 1, "--ignore-dates") == ["updated"]
+def test_ignored_dates_are_recorded(team: Team) -> None:
+    assert team.upload("true", "2026-01-25", 1, "--ignore-dates") == ["updated"]
+    assert team.upload("false", "2026-01-20") == ["drifted"]
+    assert team.upload("false", "2026-01-20", 1, "--ignore-dates") == ["updated"]
 
 
 @pytest.mark.parametrize("first", ["true", "false"])
-def test_a_request_that_found_the_state_as_it_asked_counts_too(first: str, team: Team) -> None:
+def test_a_request_without_a_change_counts_too(first: str, team: Team) -> None:
     second = "false" if first == "true" else "true"
     team.sim.profiles[key(0)]["ccpaOptOut"] = first != "true"
-    assert team.wish(first, "2026-01-20") == ["updated"]
-    assert team.wish(first, "2026-01-25") == ["unchanged"]
-    assert team.wish(second, "2026-01-22") == ["drifted"]
-    assert team.wish(second, "2026-01-26") == ["updated"]
-    assert team.wish(first, "2026-01-25") == ["drifted"]
+    assert team.upload(first, "2026-01-20") == ["updated"]
+    assert team.upload(first, "2026-01-25") == ["unchanged"]
+    assert team.upload(second, "2026-01-22") == ["drifted"]
+    assert team.upload(second, "2026-01-26") == ["updated"]
+    assert team.upload(first, "2026-01-25") == ["drifted"]
 
 
-def test_a_request_that_found_what_somebody_else_had_set_counts_too(team: Team) -> None:
+def test_a_request_for_a_state_set_by_others_counts_too(team: Team) -> None:
     team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
-    assert team.wish("true", "2026-01-25") == ["unchanged"]
+    assert team.upload("true", "2026-01-25") == ["unchanged"]
     path = team.list_of("false", "2026-01-20")
     team.run(team.sim, "run", path, "--report", "r.csv")
     (row,) = read_csv(team.folder / "r.csv")
     assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_choice")
     assert "found this state as asked for by a request of 2026-01-25" in row["sync_detail"]
-    assert team.wish("false", "2026-01-26") == ["updated"]
+    assert team.upload("false", "2026-01-26") == ["updated"]
 
 
-def test_what_a_list_that_was_undone_found_as_it_asked_does_not_count(team: Team) -> None:
+def test_unchanged_rows_of_an_undone_list_do_not_count(team: Team) -> None:
     team.sim.profiles[key(0)]["ccpaOptOut"] = True
-    assert team.wish("true", "2026-01-25", 2) == ["unchanged", "updated"]
+    assert team.upload("true", "2026-01-25", 2) == ["unchanged", "updated"]
     assert team.results("undo", team.newest()) == ["updated"]
-    assert team.wish("false", "2026-01-20") == ["updated"]
+    assert team.upload("false", "2026-01-20") == ["updated"]
 
 
 @pytest.mark.parametrize("date", ["2026-01-20", ""])
 @pytest.mark.parametrize("command", ["resume", "retry", "undo"])
-def test_a_later_list_that_was_undone_has_no_word_any_more(
-    command: str, date: str, team: Team
-) -> None:
+def test_a_later_list_that_was_undone_does_not_count(command: str, date: str, team: Team) -> None:
     sim, path = team.sim, team.list_of("true", date, 4)
     if command == "resume":
         words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 8)

@@ -47,7 +47,7 @@ def test_it_creates_a_profile(seen: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "text"),
     [
         ("token", "401 - Unauthorized"),
         ("key", "403 - Forbidden"),
@@ -55,5 +55,5 @@ def test_it_creates_a_profile(seen: dict[str, Any]) -> None:
         ("gibberish", "XTK-170036"),
     ],
 )
-def test_it_reports_the_error(seen: dict[str, Any], wrong: str, said: str) -> None:
-    assert said in seen["failures"][wrong]
+def test_it_reports_the_error(seen: dict[str, Any], wrong: str, text: str) -> None:
+    assert text in seen["failures"][wrong]

@@ -61,7 +61,7 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         (["--fault", "nonsense=0.1"], "'nonsense' is not a valid Fault"),
         (["--fault", "reset=often"], "'reset=often' is not KIND=SHARE"),
@@ -73,10 +73,10 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
     ],
     ids=["kind", "share", "sum", "file", "host", "name", "no name"],
 )
-def test_it_refuses_impossible_options(arguments: Sequence[str], said: str, run: Run) -> None:
+def test_it_refuses_impossible_options(arguments: Sequence[str], output: str, run: Run) -> None:
     ran = run(None, "simulate", "--port", 0, *arguments)
     assert (ran.out, ran.status) == ("", 2)
-    assert said in " ".join(ran.err.split())
+    assert output in " ".join(ran.err.split())
 
 
 def test_a_port_in_use_is_reported_in_one_line(sim: Simulator, run: Run) -> None:

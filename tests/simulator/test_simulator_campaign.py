@@ -50,18 +50,18 @@ def test_profiles_come_from_a_csv_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "output"),
     [
         pytest.param("b,perhaps", "row 3: ccpaOptOut is 'perhaps'", id="state"),
         pytest.param("b,true,more", "row 3: more cells than the header", id="ragged"),
     ],
 )
 def test_the_simulator_does_not_start_with_an_unreadable_csv_file(
-    tmp_path: Path, row: str, said: str
+    tmp_path: Path, row: str, output: str
 ) -> None:
     path = tmp_path / "profiles.csv"
     path.write_text(f"PKey,ccpaOptOut\na,true\n{row}\n", "utf-8")
-    with pytest.raises(ValueError, match=said), wired(Options(profiles_csv=path)):
+    with pytest.raises(ValueError, match=output), wired(Options(profiles_csv=path)):
         pass
 
 

@@ -151,8 +151,8 @@ def test_retry_after_has_the_style_of_the_options(
     with wired(Options(retry_after=style, retry_after_s=7)) as wire:
         wire.simulator.queue_fault(fault)
         reply = wire.get(PROFILE)
-    said = reply.headers.get("Retry-After", "absent")
-    assert re.fullmatch(pattern, said)
+    text = reply.headers.get("Retry-After", "absent")
+    assert re.fullmatch(pattern, text)
     if style is RetryAfter.DATE:
         answered = parsedate_to_datetime(reply.headers["Date"])
-        assert 6 <= (parsedate_to_datetime(said) - answered).total_seconds() <= 8
+        assert 6 <= (parsedate_to_datetime(text) - answered).total_seconds() <= 8

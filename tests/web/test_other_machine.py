@@ -73,8 +73,8 @@ def test_a_run_of_another_machine_is_at_work_until_its_process_dies(
     assert f"Run {requested.run_id} is left to the process that works on it" in resumed
     assert "interrupted" not in resumed
     assert "! broke off" in at_last
-    told = run(None, "runs", requested.run_id, *shared).out
-    assert f"`bulk-sync resume {requested.run_id}` goes on." in told
+    output = run(None, "runs", requested.run_id, *shared).out
+    assert f"`bulk-sync resume {requested.run_id}` goes on." in output
 
 
 def test_the_page_names_an_unreachable_database_server_and_recovers(

@@ -13,15 +13,15 @@ from flow import (
     BEN,
     IDA,
     approve,
-    ended,
-    page_before,
-    planned,
+    confirm_opt_ins,
+    make_plan,
+    page_for,
     press,
     run_of,
-    seen_all,
     sha256_of,
     text_of,
     upload,
+    wait_for_jobs,
     without_processes,
 )
 from page_people import Form
@@ -57,7 +57,7 @@ def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
 def plan_to_approve(sim: Simulator, served: Served, path: Path, rows: int = 1) -> str:
     """Make a plan of opt-outs, ask for its approval, and return its id."""
     populate(sim, rows)
-    plan_id = planned(served, write_states(path, rows))
+    plan_id = make_plan(served, write_states(path, rows))
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     return plan_id
 
@@ -80,7 +80,7 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
     served = working_page
     path = mixed(sim, tmp_path / "in.csv", 3, 7)
     path.write_text(path.read_text() + f"Bad,{key(3)},maybe\n")
-    plan_id = planned(served, path)
+    plan_id = make_plan(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "10 of 11 rows would be changed in Campaign (3 opt-ins, 7 opt-outs)" in shown
@@ -114,7 +114,7 @@ def test_a_plan_and_its_run_show_the_same_states_also_of_a_repeated_row(
 ) -> None:
     path = mixed(sim, tmp_path / "in.csv", 1, 3)
     path.write_text(path.read_text() + f"Again,{key(2)},yes\nBad,{key(3)},maybe\n")
-    plan_id = planned(served, path)
+    plan_id = make_plan(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     screen = f"{served.url}/plans/{plan_id}"
     table = re.compile("true after .*? Reasons")
@@ -125,10 +125,10 @@ def test_a_plan_and_its_run_show_the_same_states_also_of_a_repeated_row(
     assert "Not on your screen yet: opt-in 1 . Look" in text_of(ben.get(screen))
     assert "I have looked at opt-in 1 " in text_of(ben.get(screen))
     assert "Opt-in 1 of 1 " in text_of(ben.get(screen))
-    seen_all(ben, served, plan_id)
+    confirm_opt_ins(ben, served, plan_id)
     approve(ben, served, plan_id)
     run_id = run_of(served, plan_id)
-    ended(served, run_id)
+    wait_for_jobs(served, run_id)
     assert table.findall(text_of(ana.get(f"{served.url}/runs/{run_id}"))) == before
 
 
@@ -136,7 +136,7 @@ def test_a_plan_shows_the_limits_with_which_it_was_made(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     words = ("--max-changes=50%", "--max-creates=0", "--max-opt-ins=7")
-    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 2, 3), *words)
+    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 2, 3), *words)
     shown = text_of(served.signed_in(Role.VIEWER).get(f"{served.url}/plans/{plan_id}"))
     assert "Limits 2 opt-ins (at most 7), 5 changes (at most 2) Cost" in shown
 
@@ -158,7 +158,7 @@ def test_two_approvers_at_the_same_moment_start_it_once(
         thread.start()
     for thread in threads:
         thread.join()
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
     assert set(answers) <= {200, 409}
     assert len([call for call in sim.requests if call.method == "PATCH"]) == 2
@@ -182,7 +182,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
         assert job is not None
         return job
 
-    plans = [planned(served, write_states(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
+    plans = [make_plan(served, write_states(tmp_path / f"in{rows}.csv", rows)) for rows in (1, 2)]
     before_answer(sim, "PATCH", 1, hold)
     applied(plans[0])
     assert has_come.wait(60)
@@ -191,7 +191,7 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
         assert second.is_alive
     may_go_on.set()
     for plan_id in plans:
-        ended(served, plan_id)
+        wait_for_jobs(served, plan_id)
         assert stage(served, plan_id) is PlanStage.APPLIED
     assert all(sim.states.values())
 
@@ -199,14 +199,14 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
 def test_as_many_people_as_asked_for_must_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with page_before(sim, tmp_path, monkeypatch, approvals=2) as served, without_processes():
+    with page_for(sim, tmp_path, monkeypatch, approvals=2) as served, without_processes():
         plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         ben, ida = served.signed_in(Role.APPROVER), served.signed_in(Role.ADMIN)
         for _ in range(2):
             assert "Your approval is recorded." in approve(ben, served, plan_id).text
         assert stage(served, plan_id) is PlanStage.ASKED
         approve(ida, served, plan_id)
-        ended(served, plan_id)
+        wait_for_jobs(served, plan_id)
     assert sim.states[key(0)] is True
     approvals = [act.who for act in served.page.ledger.acts(plan_id) if act.deed == Deed.APPROVED]
     assert approvals == [BEN, IDA]
@@ -217,7 +217,7 @@ def test_an_approval_shows_its_expiry_never_later_than_that_of_the_plan(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan_valid_s: float
 ) -> None:
     settings = {"approvals": 2, "plan_valid_s": plan_valid_s}
-    with page_before(sim, tmp_path, monkeypatch, **settings) as served:
+    with page_for(sim, tmp_path, monkeypatch, **settings) as served:
         plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         ben = served.signed_in(Role.APPROVER)
         before = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
@@ -236,7 +236,7 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
     sim: Simulator, served: Served, tmp_path: Path, is_uploader: bool
 ) -> None:
     populate(sim, 1)
-    plan_id = planned(served, write_states(tmp_path / "in.csv", 1), who=IDA)
+    plan_id = make_plan(served, write_states(tmp_path / "in.csv", 1), who=IDA)
     if is_uploader:  # a colleague compared it again
         mine = database.plans.c.id == plan_id
         served.page.database.change(update(database.plans).where(mine).values(who=ANA))
@@ -255,29 +255,29 @@ def test_nobody_approves_what_they_uploaded_or_prepared(
 def test_without_approvals_one_person_applies_a_plan_they_have_seen(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
-        plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
+    with page_for(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
+        plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
         ida = served.signed_in(Role.ADMIN)
         assert "A plan to approve" in ida.get(f"{served.url}/").text
         assert approve(ida, served, plan_id).status_code == 400
-        seen_all(ida, served, plan_id)
+        confirm_opt_ins(ida, served, plan_id)
         approve(ida, served, plan_id)
-        ended(served, plan_id)
+        wait_for_jobs(served, plan_id)
     assert sim.states == {key(0): False, key(1): True}
 
 
 def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with page_before(sim, tmp_path, monkeypatch, approvals=0) as served:
-        plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 0, 1))
+    with page_for(sim, tmp_path, monkeypatch, approvals=0) as served:
+        plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 0, 1))
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
         assert Form(ana.get(f"{served.url}/plans/{plan_id}").text, "Ask for approval").is_there
         plan_to_approve = text_of(press(ana, served, f"/plans/{plan_id}/ask"))
         assert "It waits for another person to approve it" in plan_to_approve
         assert "A plan to approve" in ben.get(f"{served.url}/").text
         approve(ben, served, plan_id)
-        ended(served, plan_id)
+        wait_for_jobs(served, plan_id)
     assert sim.states == {key(0): True}
 
 
@@ -313,7 +313,7 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
         }
     for each in (ben, ana):
         press(each, served, f"/plans/{plan_id}/apply")
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
     assert sim.states[key(0)] is True
 
@@ -321,7 +321,7 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
 def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expired = page_before(sim, tmp_path, monkeypatch, approval_valid_s=0.0)
+    expired = page_for(sim, tmp_path, monkeypatch, approval_valid_s=0.0)
     with expired as served, without_processes():
         plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
         state = plan_state.read(served.page, plan_id)
@@ -345,13 +345,13 @@ def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
     broken = {**settings.variables, "BULK_SYNC_ORGANIZATION": "another"}
     served.page.jobs._settings = replace(settings, variables=broken)
     approve(ben, served, plan_id)
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
     assert "approved, but was not started" in shown
     assert "is a plan for organization 'acme'" in shown
     served.page.jobs._settings = settings
     press(ben, served, f"/plans/{plan_id}/apply")
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert sim.states[key(0)] is True
 
 
@@ -359,8 +359,8 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     populate(sim, 1)
-    with page_before(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served, without_processes():
-        plan_id = planned(served, write_states(tmp_path / "in.csv", 1))
+    with page_for(sim, tmp_path, monkeypatch, plan_valid_s=0.0) as served, without_processes():
+        plan_id = make_plan(served, write_states(tmp_path / "in.csv", 1))
         served.page.paperwork.ask(plan_id, ANA, "")
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
         assert "A plan that is too old in.csv" in text_of(ana.get(f"{served.url}/"))
@@ -372,7 +372,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
         assert "A colleague who may upload" in ben.get(f"{served.url}/plans/{plan_id}").text
         assert "Make a new plan" in ana.get(f"{served.url}/plans/{plan_id}").text
         new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
-        ended(served, new)
+        wait_for_jobs(served, new)
         assert stage(served, plan_id) is PlanStage.REPLACED
         assert f"/plans/{new}" in ben.get(f"{served.url}/plans/{plan_id}").text
 
@@ -380,7 +380,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
 def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ida = served.signed_in(Role.UPLOADER), served.signed_in(Role.ADMIN)
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "12 opt-ins (true to false) of 13 rows (92.3%) are more than the limit of 10" in shown
@@ -393,9 +393,9 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
     press(ana, served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
-    seen_all(ben, served, plan_id)
+    confirm_opt_ins(ben, served, plan_id)
     approve(ben, served, plan_id)
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert list(sim.states.values()).count(False) == 12
     (raised, *_) = served.page.ledger.acts(plan_id)
     assert (raised.deed, raised.who, raised.comment) == (
@@ -406,7 +406,7 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
 def test_a_second_limit_is_raised_besides_the_first(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
     settings = served.page.settings
     stricter = {**settings.variables, "BULK_SYNC_MAX_CHANGES": "5"}
@@ -418,9 +418,9 @@ def test_a_second_limit_is_raised_besides_the_first(
         press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
         assert raised in ida.get(f"{served.url}/plans/{plan_id}").text
         press(ana, served, f"/plans/{plan_id}/ask")
-        seen_all(ben, served, plan_id)
+        confirm_opt_ins(ben, served, plan_id)
         approve(ben, served, plan_id)
-        ended(served, plan_id)
+        wait_for_jobs(served, plan_id)
     assert stage(served, plan_id) is PlanStage.APPLIED
     assert list(sim.states.values()).count(False) == 12
 
@@ -428,15 +428,15 @@ def test_a_second_limit_is_raised_besides_the_first(
 def test_opt_ins_can_be_held_back_and_the_rest_is_written(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     answer = press(ana, served, f"/plans/{plan_id}/again", hold="yes")
     held = answer.url.rpartition("/")[2]
-    ended(served, held)
+    wait_for_jobs(served, held)
     press(ana, served, f"/plans/{held}/ask")
     assert "12 opt-ins will be held back" in ben.get(f"{served.url}/plans/{held}").text
     approve(ben, served, held)
-    ended(served, held)
+    wait_for_jobs(served, held)
     assert all(sim.states.values())
 
 
@@ -452,7 +452,7 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
     press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")
     approve(ben, served, plan_id)
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert stage(served, plan_id) is PlanStage.APPLIED
 
 
@@ -460,7 +460,7 @@ def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     populate(sim, 2)
-    plan_id = planned(served, write_states(tmp_path / "in.csv", 2))
+    plan_id = make_plan(served, write_states(tmp_path / "in.csv", 2))
     sim.profiles[key(1)]["ccpaOptOut"] = True
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
@@ -480,13 +480,13 @@ def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
     path = write_states(tmp_path / "in.csv", 1)
     content, source = path.read_text(), upload(served, path)
     path.unlink()
-    plan_id = planned(served, path, source=source)
+    plan_id = make_plan(served, path, source=source)
     ana = served.signed_in(Role.UPLOADER)
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "There is no plan. No such file: in.csv." in shown
     path.write_text(content)
     press(ana, served, f"/plans/{plan_id}/again")
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     assert stage(served, plan_id) is PlanStage.MADE
 
 
@@ -494,7 +494,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     path = mixed(sim, tmp_path / "in.csv", 120, 0)
-    plan_id = planned(served, path, raised="--allow inverted --max-opt-ins 120")
+    plan_id = make_plan(served, path, raised="--allow inverted --max-opt-ins 120")
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/seen", page="2")
@@ -512,7 +512,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
 def test_a_typed_comment_stays_when_rows_are_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = planned(served, mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
+    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
     screen = f"{served.url}/plans/{plan_id}"

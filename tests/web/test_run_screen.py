@@ -11,12 +11,12 @@ from conftest import Run, before_answer, key, populate, read_csv, write_states
 from flow import (
     BEN,
     approve,
-    ended,
-    planned,
+    confirm_opt_ins,
+    make_plan,
     press,
     run_of,
-    seen_all,
     text_of,
+    wait_for_jobs,
 )
 from serving import Served
 
@@ -33,7 +33,7 @@ def served(inline_page: Served) -> Served:
 
 def apply_file(served: Served, path: Path) -> str:
     """Have a plan of a file approved; wait for the end of the process, and return its run."""
-    plan_id = planned(served, path)
+    plan_id = make_plan(served, path)
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     approve(served.signed_in(Role.APPROVER), served, plan_id)
     return f"/runs/{run_of(served, plan_id)}"
@@ -63,11 +63,11 @@ def test_the_result_is_shown_with_its_files_and_undone_after_an_approval(
     assert press(ben, served, f"{run}/undo").status_code == 403
     undos = {press(ana, served, f"{run}/undo").url.rpartition("/")[2] for _ in range(2)}
     (undo,) = undos
-    ended(served, undo)
+    wait_for_jobs(served, undo)
     press(ana, served, f"/plans/{undo}/ask")
-    seen_all(ben, served, undo)
+    confirm_opt_ins(ben, served, undo)
     approve(ben, served, undo)
-    ended(served, undo)
+    wait_for_jobs(served, undo)
     assert not any(sim.states.values())
     assert "Its changes were put back by" in ana.get(served.url + run).text
     assert press(ana, served, f"{run}/undo").status_code == 409
@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_says_so_and_goes_on_once(
     assert (shown.count("broke off"), shown.count("It broke off, as by a power cut")) == (2, 1)
     assert press(viewer, served, f"{run}/resume").status_code == 403
     answers = [press(ben, served, f"{run}/resume").url for _ in range(2)]
-    ended(served, run.rpartition("/")[2])
+    wait_for_jobs(served, run.rpartition("/")[2])
     assert all(run in url for url in answers)
     assert len(served.page.jobs.list_about(run.rpartition("/")[2], "resume")) == 1
     assert all(sim.states.values())
@@ -127,7 +127,7 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     assert re.search(r"… stopped apply in\.csv 400 0 \d+ 0 ", text_of(ana.get(served.url)))
     assert 0 < list(sim.states.values()).count(True) < 400
     press(ana, served, f"{run}/resume")
-    ended(served, run.rpartition("/")[2])
+    wait_for_jobs(served, run.rpartition("/")[2])
     assert all(sim.states.values())
 
 
@@ -159,7 +159,7 @@ def test_a_retry_that_could_not_begin_names_the_reason(
     broken = {**settings.variables, "BULK_SYNC_RATE": "fast"}
     served.page.jobs._settings = replace(settings, variables=broken)
     press(ana, served, f"{run}/retry")
-    ended(served, run.rpartition("/")[2])
+    wait_for_jobs(served, run.rpartition("/")[2])
     assert "'fast'" in text_of(ana.get(served.url + run))
 
 
@@ -171,7 +171,7 @@ def test_applied_states_are_read_again_on_demand(
     sim.profiles[key(1)]["ccpaOptOut"] = False
     ana = served.signed_in(Role.UPLOADER)
     press(ana, served, f"{run}/audit")
-    ended(served, run.rpartition("/")[2])
+    wait_for_jobs(served, run.rpartition("/")[2])
     assert "1 of 2 changes still holds" in text_of(ana.get(served.url + run))
 
 

@@ -213,11 +213,13 @@ def test_under_tls_a_cookie_is_secure_and_bound_to_the_host(
 
 
 def test_a_proxy_is_believed_from_its_addresses_alone(tmp_path: Path) -> None:
-    asked = {"X-User": "Pia Roth", "X-Roles": "staff, uploader;approver"}
+    proxy_headers = {"X-User": "Pia Roth", "X-Roles": "staff, uploader;approver"}
     for network, seen in (("127.0.0.0/8", "Pia Roth"), ("192.0.2.0/24", None)):
         proxy = TrustedProxy(False, (ip_network(network),), "X-User", "X-Roles")
         with serving(settings_in(tmp_path, proxy=proxy), people=False) as served:
-            answer = served.visitor().get(f"{served.url}/", headers=asked, allow_redirects=False)
+            answer = served.visitor().get(
+                f"{served.url}/", headers=proxy_headers, allow_redirects=False
+            )
             assert answer.status_code == (303 if seen is None else 200)
             if seen is not None:
                 assert f"{seen}<" in answer.text

@@ -20,7 +20,7 @@ import pytest
 import requests
 import workbook_kinds
 from conftest import populate
-from flow import page_before, without_processes
+from flow import page_for, without_processes
 from serving import Served, wait_for
 from visitors import ANSWER_S
 
@@ -54,7 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch, running(Options()) as sim:
         populate(sim, 5)
         patch.setenv("HOME", str(folder))
-        with page_before(sim, folder, patch, max_upload=MOST) as served:
+        with page_for(sim, folder, patch, max_upload=MOST) as served:
             yield served
 
 

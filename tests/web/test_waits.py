@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import populate, write_states
-from flow import planned, press, text_of
+from flow import make_plan, press, text_of
 from serving import NAMES, Served, serving, settings_in, sign_in
 from sqlalchemy import create_engine, make_url, select, text
 from sqlalchemy.exc import OperationalError
@@ -157,14 +157,14 @@ def test_no_request_waits_for_a_query_of_another(
     inline_page: Served, sim: Simulator, tmp_path: Path
 ) -> None:
     populate(sim, 1)
-    plan_id = planned(inline_page, write_states(tmp_path / "in.csv", 1))
+    plan_id = make_plan(inline_page, write_states(tmp_path / "in.csv", 1))
     ana = inline_page.signed_in(Role.UPLOADER)
     answer = press(ana, inline_page, f"/plans/{plan_id}/stop")  # ``serving`` looks at each query
     assert answer.status_code == 200
 
 
 def test_searches_that_take_long_leave_threads_for_others(served: Served) -> None:
-    """Each search has to open a pipe that nobody fills: it stands for the rows of large runs."""
+    """Each search opens a pipe without a writer, in place of the rows of large runs."""
     state, run_id = served.page.settings.state, "20261123T020000Z-7f3a9c"
     with ledger.open_ledger(state) as book:
         place = ("https://mc.adobe.io", "acme", "ccpaOptOut")

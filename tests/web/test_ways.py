@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 from conftest import key, populate
-from flow import ANA, approve, ended, planned, press, run_of, text_of
+from flow import ANA, approve, make_plan, press, run_of, text_of, wait_for_jobs
 from serving import Served
 
 from bulk_sync.simulator import Simulator
@@ -28,11 +28,11 @@ def test_a_plan_leads_from_one_person_to_the_next(
     path = tmp_path / "in.csv"
     rows = [f"{key(number)},{'yes' if number else 'maybe'}" for number in range(12)]
     path.write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
-    former = planned(served, path)
+    former = make_plan(served, path)
     paper = served.page.paperwork.plan(former)
     assert paper is not None
     plan_id = planning.begin(served.page, ANA, [str(path)], upload=paper.upload)
-    ended(served, plan_id)
+    wait_for_jobs(served, plan_id)
     plan, ana, ben = f"/plans/{plan_id}", *map(served.signed_in, (Role.UPLOADER, Role.APPROVER))
 
     def start(session: requests.Session) -> str:
@@ -56,7 +56,7 @@ def test_a_plan_leads_from_one_person_to_the_next(
     assert "It corrects in.csv . Job and ticket are kept." in text_of(ana.get(served.url + upload))
     assert "corrects=" not in ben.get(f"{served.url}/runs/{run_id}").text
     undo = press(ana, served, f"/runs/{run_id}/undo")
-    ended(served, undo.url.rpartition("/")[2])
+    wait_for_jobs(served, undo.url.rpartition("/")[2])
     text = text_of(ana.get(undo.url))
     assert "Plan to undo a run: in.csv State: stopped by a limit" in text
     assert "A limit protects people from a wrong undo. Look at the rows below first. " in text
