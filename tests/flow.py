@@ -71,7 +71,7 @@ def _run_here(jobs: Jobs, typed: Sequence[str], folder: Path, variables: Mapping
 def upload(served: Served, path: Path, who: str = ANA) -> str:
     """Store a file as an upload, and return its id."""
     upload_id = f"u{now_ms():x}"
-    digest = sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path.read_bytes() if path.exists() else b"").hexdigest()
     new = Upload(upload_id, now_ms(), who, path.name, 1, digest, "", "", {}, None, False)
     served.page.paperwork.add_upload(new)
     return upload_id
