@@ -12,6 +12,8 @@ import pytest
 from conftest import Run, before_answer, process, read_csv
 
 from bulk_sync.simulator import ByEmail, Fault, Options, Simulator, running
+from bulk_sync.simulator.answers import Answer
+from bulk_sync.simulator.call import Call
 
 
 def people(path: Path, rows: Sequence[Sequence[str]], header: str = "") -> Path:
@@ -165,6 +167,28 @@ def test_no_profile_is_created_twice_when_answers_are_lost(
         assert made(sim) == {f"p{n}@x.com": 1 for n in range(150)}
         states = {each["email"]: each["ccpaOptOut"] for each in sim.profiles.values()}
         assert states == {f"p{n}@x.com": n % 2 == 0 for n in range(150)}
+
+
+@pytest.mark.parametrize("status", [302, 303])
+def test_no_profile_is_created_twice_when_the_answer_is_a_redirect(
+    status: int, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may show the result of a POST by sending the client to another page."""
+    redirected: list[str] = []
+
+    async def answer(call: Call) -> tuple[Answer | None, Fault | None]:
+        found = await Simulator.answer(sim, call)
+        if call.method == "POST" and len(redirected) < 3:
+            redirected.append(call.target)
+            return Answer(status, headers={"Location": call.target}), None
+        return found
+
+    monkeypatch.setattr(sim, "answer", answer)
+    ran = run(sim, "run", many(tmp_path / "in.csv", 6), "--create", "--concurrency", 1)
+    assert ran.status == 0, ran.err
+    assert ran.outcomes == ["created"] * 6
+    assert len(redirected) == 3
+    assert set(made(sim).values()) == {1}
 
 
 def test_a_creation_that_never_answers_is_looked_for_before_another_try(

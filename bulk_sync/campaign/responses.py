@@ -245,7 +245,8 @@ def _by_gateway(response: Response, text: str, detail: str) -> BulkSyncError | N
     if 300 <= status < 400:
         where = clean(response.location or "nowhere")
         detail = f"Campaign answered {status}, a redirect to {where}, which is not followed."
-        return _retried_first(RowFailed(Reason.REDIRECT, detail, passing=True))
+        failed = RowFailed(Reason.REDIRECT, detail, passing=True)
+        return RetryLater(failed.reason, detail, last_word=failed)  # perhaps it was acted on
     return None
 
 
