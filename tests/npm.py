@@ -39,7 +39,7 @@ def node(script: Path, *words: str) -> str:
     return ended.stdout
 
 
-def started(script: Path, *words: str) -> "subprocess.Popen[str]":
+def start(script: Path, *words: str) -> "subprocess.Popen[str]":
     """Start a script of an installed folder, as a group of processes, with its output as lines."""
     found = shutil.which("node", path=_PATH)
     assert found is not None

@@ -28,7 +28,7 @@ def many(path: Path, count: int) -> Path:
     return people(path, [(f"p{n}@x.com", "Ada", f"No{n}", states[n % 2]) for n in range(count)])
 
 
-def made(sim: Simulator) -> Counter[str]:
+def created_addresses(sim: Simulator) -> Counter[str]:
     return Counter(profile["email"] for profile in sim.profiles.values())
 
 
@@ -106,7 +106,7 @@ def test_a_row_that_cannot_be_created_has_a_reason(
     assert [row["sync_reason"] for row in ran.report] == ["incomplete", "", "ambiguous"]
     assert "firstName and lastName" in ran.report[0]["sync_detail"]
     assert "Row 3" in ran.report[2]["sync_detail"]
-    assert made(sim) == {"b@x.com": 1}
+    assert created_addresses(sim) == {"b@x.com": 1}
 
 
 def test_an_address_known_in_other_capitals_is_not_created(tmp_path: Path, run: Run) -> None:
@@ -149,7 +149,7 @@ def test_creations_beyond_the_limit_are_refused_and_can_be_allowed(
     assert not sim.profiles
     ran = run(sim, *ran.out.splitlines()[-1].split()[1:], "--report", tmp_path / "resumed.csv")
     assert ran.status == 0, ran.err
-    assert set(made(sim).values()) == {1}
+    assert set(created_addresses(sim).values()) == {1}
     assert len(sim.profiles) == 5
 
 
@@ -164,7 +164,7 @@ def test_no_profile_is_created_twice_when_answers_are_lost(
         ran = run(sim, "run", many(tmp_path / "in.csv", 150), "--create", "--retries", 9)
         assert ran.status == 0, ran.err
         assert ran.outcomes == ["created"] * 150
-        assert made(sim) == {f"p{n}@x.com": 1 for n in range(150)}
+        assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(150)}
         states = {each["email"]: each["ccpaOptOut"] for each in sim.profiles.values()}
         assert states == {f"p{n}@x.com": n % 2 == 0 for n in range(150)}
 
@@ -188,7 +188,7 @@ def test_no_profile_is_created_twice_when_the_answer_is_a_redirect(
     assert ran.status == 0, ran.err
     assert ran.outcomes == ["created"] * 6
     assert len(redirected) == 3
-    assert set(made(sim).values()) == {1}
+    assert set(created_addresses(sim).values()) == {1}
 
 
 def test_a_creation_that_never_answers_is_looked_for_before_another_try(
@@ -198,7 +198,7 @@ def test_a_creation_that_never_answers_is_looked_for_before_another_try(
     sim.queue_fault(Fault.HANG, "POST", times=1)
     ran = run(sim, "run", many(tmp_path / "in.csv", 5), "--create", "--timeout", 1)
     assert ran.status == 0, ran.err
-    assert made(sim) == {f"p{n}@x.com": 1 for n in range(5)}
+    assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(5)}
     assert by_method(sim)["POST"] == 6
 
 
@@ -219,7 +219,7 @@ def test_every_profile_is_created_once_by_runs_killed_at_any_moment(
         ran = run(sim, "resume")
         assert ran.status == 0, ran.err
         assert Counter(ran.outcomes) == {"created": rows}
-        assert made(sim) == {f"p{n}@x.com": 1 for n in range(rows)}
+        assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(rows)}
 
 
 def test_a_budget_stops_creations_cleanly(sim: Simulator, tmp_path: Path, run: Run) -> None:
@@ -231,7 +231,7 @@ def test_a_budget_stops_creations_cleanly(sim: Simulator, tmp_path: Path, run: R
     ran = run(sim, "resume", "--max-calls", 100, "--report", report)
     assert ran.status == 0, ran.err
     assert [row["sync_outcome"] for row in read_csv(report)] == ["created"] * 6
-    assert made(sim) == {f"p{n}@x.com": 1 for n in range(6)}
+    assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(6)}
 
 
 def test_a_plan_does_not_create_a_profile_created_meanwhile(
@@ -245,7 +245,7 @@ def test_a_plan_does_not_create_a_profile_created_meanwhile(
     assert ran.status == 3, ran.err
     assert ran.outcomes == ["unchanged", "drifted", "created", "created"]
     assert [row["sync_reason"] for row in ran.report[:2]] == ["exists", "exists"]
-    assert made(sim) == {f"p{n}@x.com": 1 for n in range(4)}
+    assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(4)}
     assert not sim.patched
 
 
@@ -284,7 +284,7 @@ def test_a_profile_created_by_others_is_not_reported_as_created(
     (row,) = read_csv(report)
     assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "exists")
     assert row["sync_after"] == "false"
-    assert made(sim) == {"p0@x.com": 1}
+    assert created_addresses(sim) == {"p0@x.com": 1}
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_all_of_several_profiles_created_meanwhile_count(
         sim.add(email="p0@x.com", ccpaOptOut=state)
     ran = run(sim, "apply", plan)
     assert ran.outcomes == [outcome]
-    assert made(sim) == {"p0@x.com": 2}
+    assert created_addresses(sim) == {"p0@x.com": 2}
 
 
 def test_a_resumed_run_looks_again_before_it_creates(
@@ -308,12 +308,12 @@ def test_a_resumed_run_looks_again_before_it_creates(
     path = many(tmp_path / "in.csv", 6)
     ran = run(sim, "run", path, "--create", "--max-calls", 17, "--concurrency", 1)
     assert ran.status == 6, ran.err
-    missing = {f"p{n}@x.com" for n in range(6)} - set(made(sim))
+    missing = {f"p{n}@x.com" for n in range(6)} - set(created_addresses(sim))
     assert missing
     for email in missing:
         sim.add(email=email, ccpaOptOut=False)
     ran = run(sim, "resume", "--max-calls", 100, "--report", tmp_path / "2.csv")
-    assert set(made(sim).values()) == {1}
+    assert set(created_addresses(sim).values()) == {1}
     rows = {row["email"]: row for row in read_csv(tmp_path / "2.csv")}
     for email in missing:
         wants = rows[email]["sync_desired"]
@@ -365,7 +365,7 @@ def test_without_further_tries_a_lost_creation_is_tried_once_more_at_the_end(
     ran = run(sim, "run", many(tmp_path / "in.csv", 3), "--create", "--retries", 0)
     assert ran.status == 0, ran.err
     assert ran.outcomes == ["created"] * 3
-    assert made(sim) == {f"p{n}@x.com": 1 for n in range(3)}
+    assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(3)}
 
 
 def test_a_plan_knows_a_profile_by_any_spelling_of_its_domain(
@@ -387,4 +387,4 @@ def test_an_address_that_begins_like_a_thousand_others_is_created_too(
     path = people(tmp_path / "in.csv", [("info@new.example", "Ada", "Ash", "true")])
     ran = run(sim, "run", path, "--create", "--fetch", "lookup")
     assert ran.outcomes == ["created"], ran.err
-    assert made(sim)["info@new.example"] == 1
+    assert created_addresses(sim)["info@new.example"] == 1

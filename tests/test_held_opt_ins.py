@@ -28,7 +28,7 @@ def opted_out(sim: Simulator) -> int:
     return sum(bool(state) for state in sim.states.values())
 
 
-def held(sim: Simulator, run: Run, *words: object) -> Ran:
+def run_with_hold(sim: Simulator, run: Run, *words: object) -> Ran:
     ran = run(sim, "run", "in.csv", *HOLD, *words)
     assert ran.status == 3, ran.err
     return ran
@@ -37,7 +37,7 @@ def held(sim: Simulator, run: Run, *words: object) -> Ran:
 def test_the_rest_is_written_and_the_opt_ins_wait(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
-    summary = held(filled, run).summary
+    summary = run_with_hold(filled, run).summary
     assert opted_out(filled) == ROWS  # 20 opted out, and no opt-out lifted
     assert summary["outcomes"] == {"unchanged": 8, "updated": 20, "pending": OPT_INS}
     assert summary["opt_ins"] == 0
@@ -54,7 +54,7 @@ def test_the_rest_is_written_and_the_opt_ins_wait(
 
 
 def test_a_resume_that_names_the_run_and_the_limit_writes_them(filled: Simulator, run: Run) -> None:
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     assert run(filled, "resume", "--all").status == 0  # the run is finished
     assert opted_out(filled) == ROWS
     shown = run(filled, "resume")
@@ -131,7 +131,7 @@ def test_a_run_that_was_killed_holds_them_when_it_is_resumed(
 def test_no_variable_lets_the_opt_ins_of_a_run_pass(
     filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     monkeypatch.setenv("BULK_SYNC_MAX_OPT_INS", "100%")
     monkeypatch.setenv("BULK_SYNC_HOLD_OPT_INS", "no")
     assert run(filled, "resume", run_id).status == 3
@@ -141,7 +141,7 @@ def test_no_variable_lets_the_opt_ins_of_a_run_pass(
 def test_opt_ins_held_back_are_dropped_after_another_file_was_carried_out(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     (tmp_path / "later.csv").write_text(f"PKey,ccpaOptOut\n{key(39)},true\n")
     assert run(filled, "run", "later.csv").status == 0
     ran = run(filled, "resume", run_id, "--max-opt-ins", OPT_INS, "--summary", "json")
@@ -153,7 +153,7 @@ def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
     filled.forbidden.add(key(20))
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     filled.forbidden.clear()
     assert run(filled, "retry", run_id, "--report", "retry.csv").status == 0
     assert opted_out(filled) == ROWS
@@ -169,15 +169,15 @@ def test_a_run_that_held_opt_ins_back_can_be_retried_undone_and_given_up(
 
 
 def test_an_undo_holds_back_its_opt_ins(filled: Simulator, run: Run) -> None:
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     words = ("--hold-opt-ins", "--max-opt-ins", 0, "--report", "undo.csv")
     assert run(filled, "undo", run_id, *words).status == 3
     assert opted_out(filled) == ROWS
 
 
 def test_the_same_file_again_gives_up_the_opt_ins_held_back(filled: Simulator, run: Run) -> None:
-    first = held(filled, run).summary["run_id"]
-    second = held(filled, run).summary["run_id"]
+    first = run_with_hold(filled, run).summary["run_id"]
+    second = run_with_hold(filled, run).summary["run_id"]
     assert run(filled, "resume", first, "--max-opt-ins", OPT_INS).status == 3
     assert opted_out(filled) == ROWS
     assert run(filled, "resume", second, "--max-opt-ins", OPT_INS).status == 0
@@ -189,7 +189,7 @@ def test_opt_ins_of_addresses_are_held_back_too(
 ) -> None:
     lines = [f"p{at}@example.com,{str(at >= OPT_INS).lower()}" for at in range(ROWS)]
     (tmp_path / "in.csv").write_text("\n".join(["email,ccpaOptOut", *lines]))
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     assert opted_out(filled) == ROWS
     assert run(filled, "resume", run_id, "--max-opt-ins", OPT_INS).status == 0
     assert opted_out(filled) == ROWS - OPT_INS
@@ -198,7 +198,7 @@ def test_opt_ins_of_addresses_are_held_back_too(
 def test_opt_ins_that_a_person_let_pass_are_finished_after_a_crash(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:
-    run_id = held(filled, run).summary["run_id"]
+    run_id = run_with_hold(filled, run).summary["run_id"]
     words = ("--max-opt-ins", str(OPT_INS), "--concurrency", "1")
     child = process(filled, tmp_path, "resume", run_id, *words)
     before_answer(filled, "PATCH", 3, child.kill)
@@ -240,7 +240,7 @@ def test_the_summary_of_a_plan_has_the_opt_ins_to_be_held_and_the_reason(
 def test_the_summary_of_a_run_has_the_opt_ins_held_and_the_reason(
     filled: Simulator, run: Run
 ) -> None:
-    summary = held(filled, run).summary
+    summary = run_with_hold(filled, run).summary
     assert (summary["held"], summary["limit"]) == (OPT_INS, summary["message"])
 
 

@@ -8,7 +8,7 @@ from conftest import Run, key, populate, write_states
 from bulk_sync.simulator import Simulator
 
 
-def dated(path: Path) -> Path:
+def write_dated(path: Path) -> Path:
     """Write opt-outs of long ago, of today, undated and of an unknown person, and an opt-in."""
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     path.write_text(
@@ -24,7 +24,7 @@ def test_the_report_has_the_last_day_and_the_summary_counts_late_opt_outs(
 ) -> None:
     populate(sim, 3)
     sim.add(pkey=key(3), ccpaOptOut=True)
-    ran = run(sim, "run", dated(tmp_path / "in.csv"))
+    ran = run(sim, "run", write_dated(tmp_path / "in.csv"))
     assert ran.status == 3
     due = [row["sync_due"] for row in ran.report]
     assert due[0] == due[3] == "2026-02-24"

@@ -11,7 +11,7 @@ NO_LIMIT_V1 = 9223372036854771712
 """The limit of groups without one in version 1."""
 
 
-def written(root: Path, files: dict[str, str]) -> Path:
+def write_files(root: Path, files: dict[str, str]) -> Path:
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def written(root: Path, files: dict[str, str]) -> Path:
 def test_a_quarter_of_the_control_group_is_taken(
     tmp_path: Path, files: dict[str, str], expected: int
 ) -> None:
-    assert default_bytes(written(tmp_path, files)) == expected
+    assert default_bytes(write_files(tmp_path, files)) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_without_a_limit_a_quarter_of_the_machine_is_taken(
         if line.startswith("MemTotal:")
     )
     expected = max(LEAST, kibibytes * 1024 // 4)
-    assert default_bytes(written(tmp_path, files)) == pytest.approx(expected, rel=0.02)
+    assert default_bytes(write_files(tmp_path, files)) == pytest.approx(expected, rel=0.02)
 
 
 def test_rows_in_slices_take_the_given_memory_or_no_more_than_useful() -> None:

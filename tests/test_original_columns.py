@@ -24,7 +24,7 @@ def listed(sim: Simulator, tmp_path: Path) -> Path:
     return path
 
 
-def newest(run: Run) -> str:
+def newest_run_id(run: Run) -> str:
     return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
 
 
@@ -46,18 +46,18 @@ EVERYBODY = [(f"Ann {number}", f"T-{number + 1}", str(number + 3)) for number in
 
 def test_an_undo_repeats_them(listed: Path, sim: Simulator, run: Run) -> None:
     report(run, sim, "run", listed)
-    rows = report(run, sim, "undo", newest(run))
+    rows = report(run, sim, "undo", newest_run_id(run))
     assert shown(rows) == EVERYBODY
     assert [row["Do not sell"] for row in rows] == ["yes"] * 4  # untouched
     assert [row["sync_desired"] for row in rows] == ["false"] * 4
-    again = report(run, sim, "undo", newest(run))
+    again = report(run, sim, "undo", newest_run_id(run))
     assert shown(again) == EVERYBODY
 
 
 def test_an_apply_and_its_undo_repeat_them(listed: Path, sim: Simulator, run: Run) -> None:
     report(run, sim, "plan", listed, "--out", "plan.parquet")
     assert shown(report(run, sim, "apply", "plan.parquet"))[1:] == EVERYBODY
-    assert shown(report(run, sim, "undo", newest(run))) == EVERYBODY
+    assert shown(report(run, sim, "undo", newest_run_id(run))) == EVERYBODY
 
 
 def test_a_retry_and_its_undo_repeat_them(listed: Path, sim: Simulator, run: Run) -> None:
@@ -65,8 +65,8 @@ def test_a_retry_and_its_undo_repeat_them(listed: Path, sim: Simulator, run: Run
     report(run, sim, "run", listed)
     sim.forbidden.clear()
     left = [EVERYBODY[1], EVERYBODY[3]]
-    assert shown(report(run, sim, "retry", newest(run))) == left
-    assert shown(report(run, sim, "undo", newest(run))) == left
+    assert shown(report(run, sim, "retry", newest_run_id(run))) == left
+    assert shown(report(run, sim, "undo", newest_run_id(run))) == left
 
 
 def test_an_undo_by_addresses_and_of_several_files_repeats_them(
@@ -79,7 +79,7 @@ def test_an_undo_by_addresses_and_of_several_files_repeats_them(
         text = f"email,ccpaOptOut,Ticket\nann@example.com,yes,{name}\n"
         (folder / name).write_text(text)
     run(sim, "run", folder, "--report", "r.csv")
-    run(sim, "undo", newest(run), "--report", "u.csv", "--max-opt-ins", "100%")
+    run(sim, "undo", newest_run_id(run), "--report", "u.csv", "--max-opt-ins", "100%")
     rows = read_csv(tmp_path / "u.csv")
     assert [(row["Ticket"], row["sync_file"][-5:], row["sync_key"]) for row in rows] == [
         ("a.csv", "a.csv", key(0)),
@@ -91,15 +91,15 @@ def test_the_rows_left_by_an_undo_are_an_input_as_they_are(
     listed: Path, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     report(run, sim, "run", listed)
-    done = newest(run)
+    done = newest_run_id(run)
     sim.forbidden.add(key(2))
     rows = report(run, sim, "undo", done)
     assert [row["sync_outcome"] for row in rows] == ["updated", "updated", "failed", "updated"]
-    (todo,) = tmp_path.glob(f"list.{newest(run)}.todo.csv")
+    (todo,) = tmp_path.glob(f"list.{newest_run_id(run)}.todo.csv")
     (left,) = read_csv(todo)
     assert (left["PKey"], left["ccpaOptOut"]) == (key(2), "false")
     sim.forbidden.clear()
-    assert shown(report(run, sim, "retry", newest(run))) == [EVERYBODY[2]]
+    assert shown(report(run, sim, "retry", newest_run_id(run))) == [EVERYBODY[2]]
     assert set(sim.states.values()) == {False}
 
 
@@ -108,6 +108,6 @@ def test_the_report_of_an_undo_without_kept_rows_has_the_known_columns(
 ) -> None:
     words = ("--keep-rows", 0, "--state-column", "Do not sell")
     assert run(sim, "run", listed, *words).status == 3
-    rows = report(run, sim, "undo", newest(run))
+    rows = report(run, sim, "undo", newest_run_id(run))
     assert list(rows[0])[:3] == ["PKey", "ccpaOptOut", "sync_row"]
     assert [row["PKey"] for row in rows] == [key(number) for number in range(4)]

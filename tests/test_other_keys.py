@@ -59,7 +59,7 @@ def write_requests(path: Path, column: str, desired: dict[str, str]) -> Path:
     return path
 
 
-def changed(sim: Simulator, names: dict[str, str]) -> dict[str, bool | None]:
+def changed_states(sim: Simulator, names: dict[str, str]) -> dict[str, bool | None]:
     done = {names[pkey]: state for pkey, state in sim.patched}
     assert len(done) == len(sim.patched), "a profile was written twice"
     return done
@@ -81,7 +81,7 @@ def test_exactly_the_profiles_with_an_address_are_changed(
         assert ran.status == 3, ran.err
         wanted = {"jo": True, "twin 1": True, "out": False}
         wanted |= {f"strange {number}": True for number in range(len(STRANGE))}
-        assert changed(sim, names) == wanted
+        assert changed_states(sim, names) == wanted
         assert [row["sync_key"] for row in ran.report] == [*emails, "nobody@x.com"]
         assert Counter(ran.outcomes) == {"updated": len(emails), "not_found": 1}
         assert [row["sync_profiles"] for row in ran.report[:2]] == ["1", "2"]
@@ -105,7 +105,7 @@ def test_exactly_the_profiles_with_a_custom_key_are_changed(
         ran = run(sim, "run", path, *words)
         assert ran.status == 0, ran.err
         wanted = {f"strange {number}": True for number in range(len(CODES))}
-        assert changed(sim, names) == {**wanted, "jo": True}
+        assert changed_states(sim, names) == {**wanted, "jo": True}
         assert {request.raw_path.split("/")[3] for request in sim.requests} == {
             "profileAndServicesExt"
         }
@@ -127,7 +127,7 @@ def test_exactly_the_profiles_that_a_filter_finds_are_changed(
         ran = run(sim, "run", path, *words)
         assert ran.status == 0, ran.err
         wanted = {f"strange {number}": True for number in range(len(CODES))}
-        assert changed(sim, names) == {**wanted, "jo": True}
+        assert changed_states(sim, names) == {**wanted, "jo": True}
         assert Counter(request.method for request in sim.requests)["GET"] == 1 + len(CODES) + 1
 
 
@@ -135,14 +135,16 @@ def test_a_filter_that_finds_everybody_can_be_used_too(tmp_path: Path, run: Run)
     with people(Options()) as (sim, names):
         path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
         ran = run(sim, "run", path, "--key", "filter:byEmail:email")
-        assert (ran.status, changed(sim, names)) == (0, {"jo": True}), ran.err
+        assert (ran.status, changed_states(sim, names)) == (0, {"jo": True}), ran.err
 
 
 def test_a_key_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> None:
     with people(Options()) as (sim, names):
         path = write_requests(tmp_path / "in.csv", "email", {"nobody@x.com": "true"})
         ran = run(sim, "run", path, "--key", "filter:byEmail:email")
-        assert (ran.status, changed(sim, names), ran.outcomes) == (3, {}, ["not_found"]), ran.err
+        assert (ran.status, changed_states(sim, names), ran.outcomes) == (3, {}, ["not_found"]), (
+            ran.err
+        )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,7 @@ def test_a_filter_with_an_ignored_parameter_changes_no_profile(tmp_path: Path, r
         ran = run(sim, "run", path, "--key", "filter:byEmail:email", *words)
         assert ran.status == 3
         assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""]
-        assert changed(sim, names) == {"strange 0": True}  # the profile shows this very key
+        assert changed_states(sim, names) == {"strange 0": True}  # the profile shows this very key
 
 
 def test_a_profile_without_the_field_of_the_key_is_not_taken(tmp_path: Path, run: Run) -> None:
@@ -206,7 +208,7 @@ def test_the_same_profiles_are_changed_whatever_by_email_finds(
         # Other capitals are found with the whole list, or with such a filter.
         if case == "ignore" and (fetch == "scan" or by_email is ByEmail.ANY_CASE):
             wanted["capital"] = True
-        assert changed(sim, names) == wanted
+        assert changed_states(sim, names) == wanted
         assert ran.outcomes == ["updated", "updated", "not_found"]
 
 
@@ -220,7 +222,7 @@ def test_capitals_count_only_before_the_at_sign_and_only_if_asked(
         )
         ran = run(sim, "run", path, "--email-case", case)
         if case == "ignore":
-            assert set(changed(sim, names)) == {"jo", "capital", "twin 1"}
+            assert set(changed_states(sim, names)) == {"jo", "capital", "twin 1"}
             return
         assert (ran.status, sim.patched) == (3, [])
         assert [row["sync_reason"] for row in ran.report] == ["ambiguous", "ambiguous"]
@@ -244,7 +246,7 @@ def test_an_opt_out_is_the_persons_and_an_opt_in_must_be_of_one_profile(
         path = write_requests(tmp_path / "in.csv", "email", {"twin@x.com": state})
         ran = run(sim, "run", path, *words)
         assert ran.outcomes == [outcome]
-        assert changed(sim, names) == changes
+        assert changed_states(sim, names) == changes
         (row,) = ran.report
         assert row["sync_profiles"] == "2"
         if outcome == "rejected":
@@ -314,9 +316,9 @@ def test_the_column_of_keys_is_found_by_its_name_and_never_guessed(
         both = tmp_path / "both.csv"
         both.write_text(f"PKey,email,ccpaOptOut\n{pkey},jo@x.com,false\n")
         assert run(sim, "run", both, "--report", tmp_path / "1.csv").status == 0
-        assert changed(sim, names) == {"out": False}  # PKeys are the default
+        assert changed_states(sim, names) == {"out": False}  # PKeys are the default
         assert run(sim, "run", both, "--key", "email", "--report", tmp_path / "2.csv").status == 0
-        assert changed(sim, names) == {"out": False}  # jo had not opted out
+        assert changed_states(sim, names) == {"out": False}  # jo had not opted out
         two = tmp_path / "two.csv"
         two.write_text("email,E-Mail,ccpaOptOut\njo@x.com,out@x.com,true\n")
         ran = run(sim, "run", two)
@@ -340,7 +342,7 @@ def test_an_incomplete_list_does_not_decide_alone(tmp_path: Path, run: Run) -> N
         )
         ran = run(sim, "run", path, "--fetch", "scan")
         assert ran.status == 0, ran.err
-        assert changed(sim, names) == {"twin 1": True, "jo": True}
+        assert changed_states(sim, names) == {"twin 1": True, "jo": True}
         assert [row["sync_profiles"] for row in ran.report] == ["2", "1"]
 
 
@@ -399,7 +401,7 @@ def test_a_plan_of_addresses_is_applied_and_its_failed_rows_are_tried_again(
         assert ran.status == 0, ran.err
         (row,) = read_csv(tmp_path / "again.csv")
         assert (row["sync_key"], row["sync_outcome"]) == ("twin@x.com", "updated")
-        assert changed(sim, names) == {"twin 1": True, "twin 2": True, "jo": True}
+        assert changed_states(sim, names) == {"twin 1": True, "twin 2": True, "jo": True}
 
 
 @pytest.mark.parametrize("kill_at", [0, 25])
@@ -497,7 +499,7 @@ def test_a_plan_of_custom_keys_is_applied_on_the_api_that_knows_them(
         assert run(sim, "plan", path, *words).status == 0
         ran = run(sim, "apply", "plan.parquet")
         assert ran.status == 0, ran.err
-        assert changed(sim, names) == {"jo": True}
+        assert changed_states(sim, names) == {"jo": True}
 
 
 @pytest.mark.parametrize("fetch", ["lookup", "scan"])
@@ -507,7 +509,7 @@ def test_a_profile_without_a_pkey_fails_alone(fetch: str, tmp_path: Path, run: R
         sim.profiles[pkey]["PKey"] = ""
         path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
         assert run(sim, "run", path, "--fetch", fetch).status == 0
-        assert changed(sim, names) == {"jo": True}
+        assert changed_states(sim, names) == {"jo": True}
 
 
 @pytest.mark.parametrize("pkey", ["", 7, None])
@@ -527,7 +529,7 @@ def test_a_row_whose_profile_has_no_pkey_fails_and_is_not_written(
         ran = run(sim, "run", path, *words, "--fetch", fetch, "--retries", 0)
         assert [row["sync_reason"] for row in ran.report] == ["bad_answer", ""], ran.err
         assert "without a PKey" in ran.report[0]["sync_detail"]
-        assert changed(sim, names) == {"out": False}
+        assert changed_states(sim, names) == {"out": False}
 
 
 def test_unknown_addresses_are_not_called_pkeys(tmp_path: Path, run: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run, before_answer, key, populate, process, read_csv, write_states
-from test_creating import made, many, people
+from test_creating import created_addresses, many, people
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -51,7 +51,7 @@ def test_a_profile_whose_creation_was_confirmed_and_not_read_back_counts_as_crea
     assert sim.profiles
     ran = run(sim, "resume")
     assert (ran.status, ran.outcomes) == (0, ["created"] * 3), ran.err
-    assert made(sim) == {f"p{n}@x.com": 1 for n in range(3)}
+    assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(3)}
 
 
 def test_a_row_that_could_not_be_read_when_the_run_stopped_is_written_by_resume(
@@ -80,14 +80,14 @@ def test_an_address_that_cannot_be_looked_up_is_not_created(
     sim.queue_fault(Fault.TRANSIENT_500, "GET", times=100, matching="p1%40x.com")
     ran = run(sim, "run", path, *LOOKUP, "--create", "--retries", 0)
     assert (ran.status, ran.outcomes) == (3, ["created", "failed", "created"]), ran.err
-    assert made(sim) == {"p0@x.com": 1, "p2@x.com": 1}
+    assert created_addresses(sim) == {"p0@x.com": 1, "p2@x.com": 1}
 
 
 def creations_cut_short(sim: Simulator, path: Path, run: Run) -> list[int]:
     """Run a file of six people with too small a budget; return the addresses not created."""
     words = ("--create", "--max-calls", 17, "--concurrency", 1)
     assert run(sim, "run", many(path, 6), *words).status == 6
-    missing = [number for number in range(6) if not made(sim)[f"p{number}@x.com"]]
+    missing = [number for number in range(6) if not created_addresses(sim)[f"p{number}@x.com"]]
     assert 0 < len(missing) < 6
     return missing
 
@@ -102,7 +102,7 @@ def test_an_address_that_resume_cannot_look_up_is_not_created(
     assert ran.status == 3, ran.err
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "resumed.csv")]
     assert outcomes == ["failed" if number == who else "created" for number in range(6)]
-    assert made(sim) == {f"p{number}@x.com": 1 for number in range(6)}
+    assert created_addresses(sim) == {f"p{number}@x.com": 1 for number in range(6)}
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,13 @@ def test_no_profile_is_created_for_an_older_file_after_a_later_run(
     run(sim, "run", newer, "--create", "--retries", 0, "--report", "newer-report.csv")
     reported = read_csv(tmp_path / "newer-report.csv")
     assert {row["sync_outcome"] for row in reported} == {later}
-    there = made(sim)
+    there = created_addresses(sim)
     sim.clear()
     ran = run(sim, "resume", "--max-calls", 99, "--report", "resumed.csv")
     assert ran.status == (0 if outcome == "unchanged" else 3)
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "resumed.csv")]
     assert outcomes == [outcome if number in missing else "created" for number in range(6)]
-    assert made(sim) == there
+    assert created_addresses(sim) == there
     assert {request.method for request in sim.requests} == {"GET"}
 
 

@@ -1,4 +1,4 @@
-"""How a run takes calls out of its budgets: in blocks, ahead of need, and no more than are left."""
+"""How a run takes calls from its budgets: in blocks, ahead of need, and no more than are left."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ from bulk_sync.errors import BudgetSpent, StoppedEarly
 
 
 class Day:
-    """A budget of one day, which keeps the sizes of the blocks that were asked for."""
+    """A budget of one day, with the sizes of the blocks taken from it."""
 
     def __init__(self, most: int = 10_000_000) -> None:
         self.most = most
-        self.asked: list[int] = []
+        self.blocks: list[int] = []
 
     def take(self, count: int) -> Grant:
-        self.asked.append(count)
+        self.blocks.append(count)
         granted = min(count, self.most)
         self.most -= granted
         if not granted:
@@ -33,7 +33,7 @@ class Day:
         self.most += count
 
 
-def carried_out(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+def run_async(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return asyncio.run(work())
 
 
@@ -65,27 +65,27 @@ async def send(calls: Calls, count: int) -> None:
 def test_a_block_is_a_fifteenth_of_the_calls_so_far_within_bounds(
     sent: int, most: int | None, block: int
 ) -> None:
-    async def asked() -> list[int]:
+    async def blocks() -> list[int]:
         day = Day()
         calls = Calls(most, day)
         calls.by_method["GET"] = sent
         await calls.allow()
-        return day.asked
+        return day.blocks
 
-    assert carried_out(asked)[0] == block
+    assert run_async(blocks)[0] == block
 
 
 def test_the_next_block_is_taken_while_half_of_the_last_one_is_left() -> None:
-    async def asked() -> list[list[int]]:
+    async def blocks() -> list[list[int]]:
         day, found = Day(), []
         calls = Calls(None, day)
         for count in (24, 1, 49, 1):
             await send(calls, count)
-            found.append(list(day.asked))
+            found.append(list(day.blocks))
         assert calls.set_aside == 75
         return found
 
-    assert carried_out(asked) == [[50], [50] * 2, [50] * 2, [50] * 3]
+    assert run_async(blocks) == [[50], [50] * 2, [50] * 2, [50] * 3]
 
 
 def test_the_calls_left_are_those_of_the_smaller_budget() -> None:
@@ -99,7 +99,7 @@ def test_the_calls_left_are_those_of_the_smaller_budget() -> None:
         assert calls.set_aside == 47
         return [*found, await calls.left()]
 
-    assert carried_out(left) == [None, 7, 5, 4, 97]
+    assert run_async(left) == [None, 7, 5, 4, 97]
 
 
 def test_a_call_beyond_the_budget_of_the_run_is_put_back() -> None:
@@ -113,7 +113,7 @@ def test_a_call_beyond_the_budget_of_the_run_is_put_back() -> None:
         await calls.close()
         return calls.total, calls.set_aside, day.most
 
-    assert carried_out(spent) == (3, 0, 97)
+    assert run_async(spent) == (3, 0, 97)
 
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["put back", "sent"])
@@ -131,12 +131,12 @@ def test_a_spent_day_waits_for_calls_that_may_be_put_back(*, is_sent: bool) -> N
         assert not still_waiting
         return isinstance(ended, StoppedEarly), calls.set_aside
 
-    assert carried_out(worked) == (is_sent, 0)
+    assert run_async(worked) == (is_sent, 0)
 
 
-def test_who_waits_for_a_call_to_be_put_back_does_not_ask_again_and_again() -> None:
+def test_waiting_for_a_call_to_be_put_back_makes_no_further_requests() -> None:
     async def worked() -> list[int]:
-        day, asked = Day(2), []
+        day, blocks = Day(2), []
         calls = Calls(None, day)
         await calls.allow()
         calls.put_back()
@@ -145,9 +145,9 @@ def test_who_waits_for_a_call_to_be_put_back_does_not_ask_again_and_again() -> N
         waiting = asyncio.create_task(calls.allow())
         for _ in range(20):
             await asyncio.to_thread(int)
-            asked.append(len(day.asked))
+            blocks.append(len(day.blocks))
         calls.put_back()
         await waiting
-        return asked[10:]
+        return blocks[10:]
 
-    assert len(set(carried_out(worked))) == 1
+    assert len(set(run_async(worked))) == 1

@@ -106,7 +106,7 @@ def shown(
         "answered meanwhile", "one", "the least beside several", "sent at the very beginning",
     ],
 )  # fmt: skip
-def test_a_limit_is_no_more_than_what_was_in_flight_beside_any_refused_request(
+def test_a_limit_is_at_most_the_number_in_flight_beside_any_refused_request(
     granted: list[float], refused: list[tuple[float, float]], most: int
 ) -> None:
     assert shown(granted, refused) == most

@@ -1,4 +1,4 @@
-"""What the pacer says of itself, and single waits, in virtual time."""
+"""The pacer's own reports, and single waits, in virtual time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,7 +14,7 @@ from bulk_sync.stopping import Stop
 
 
 def with_pacer(pace: Pace, work: Callable[[Pacer], Coroutine[Any, Any, Any]]) -> Any:
-    """Carry out some work with a pacer of its own."""
+    """Run some work with a pacer of its own."""
 
     async def worked() -> Any:
         return await work(Pacer(pace, Stop(), asyncio.get_running_loop().time))
@@ -29,8 +29,8 @@ async def one_call(pacer: Pacer, took_s: float = 0.25) -> None:
     pacer.went_well(sent_at)
 
 
-def test_the_pace_is_told_as_far_as_it_is_known() -> None:
-    async def told(pacer: Pacer) -> list[str]:
+def test_the_pace_is_shown_as_far_as_it_is_known() -> None:
+    async def texts(pacer: Pacer) -> list[str]:
         lines = [str(pacer)]
         await one_call(pacer)
         await pacer.acquire()
@@ -39,7 +39,7 @@ def test_the_pace_is_told_as_far_as_it_is_known() -> None:
         await asyncio.sleep(10.0)
         return [*lines, str(pacer)]
 
-    assert with_pacer(Pace(), told) == [
+    assert with_pacer(Pace(), texts) == [
         "0 in flight",
         "1 in flight, answers in 255 ms",
         "1 in flight, answers in 255 ms, waiting 20 s as Campaign asks (http_429)",
@@ -51,11 +51,11 @@ def test_the_pace_is_told_as_far_as_it_is_known() -> None:
     [(7.5, "7.5"), (50, "50"), (99.94, "99.9"), (100.4, "100"), (1000, "1,000")],
     ids=str,
 )
-def test_a_rate_is_told_to_three_digits(rate: float, shown: str) -> None:
-    async def told(pacer: Pacer) -> str:
+def test_a_rate_is_shown_to_three_digits(rate: float, shown: str) -> None:
+    async def texts(pacer: Pacer) -> str:
         return str(pacer)
 
-    assert with_pacer(Pace(rate=rate), told) == f"0 in flight, at most {shown}/s"
+    assert with_pacer(Pace(rate=rate), texts) == f"0 in flight, at most {shown}/s"
 
 
 def test_the_log_gets_counts_and_causes() -> None:
@@ -118,7 +118,7 @@ def test_waits_of_a_429_without_one_double_up_to_a_minute_until_a_call_goes_well
     assert with_pacer(Pace(), waits) == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
 
 
-def test_of_two_waits_the_longer_one_counts_and_each_second_once() -> None:
+def test_the_longer_of_two_waits_counts_and_each_second_once() -> None:
     async def held(pacer: Pacer) -> tuple[dict[str, float], float]:
         pacer.hold(too_many(10.0))
         await asyncio.sleep(4.0)
@@ -131,7 +131,7 @@ def test_of_two_waits_the_longer_one_counts_and_each_second_once() -> None:
     assert with_pacer(Pace(), held) == ({"http_429": pytest.approx(12)}, pytest.approx(8))
 
 
-def test_much_trouble_cuts_what_is_in_flight_names_the_cause_and_holds_for_two_responses() -> None:
+def test_many_errors_cut_the_load_name_the_cause_and_hold_for_two_responses() -> None:
     async def slowed(pacer: Pacer) -> tuple[list[int], dict[str, int], list[float]]:
         await one_call(pacer, took_s=0.5)
         limits, held = [pacer.limit], []
@@ -150,7 +150,7 @@ def test_much_trouble_cuts_what_is_in_flight_names_the_cause_and_holds_for_two_r
     assert held == [0] * 9 + [1.0] * 7
 
 
-def test_a_wait_that_one_request_is_asked_for_holds_all_only_during_much_trouble() -> None:
+def test_a_wait_for_one_request_holds_all_only_during_many_errors() -> None:
     async def held(pacer: Pacer) -> list[float]:
         pacer.hold(busy(30.0))
         found = [pacer.held_for_s]

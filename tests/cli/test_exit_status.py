@@ -227,7 +227,7 @@ def with_a_terminal() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
 )
-def test_130_and_143_after_finishing_what_was_in_flight(
+def test_130_and_143_after_the_requests_in_flight_have_ended(
     tmp_path: Path, run: Run, number: signal.Signals, status: int
 ) -> None:
     with running(Options(latency_s=0.05)) as sim:

@@ -69,7 +69,7 @@ def cells(page: Path, heading: str) -> list[list[str]]:
     return rows[2:]
 
 
-def named(rows: list[list[str]]) -> list[str]:
+def first_codes(rows: list[list[str]]) -> list[str]:
     return [name for row in rows for name in re.findall(r"[a-z0-9]\w+", row[0])]
 
 
@@ -194,14 +194,14 @@ def test_every_exit_code_is_explained(page: Path, heading: str) -> None:
 
 def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     report = MANUAL / "report.md"
-    assert set(named(cells(report, "first, untouched. Then:\n"))) == set(columns.REPORT)
+    assert set(first_codes(cells(report, "first, untouched. Then:\n"))) == set(columns.REPORT)
     outcomes = cells(report, "## Outcomes")
-    assert named(outcomes) == [*Outcome]
-    assert named([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
+    assert first_codes(outcomes) == [*Outcome]
+    assert first_codes([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
     assert [meaning for _, meaning, *_ in outcomes] == [word.meaning for word in OUTCOMES.values()]
     reasons = cells(report, "## Reasons")
-    assert sorted(named(reasons)) == sorted(Reason)
-    meanings = {name: meaning for names, meaning in reasons for name in named([[names]])}
+    assert sorted(first_codes(reasons)) == sorted(Reason)
+    meanings = {name: meaning for names, meaning in reasons for name in first_codes([[names]])}
     assert meanings == {str(reason): meaning for reason, meaning in REASONS.items()}
 
 
@@ -293,8 +293,8 @@ def defined(module: Path) -> set[str]:
     """Return the names of functions, classes and variables anywhere in a module."""
     nodes = list(ast.walk(ast.parse(module.read_text("utf-8"))))
     made = {each.name for each in nodes if isinstance(each, ast.FunctionDef | ast.ClassDef)}
-    named = (each for each in nodes if isinstance(each, ast.Name))
-    return made | {each.id for each in named if isinstance(each.ctx, ast.Store)}
+    first_codes = (each for each in nodes if isinstance(each, ast.Name))
+    return made | {each.id for each in first_codes if isinstance(each.ctx, ast.Store)}
 
 
 def test_every_citation_of_the_api_facts_names_a_section() -> None:

@@ -137,7 +137,7 @@ def test_a_closed_terminal_does_not_end_the_run(filled: Simulator, tmp_path: Pat
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 3
 
 
-def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
+def test_without_a_terminal_there_is_no_question_and_no_bar(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     ran = run(filled, "run", tmp_path / "in.csv")
@@ -146,7 +146,7 @@ def test_without_a_terminal_nothing_is_asked_and_no_bar_is_drawn(
     assert "%|" not in ran.err
 
 
-def test_a_bar_shows_how_far_a_long_report_got_and_quiet_none(
+def test_a_bar_shows_the_progress_of_a_long_report_but_not_with_quiet(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
     rows = 20_000  # more than a batch

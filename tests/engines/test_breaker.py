@@ -116,7 +116,7 @@ def test_rows_that_failed_before_do_not_count_towards_a_stop(how: dict[str, bool
     assert not stop.is_requested
 
 
-def test_rows_that_failed_in_an_earlier_process_count_for_the_limit_all_the_same() -> None:
+def test_rows_that_failed_in_an_earlier_process_count_for_the_limit() -> None:
     counted, stop = breaker(Failures(most=10))
     for _ in range(11):
         counted.failed(BROKEN, "write", again=False, suspect=True)

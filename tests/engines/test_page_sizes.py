@@ -99,7 +99,7 @@ def test_few_keys_are_looked_up_if_pages_have_a_single_profile(
     assert "Campaign's list cannot be read" in ran.err
 
 
-def sizes(sim: Simulator) -> list[int]:
+def requested_sizes(sim: Simulator) -> list[int]:
     queries = [dict(parse_qsl(request.query)) for request in sim.requests if request.query]
     return [int(query["_lineCount"]) for query in queries]
 
@@ -114,7 +114,7 @@ def test_a_later_page_that_takes_too_long_gives_way_to_smaller_ones_as_do_those_
         path = write_states(tmp_path / "in.csv", 1000)
         ran = run(sim, "run", path, *WORDS, "--page-size", 400, "--timeout", 3)
         assert ran.summary["outcomes"] == {"unchanged": 1000}, ran.err
-        assert sizes(sim) == [400, 400] + [100] * 6
+        assert requested_sizes(sim) == [400, 400] + [100] * 6
 
 
 def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
@@ -126,7 +126,7 @@ def test_a_list_has_ended_early_when_its_smallest_page_takes_too_long(
         path = write_states(tmp_path / "in.csv", 140)
         ran = run(sim, "run", path, *WORDS, "--page-size", 110)
         assert ran.summary["outcomes"] == {"unchanged": 140}, ran.err
-        assert sizes(sim) == [110, 110, 27, 25]
+        assert requested_sizes(sim) == [110, 110, 27, 25]
         assert "Campaign's list ended early" in ran.err
 
 

@@ -12,7 +12,7 @@ UPLOAD = Act(Deed.UPLOADED, "Ana Diaz", "u1", "Two weeks", {"sha256": "f" * 64, 
 LOOKUP = Act(Deed.LOOKED_UP, "Ben Miller", key="jo@example.com")
 
 
-def begun() -> Begun:
+def begin_facts() -> Begun:
     return Begun(
         Kind.RUN, "job", "https://x.example", "acme", "ccpaOptOut", "in.csv", "0" * 64, 1, None, {},
         "1", "me",
@@ -22,7 +22,7 @@ def begun() -> Begun:
 def test_an_act_is_read_back_as_it_was_recorded(state: State) -> None:
     with open_ledger(state) as book:
         book.record(UPLOAD)
-        book.begin("r1", begun())
+        book.begin("r1", begin_facts())
         book.record(LOOKUP)
         runs, acts = dict[str, Run](), list[Act]()
         assert book.follow(runs, acts, 0) == 3
@@ -35,7 +35,7 @@ def test_an_act_is_read_back_as_it_was_recorded(state: State) -> None:
 def test_new_acts_are_added_to_the_known_ones(state: State) -> None:
     with open_ledger(state) as book:
         runs, acts = dict[str, Run](), list[Act]()
-        book.begin("r1", begun())
+        book.begin("r1", begin_facts())
         last = book.follow(runs, acts, 0)
         book.end("r1", Ended(6, "stopped", final=False, calls={"GET": 2}))
         book.record(UPLOAD)
@@ -49,11 +49,11 @@ def test_new_acts_are_added_to_the_known_ones(state: State) -> None:
         assert len(acts) == 1
 
 
-def test_a_run_that_could_not_start_is_followed_but_none_of_those_that_began(state: State) -> None:
+def test_failed_starts_are_followed_but_not_runs_that_began(state: State) -> None:
     with open_ledger(state) as book:
-        start = NotBegun(**vars(begun()), exit=2, message="There is no file in.csv.")
+        start = NotBegun(**vars(begin_facts()), exit=2, message="There is no file in.csv.")
         book.record_failed_start("r0", start)
-        book.begin("r1", begun())
+        book.begin("r1", begin_facts())
         runs = dict[str, Run]()
         book.follow(runs, [], 0)
         assert [(run.run_id, run.has_begun) for run in runs.values()] == [

@@ -30,7 +30,7 @@ def test_a_run_is_read_back_as_it_was_recorded(state: State) -> None:
     assert (run.run_id, run.position, run.is_finished, run.is_done) == (RUN, 1, True, True)
 
 
-def test_an_open_ledger_follows_what_others_add(state: State) -> None:
+def test_an_open_ledger_reads_lines_added_by_others(state: State) -> None:
     stopped = Ended(143, "Stopped.", final=False, calls={"GET": 7}, seconds=1.5)
     with ledger.open_ledger(state) as book, ledger.open_ledger(state) as other:
         for add in (

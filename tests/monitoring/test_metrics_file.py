@@ -152,7 +152,7 @@ def test_the_last_success_is_kept_through_failures(
     assert gauges(path)["runs_to_resume", "in"] == 0
 
 
-def test_without_a_ledger_the_file_keeps_what_it_knew(path: Path) -> None:
+def test_without_a_ledger_the_file_keeps_its_values(path: Path) -> None:
     end = RunEnd("a", None, 100.0, 0, 1.0, overdue=4, due_soon=2)
     metrics_file.write(path, end, JobStanding(90.0, 1, 70))
     metrics_file.write(path, RunEnd("a", None, 200.0, 2, 1.0), JobStanding())

@@ -150,7 +150,7 @@ def test_alerts_wait_for_two_periods(tmp_path: Path) -> None:
     assert any(each.endswith("> 43200") for each in found)
 
 
-def test_the_proxy_sends_the_headers_that_the_page_is_told_of(tmp_path: Path) -> None:
+def test_the_proxy_sends_the_headers_in_the_settings_of_the_page(tmp_path: Path) -> None:
     settings = tomllib.loads(recipe(tmp_path, "oauth2-proxy").text)
     assert settings["upstreams"] == ["http://127.0.0.1:8710/"]
     assert settings["pass_user_headers"]

@@ -157,7 +157,7 @@ class Azure:
         script = npm.installed(_AZURITE) / "node_modules/azurite/dist/src/blob/main.js"
         words = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence"]
         words += ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
-        self._process = npm.started(script, *words)
+        self._process = npm.start(script, *words)
         assert self._process.stdout is not None
         lines = iter(self._process.stdout.readline, "")
         line = next(line for line in lines if "listens on" in line)

@@ -272,17 +272,17 @@ def test_a_corrected_workbook_is_accepted_with_the_same_row_numbers(
 ) -> None:
     if by == "LibreOffice":
         shutil.copy(BY_LIBREOFFICE, checked)
-    first = {row["Remark"]: row for row in judged(run, checked)}
+    first = {row["Remark"]: row for row in check_to_csv(run, checked)}
     assert sum(row["sync_outcome"] == "rejected" for row in first.values()) == 6
     correct(checked)
-    again = {row["Remark"]: row for row in judged(run, checked)}
+    again = {row["Remark"]: row for row in check_to_csv(run, checked)}
     assert {row["sync_outcome"] for row in again.values()} == {"usable"}
     for remark, row in again.items():
         assert row["sync_row"] == first[remark]["sync_row"]
     assert [row["sync_row"] for row in again.values()] == [str(at) for at in range(2, 10)]
 
 
-def judged(run: Run, path: Path) -> list[dict[str, str]]:
+def check_to_csv(run: Run, path: Path) -> list[dict[str, str]]:
     ran = check(run, path, "judged.csv")
     assert "Header in row 1 of sheet \"Ann's & Bob's requests\"" in ran.out
     assert "There is data on others too: 'Costs'." in ran.err

@@ -33,7 +33,7 @@ def test_the_formats_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize(
     "suffix", [each.removesuffix(PACKED) for each in SUFFIXES if each.endswith(PACKED)]
 )
-def test_a_packed_report_holds_what_the_plain_one_holds(tmp_path: Path, suffix: str) -> None:
+def test_a_packed_report_has_the_content_of_the_plain_one(tmp_path: Path, suffix: str) -> None:
     frame = results(2, {"PKey": ["@a", "@b"]})
     plain, packed = tmp_path / f"r{suffix}", tmp_path / f"r{suffix.upper()}.GZ"
     for path in (plain, packed):

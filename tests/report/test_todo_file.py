@@ -25,7 +25,7 @@ from bulk_sync.rows.slices import Slices
 from bulk_sync.simulator import Simulator
 
 
-def written(frame: pd.DataFrame, source: str, folder: Path) -> Path:
+def write_todo(frame: pd.DataFrame, source: str, folder: Path) -> Path:
     destination = todo_file.write(Slices.of(frame), Source(source), LocalFile(folder / "in.RUN"))
     assert isinstance(destination, LocalFile)
     return destination.path
@@ -53,7 +53,7 @@ def test_it_holds_the_own_columns_of_the_rows_that_need_a_person(tmp_path: Path)
             columns.DETAIL: ["=no"] * len(outcomes),
         },
     )
-    path = written(frame, "in.csv", tmp_path)
+    path = write_todo(frame, "in.csv", tmp_path)
     assert path.name == "in.RUN.todo.csv"
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file, strict=True)
@@ -71,7 +71,7 @@ def test_a_workbook_without_room_stops_the_run_as_any_report_does(tmp_path: Path
     # XlsxWriter leaves its own temporary files to the garbage collector.
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
         with full_disk(3_000), pytest.raises(StoppedEarly, match=r"todo\.xlsx could not be"):
-            written(frame, "in.xlsx", tmp_path)
+            write_todo(frame, "in.xlsx", tmp_path)
         gc.collect()
     assert not list(tmp_path.iterdir())
 
@@ -101,12 +101,12 @@ def test_there_is_none_if_no_row_needs_a_person(tmp_path: Path, source: str) -> 
 def test_the_todo_file_of_a_workbook_is_a_workbook(
     tmp_path: Path, source: str, suffix: str
 ) -> None:
-    assert written(rejected(PKey=["@a"]), source, tmp_path).suffix == suffix
+    assert write_todo(rejected(PKey=["@a"]), source, tmp_path).suffix == suffix
 
 
 def test_a_cell_that_fits_no_workbook_is_not_cut(tmp_path: Path) -> None:
     long = "n" * 20_000
-    path = written(rejected(PKey=["@a"], note=[long]), "in.ods", tmp_path)
+    path = write_todo(rejected(PKey=["@a"], note=[long]), "in.ods", tmp_path)
     assert path.suffix == ".csv"
     assert read_csv(path)[0]["note"] == long
 
@@ -125,7 +125,7 @@ def test_texts_stay_texts_and_dates_become_dates_and_all_is_read_as_before(tmp_p
         "no day": ["2026-02-30"] * count,
         "midnight": ["2026-02-03 00:00:00"] * count,
     }
-    path = written(rejected(**own), "in.xlsx", tmp_path)
+    path = write_todo(rejected(**own), "in.xlsx", tmp_path)
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
     assert [type(sheet.cell(2, at).value) for at in range(1, 6)] == [
@@ -138,7 +138,7 @@ def test_texts_stay_texts_and_dates_become_dates_and_all_is_read_as_before(tmp_p
 
 
 def test_keys_that_are_dates_become_texts_to_be_corrected(tmp_path: Path) -> None:
-    path = written(rejected(PKey=["2026-11-30", "2026-12-01"]), "in.xlsx", tmp_path)
+    path = write_todo(rejected(PKey=["2026-11-30", "2026-12-01"]), "in.xlsx", tmp_path)
     sheet = openpyxl.load_workbook(path).active
     assert sheet is not None
     assert sheet["A2"].value == "2026-11-30"
@@ -147,7 +147,7 @@ def test_keys_that_are_dates_become_texts_to_be_corrected(tmp_path: Path) -> Non
 def test_rows_of_several_files_name_their_file(tmp_path: Path) -> None:
     frame = rejected(PKey=["@a", "@b"])
     frame[columns.FILE] = text(["x/a.xlsx", "x/b.xlsx"]).astype("category")
-    path = written(frame, "x", tmp_path)
+    path = write_todo(frame, "x", tmp_path)
     assert path.suffix == ".xlsx"
     again = read_whole(str(path))
     assert again["original_file"].tolist() == ["x/a.xlsx", "x/b.xlsx"]

@@ -1,4 +1,4 @@
-"""Requests that found their state in Campaign, and dates that are missing or of long ago."""
+"""Requests whose state was already in Campaign, and missing or very old dates."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from bulk_sync.rows.request_order import Confirmed, DatedChoice, Own, Precision,
 
 
 def confirming(carried_out: str, found: str) -> Own:
-    """A write whose state a later run has found, for another request."""
+    """Return a write whose state a later run has found, for another request."""
     confirmed = Confirmed(RequestDate.parse(found), "S", changed_ms("2026-11-29 12:00"))
     return replace(own_write(carried_out), confirmed=confirmed)
 
@@ -46,9 +46,7 @@ def test_a_later_request_that_found_the_state_counts(
         assert request_order.is_newer(choice, wanted, desired=desired) is (is_of == "S")
 
 
-def test_a_state_that_was_only_found_is_of_campaign_s_time_or_of_the_request_that_found_it() -> (
-    None
-):
+def test_a_found_state_has_campaign_s_time_or_that_of_the_request() -> None:
     seen = replace(own_write(""), is_seen=True)
     wanted, stamp_ms = RequestDate.parse("2026-11-22"), changed_ms("2026-11-21 12:00")
     assert request_order.choice(stamp_ms, seen, wanted, desired=True) == DatedChoice(stamp_ms)
@@ -87,7 +85,7 @@ def test_the_newest_dated_request_stands_behind_a_write(
 
 
 @pytest.mark.parametrize("desired", [True, False])
-def test_a_request_of_before_1970_is_not_taken_for_none(*, desired: bool) -> None:
+def test_a_date_before_1970_is_not_taken_for_a_missing_one(*, desired: bool) -> None:
     wanted = RequestDate.parse("1960-01-01")
     found = request_order.choice(0, own_write("1965-01-01"), wanted, desired=desired)
     assert found.at_ms == 1

@@ -332,7 +332,7 @@ def test_counted_rows_without_work_count_for_every_limit(
 
 
 @pytest.mark.parametrize(("profiles", "option"), [(0, "--allow unknown-keys"), (1, "")])
-def test_a_key_with_a_profile_is_known_whatever_became_of_it(profiles: int, option: str) -> None:
+def test_a_key_with_a_profile_is_known_whatever_its_outcome(profiles: int, option: str) -> None:
     frame = planned(*[GONE] * 21).assign(**{columns.PROFILES: [*[0] * 20, profiles]})
     refusal = plan_limits.refusal(frame, Limits(), [])
     assert ("" if refusal is None else refusal.option) == option

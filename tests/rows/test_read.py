@@ -265,7 +265,7 @@ def test_a_cell_of_a_workbook_is_text_as_the_spreadsheet_shows_it_in_full(tmp_pa
     assert numbers(path) == [2, 3, 4, 5, 6, 8]
 
 
-def test_a_row_of_blanks_is_a_row_and_a_row_of_nothing_is_none(tmp_path: Path) -> None:
+def test_a_row_of_blanks_is_a_row_and_an_empty_row_is_not(tmp_path: Path) -> None:
     path = workbook(tmp_path / "in.xlsx", [["PKey", "state"], ["  ", None], [], ["@a", True]])
     assert rows(path) == [("  ", ""), ("@a", "TRUE")]
     assert numbers(path) == [2, 4]

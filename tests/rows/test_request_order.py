@@ -195,7 +195,7 @@ def test_an_undated_request_is_older_than_requests_after_its_write() -> None:
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-28 13:00:01.001", "2026-12-24 10:00"])
-def test_a_stamp_after_the_write_is_of_somebody_else(stamp: str) -> None:
+def test_a_time_of_change_after_the_write_is_a_change_by_others(stamp: str) -> None:
     new_request = RequestDate.parse("2026-11-25")
     found = request_order.choice(
         changed_ms(stamp), own_write("2026-11-20"), new_request, desired=True

@@ -46,7 +46,7 @@ def command_in(text: str, name: str) -> list[str]:
     return shlex.split(line)[1:]
 
 
-def refused(ran: Ran, sim: Simulator) -> str:
+def refusal_text(ran: Ran, sim: Simulator) -> str:
     assert ran.status == 4, ran.err
     assert sim.patched == []
     return " ".join(ran.err.split())
@@ -145,13 +145,13 @@ def test_a_plan_needs_as_many_approvals_as_the_configuration_says(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
     plan.with_name("bulk-sync.toml").write_text("approvals = 2\n")
-    output = refused(run(sim, "apply", plan), sim)
+    output = refusal_text(run(sim, "apply", plan), sim)
     assert "prepared by Anna Schmidt" in output
     assert "--approved-by" in output
     assert "2 other people (--approvals 2)" in output
-    assert refused(run(sim, "apply", plan, "--approved-by", "Ben"), sim).count("Ben") == 1
+    assert refusal_text(run(sim, "apply", plan, "--approved-by", "Ben"), sim).count("Ben") == 1
     same = ("--approved-by", "Ben", "--approved-by", "  BEN ")
-    assert "only that of Ben." in refused(run(sim, "apply", plan, *same), sim)
+    assert "only that of Ben." in refusal_text(run(sim, "apply", plan, *same), sim)
     assert run(sim, "resume").status == 0  # nothing is left: it never began
     assert sim.patched == []
     assert run(sim, "apply", plan, "--approved-by", "Ben", "--approved-by", "Cleo").status == 0
@@ -165,7 +165,7 @@ def test_a_plan_needs_as_many_approvals_as_the_configuration_says(
 )
 def test_nobody_approves_their_own_plan(name: str, plan: Path, sim: Simulator, run: Run) -> None:
     ran = run(sim, "apply", plan, "--approvals", 1, "--approved-by", name)
-    assert "own approval does not count" in refused(ran, sim)
+    assert "own approval does not count" in refusal_text(ran, sim)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "NAME", "Ben\u200b", "\x1b[31mBen"])
@@ -215,7 +215,7 @@ def test_a_plan_keeps_its_number_of_approvals(sim: Simulator, tmp_path: Path, ru
     words = command_in(ran.out, "apply")
     assert words[-4:] == ["--approvals", "1", "--approved-by", "NAME"]
     assert run(sim, *words).status == 2  # not unchanged: with a name
-    refused(run(sim, "apply", "plan.parquet"), sim)
+    refusal_text(run(sim, "apply", "plan.parquet"), sim)
     assert run(sim, *words[:-1], "Ben").status == 0
 
 
@@ -277,7 +277,7 @@ def test_an_old_plan_is_refused_with_the_command_that_makes_a_new_one(
 ) -> None:
     backdate(plan, 7.5 * DAY_S)
     ran = run(sim, "apply", plan)
-    output = refused(ran, sim)
+    output = refusal_text(ran, sim)
     assert "--plan-valid 7d" in output
     assert "--plan-valid 8d" in output
     words = command_in(ran.err, "plan")
@@ -313,7 +313,7 @@ def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
     backdate(plan, -DAY_S)
-    assert "clock" in refused(run(sim, "apply", plan), sim)
+    assert "clock" in refusal_text(run(sim, "apply", plan), sim)
     backdate(plan, -60)
     assert run(sim, "apply", plan).status == 0
 
@@ -338,7 +338,7 @@ def test_a_refused_apply_is_listed_in_runs_and_cannot_be_resumed(
         assert run(sim, "undo", undone, "--out", plan, "--prepared-by", "Anna").status == 0
         sim.patched.clear()
     ran = run(sim, "apply", plan, *words, "--summary", "json")
-    output = refused(ran, sim)
+    output = refusal_text(ran, sim)
     facts = newest_of(run, "undo" if of_undo else "apply")
     assert facts["run_id"] == ran.summary["run_id"]
     assert (facts["exit"], facts["finished"], facts["outcomes"]) == (4, True, {"pending": ROWS})
@@ -418,7 +418,7 @@ def test_runs_names_a_missing_approval_and_ignores_that_of_the_preparer(
     sim: Simulator, plan: Path, run: Run
 ) -> None:
     words = ("apply", plan, "--approvals", 1, "--approved-by", "Anna Schmidt")
-    refused(run(sim, *words), sim)
+    refusal_text(run(sim, *words), sim)
     listed = run(None, "runs").out
     assert "refused: not approved" in listed
     assert "approved by" not in listed
@@ -428,6 +428,6 @@ def test_runs_names_a_missing_approval_and_ignores_that_of_the_preparer(
 
 
 def test_a_validity_of_zero_is_shown_as_typed(plan: Path, sim: Simulator, run: Run) -> None:
-    assert "older than --plan-valid 0s." in refused(
+    assert "older than --plan-valid 0s." in refusal_text(
         run(sim, "apply", plan, "--plan-valid", "0s"), sim
     )

@@ -14,7 +14,7 @@ from bulk_sync.simulator import Simulator
 DAY_S = 86_400
 
 
-def sizes(run: Run, sim: Simulator, folder: Path, *rows: int) -> list[int]:
+def run_sizes(run: Run, sim: Simulator, folder: Path, *rows: int) -> list[int]:
     """Run files of several lengths, all but the last allowed; return the exit statuses."""
     statuses = []
     for number, count in enumerate(rows):
@@ -41,14 +41,14 @@ def test_a_file_has_half_the_rows_of_the_smallest_of_the_last_five_or_is_refused
     rows: tuple[int, ...], status: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 100)
-    assert sizes(run, sim, tmp_path, *rows) == [0] * (len(rows) - 1) + [status]
+    assert run_sizes(run, sim, tmp_path, *rows) == [0] * (len(rows) - 1) + [status]
 
 
 def test_only_finished_runs_of_the_same_job_and_organization_are_compared(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 100)
-    assert sizes(run, sim, tmp_path, 100) == [0]
+    assert run_sizes(run, sim, tmp_path, 100) == [0]
     small, report = write_states(tmp_path / "small.csv", 20), ("--report", tmp_path / "r.csv")
     assert run(sim, "run", small, *report, "--job", "another").status == 0
     elsewhere = ("--job", "nightly", "--organization", "other")

@@ -43,7 +43,7 @@ def judged(rows: int = 6) -> pd.DataFrame:
 
 
 def same(found: Steps, expected: Steps) -> bool:
-    def told(steps: Steps) -> list[object]:
+    def values(steps: Steps) -> list[object]:
         return [
             (at, problem.reason, problem.detail, problem.outcome, problem.attempts)
             for at, problem in sorted(steps.problems.items())
@@ -53,7 +53,7 @@ def same(found: Steps, expected: Steps) -> bool:
         found.state.tolist() == expected.state.tolist()
         and found.attempts.tolist() == expected.attempts.tolist()
         and found.at_ms.tolist() == expected.at_ms.tolist()
-        and told(found) == told(expected)
+        and values(found) == values(expected)
     )
 
 

@@ -176,11 +176,11 @@ def test_a_budget_too_small_for_any_row_is_refused_with_the_least_useful_one(
     if command in {"audit", "undo", "retry"}:
         sim.forbidden.add(key(0))
         assert run(sim, "run", path, "--report", "r.csv").status == 3
-        args = () if command == "audit" else (newest(tmp_path),)
+        args = () if command == "audit" else (newest_run_id(tmp_path),)
     elif command == "resume":
         begun = ("run", path, *LOOKUP, *words, "--max-calls", 5, "--report", "r.csv")
         assert run(sim, *begun).status == 6
-        args = (newest(tmp_path),)
+        args = (newest_run_id(tmp_path),)
     elif command == "apply":
         assert run(sim, "plan", path, "--out", "plan.parquet").status == 3
         args = ("plan.parquet", *words)
@@ -200,7 +200,7 @@ def test_a_budget_too_small_for_any_row_is_refused_with_the_least_useful_one(
     assert sim.requests
 
 
-def newest(folder: Path) -> str:
+def newest_run_id(folder: Path) -> str:
     with ledger.open_ledger(State(folder / "state")) as book:
         return book.runs()[-1].run_id
 
@@ -230,7 +230,7 @@ def test_an_undo_with_a_small_budget_gets_something_done_every_time(
     path = write_states(tmp_path / "in.csv", 6)
     assert run(sim, "run", path).status == 0
     words = ("--concurrency", 64, "--max-calls", 3)
-    undone = ("undo", newest(tmp_path), "--max-opt-ins", 6)
+    undone = ("undo", newest_run_id(tmp_path), "--max-opt-ins", 6)
     assert run(sim, *undone, *words, "--report", "0.csv").status == 6
     for opt_ins in range(2, 7):
         report = ("--report", tmp_path / f"{opt_ins}.csv")

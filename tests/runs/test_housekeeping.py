@@ -43,7 +43,7 @@ def reasons(shown: dict[str, Any]) -> dict[str, str]:
     return {each["path"]: each["reason"] for each in shown["removed"]}
 
 
-def newest(run: Run) -> str:
+def newest_run_id(run: Run) -> str:
     return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
 
 
@@ -51,7 +51,7 @@ def finished(run: Run, sim: Simulator, folder: Path, name: str = "done.csv") -> 
     """Run a file of one row, and return the run's id."""
     report = folder / f"{name}.results.csv"
     assert run(sim, "run", write_states(folder / name, 1), "--report", report).status == 0
-    return newest(run)
+    return newest_run_id(run)
 
 
 def failed(run: Run, sim: Simulator, folder: Path) -> str:
@@ -61,19 +61,19 @@ def failed(run: Run, sim: Simulator, folder: Path) -> str:
     )
     assert ran.status == 3
     sim.forbidden.clear()
-    return newest(run)
+    return newest_run_id(run)
 
 
 def interrupted(run: Run, sim: Simulator, folder: Path) -> str:
     words = ("--fetch", "lookup", "--max-calls", 5, "--report", folder / "interrupted.json")
     assert run(sim, "run", write_states(folder / "interrupted.csv", 9), *words).status == 6
-    return newest(run)
+    return newest_run_id(run)
 
 
 def refused(run: Run, sim: Simulator, folder: Path) -> str:
     words = ("--max-changes", 0, "--report", folder / "refused.json")
     assert run(sim, "run", write_states(folder / "refused.csv", 3), *words).status == 4
-    return newest(run)
+    return newest_run_id(run)
 
 
 def held(run: Run, sim: Simulator, folder: Path) -> str:
@@ -82,7 +82,7 @@ def held(run: Run, sim: Simulator, folder: Path) -> str:
     path, report = write_states(folder / "held.csv", 3, "false"), folder / "held.json"
     ran = run(sim, "run", path, "--hold-opt-ins", "--max-opt-ins", 0, "--report", report)
     assert ran.status == 3
-    return newest(run)
+    return newest_run_id(run)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 
 
-def newest(run: Run) -> dict[str, Any]:
+def newest_run(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = orjson.loads(run(None, "runs", "--json").out)[-1]
     return found
 
 
-def kept(folder: Path) -> dict[str, kept_rows.KeptRows]:
+def kept_files(folder: Path) -> dict[str, kept_rows.KeptRows]:
     return dict(kept_rows.all_of(folder / "state"))
 
 
@@ -39,9 +39,9 @@ def test_the_ledger_has_their_last_day(
 ) -> None:
     populate(sim, 2)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 3), *words).status == 3
-    ((run_id, found),) = kept(tmp_path).items()
-    assert run_id == newest(run)["run_id"]
-    assert newest(run)["rows_kept_until"] == str(found.until)
+    ((run_id, found),) = kept_files(tmp_path).items()
+    assert run_id == newest_run(run)["run_id"]
+    assert newest_run(run)["rows_kept_until"] == str(found.until)
     today = datetime.now(UTC).date()
     assert found.until - today in {timedelta(days), timedelta(days - 1)}  # at midnight
     assert S_IMODE(found.path.stat().st_mode) == 0o600
@@ -54,8 +54,8 @@ def test_none_are_kept_with_zero_days(sim: Simulator, tmp_path: Path, run: Run) 
     populate(sim, 1)
     (tmp_path / "bulk-sync.toml").write_text("keep-rows = 0\n")
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    assert kept(tmp_path) == {}
-    assert newest(run)["rows_kept_until"] == ""
+    assert kept_files(tmp_path) == {}
+    assert newest_run(run)["rows_kept_until"] == ""
 
 
 def test_they_may_be_kept_beyond_the_last_possible_date(
@@ -64,21 +64,21 @@ def test_they_may_be_kept_beyond_the_last_possible_date(
     populate(sim, 1)
     path = write_states(tmp_path / "in.csv", 1)
     assert run(sim, "run", path, "--keep-rows", 10**25).status == 0
-    ((_, found),) = kept(tmp_path).items()
+    ((_, found),) = kept_files(tmp_path).items()
     assert found.until == date.max
 
 
 def test_they_are_removed_after_their_last_day(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    ((_, found),) = kept(tmp_path).items()
+    ((_, found),) = kept_files(tmp_path).items()
     today = datetime.now(UTC).date()
     old, new = "20190101T020000Z-0a1b2c", "20261101T020000Z-7f3a9c"
     for name, until in {old: date(2020, 1, 1), new: today + timedelta(9)}.items():
         copy = found.path.with_name(f"{name}.{until:%Y%m%d}.parquet")
         copy.write_bytes(found.path.read_bytes())
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    assert set(kept(tmp_path)) == {new, found.run_id, newest(run)["run_id"]}
+    assert set(kept_files(tmp_path)) == {new, found.run_id, newest_run(run)["run_id"]}
 
 
 def test_a_run_that_is_given_up_keeps_the_outcomes_of_its_rows(
@@ -87,12 +87,12 @@ def test_a_run_that_is_given_up_keeps_the_outcomes_of_its_rows(
     populate(sim, 10)
     words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 14)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
-    assert kept(tmp_path) == {}
-    run(sim, "resume", newest(run)["run_id"], "--give-up")
-    ((_, found),) = kept(tmp_path).items()
+    assert kept_files(tmp_path) == {}
+    run(sim, "resume", newest_run(run)["run_id"], "--give-up")
+    ((_, found),) = kept_files(tmp_path).items()
     counts = found.slices().joined()["sync_outcome"].value_counts()
     assert (counts["updated"], counts["pending"]) == (len(sim.patched), 10 - len(sim.patched))
-    assert newest(run)["rows_kept_until"] == str(found.until)
+    assert newest_run(run)["rows_kept_until"] == str(found.until)
 
 
 @pytest.mark.parametrize("keys", ["PKey", "email"])
@@ -107,9 +107,9 @@ def test_early_writes_are_in_the_report_of_a_run_given_up(
     assert run(sim, "resume", "--max-calls", 41).status == 6
     written = len(sim.patched)
     assert written > 0
-    run_id = newest(run)["run_id"]
+    run_id = newest_run(run)["run_id"]
     assert run(sim, "resume", run_id, "--give-up").status == 0
-    assert newest(run)["outcomes"]["updated"] == written
+    assert newest_run(run)["outcomes"]["updated"] == written
     assert run(None, "report", run_id, "--report", "given-up.csv").status == 0
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "given-up.csv")]
     assert (outcomes.count("updated"), outcomes.count("pending")) == (written, 60 - written)
@@ -131,7 +131,7 @@ def write_in_part(sim: Simulator, tmp_path: Path, run: Run) -> str:
     assert run(sim, "run", path, *words, "--max-calls", 41).status == 6
     assert run(sim, "resume", "--concurrency", 1, "--max-calls", 2).status == 6
     assert len(sim.patched) == 1
-    return str(newest(run)["run_id"])
+    return str(newest_run(run)["run_id"])
 
 
 @pytest.mark.parametrize("ending", ["unfinished", "given up"])
@@ -155,9 +155,9 @@ def test_a_write_with_an_unknown_row_is_only_in_the_ledger(
     for part in (tmp_path / "state" / "runs" / run_id).glob("states-*.parquet"):
         part.unlink() if damage == "missing" else part.write_bytes(b"")
     assert run(sim, "resume", run_id, "--give-up").status == 0
-    facts = newest(run)
+    facts = newest_run(run)
     assert (facts["outcomes"], facts["opt_outs"]) == ({"pending": 60}, 1)
-    ((_, found),) = kept(tmp_path).items()
+    ((_, found),) = kept_files(tmp_path).items()
     assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 60
 
 
@@ -167,10 +167,10 @@ def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
     populate(sim, 2)
     path = write_states(tmp_path / "in.csv", 2)
     assert run(sim, "run", path, "--max-changes", 1).status == 4
-    ((run_id, found),) = kept(tmp_path).items()
+    ((run_id, found),) = kept_files(tmp_path).items()
     assert found.slices().joined()["sync_outcome"].tolist() == ["pending"] * 2
     assert run(sim, "resume", run_id, "--max-changes", 2, "--keep-rows", 3).status == 0
-    ((_, found),) = kept(tmp_path).items()
+    ((_, found),) = kept_files(tmp_path).items()
     assert found.slices().joined()["sync_outcome"].tolist() == ["updated"] * 2
 
 
@@ -181,7 +181,7 @@ def test_a_run_goes_on_if_they_cannot_be_kept(sim: Simulator, tmp_path: Path, ru
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 0
     assert "could not be kept" in ran.err
-    assert newest(run)["rows_kept_until"] == ""
+    assert newest_run(run)["rows_kept_until"] == ""
 
 
 def test_a_run_that_was_refused_and_given_up_shows_both(
@@ -189,6 +189,6 @@ def test_a_run_that_was_refused_and_given_up_shows_both(
 ) -> None:
     populate(sim, 30)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 30), "--max-changes", 3).status == 4
-    run(sim, "resume", newest(run)["run_id"], "--give-up")
+    run(sim, "resume", newest_run(run)["run_id"], "--give-up")
     listed = " ".join(run(None, "runs").out.split())
     assert "Given up; before that: Nothing was written: 30 changes of 30 rows" in listed

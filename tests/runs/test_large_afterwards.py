@@ -263,8 +263,8 @@ FEW = (CHANGES + 5) * 500
 class Stopping(Quiet):
     """A screen at which a person stops a run during the comparison of its rows."""
 
-    def tell(self, *told: object) -> None:
-        if told[0] == "Comparing the rows":
+    def tell(self, *progress: object) -> None:
+        if progress[0] == "Comparing the rows":
             raise Interrupted("Stopped by Ctrl-C.")
 
 
@@ -445,11 +445,11 @@ class Watching(Quiet):
     """A screen that stores the progress of each pass."""
 
     def __init__(self) -> None:
-        self.told: dict[str, list[tuple[int, int]]] = {}
+        self.passes: dict[str, list[tuple[int, int]]] = {}
 
-    def tell(self, *told: Any) -> None:
-        what, done, total, *_ = told
-        self.told.setdefault(what, []).append((done, total))
+    def tell(self, *progress: Any) -> None:
+        what, done, total, *_ = progress
+        self.passes.setdefault(what, []).append((done, total))
 
 
 def test_each_pass_over_a_large_input_shows_how_far_it_is(
@@ -460,9 +460,9 @@ def test_each_pass_over_a_large_input_shows_how_far_it_is(
     runs.judge(given, [], screen.tell, Protection())
     runs.sync(job_of(filled, tmp_path, calls=None), given, screen)
     for what in ("Counting the rows", "Keeping the rows", "Comparing the rows"):
-        assert len(screen.told[what]) > 2
-        assert screen.told[what][-1] == (ROWS, ROWS)
-    checked = screen.told["Checking the rows"]
+        assert len(screen.passes[what]) > 2
+        assert screen.passes[what][-1] == (ROWS, ROWS)
+    checked = screen.passes["Checking the rows"]
     first = checked[: len(checked) // 2]
     assert [done for done, _ in first] == sorted(done for done, _ in first)
     assert first[-1][0] == ROWS

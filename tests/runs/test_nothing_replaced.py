@@ -22,7 +22,7 @@ LOOKUP = ("--fetch", "lookup", "--concurrency", 4)
 ENOUGH = ("--max-calls", 99)
 
 
-def newest(run: Run) -> str:
+def newest_run_id(run: Run) -> str:
     return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
 
 
@@ -42,14 +42,14 @@ def todo(sim: Simulator, tmp_path: Path) -> Path:
 
 def interrupted(run: Run, sim: Simulator) -> str:
     assert run(sim, "run", "in.csv", "--report", "1.csv", *LOOKUP, "--max-calls", 5).status == 6
-    return newest(run)
+    return newest_run_id(run)
 
 
 def partly_failed(run: Run, sim: Simulator) -> str:
     sim.forbidden.add(key(0))
     assert run(sim, "run", "in.csv", "--report", "1.csv").status == 3
     sim.forbidden.clear()
-    return newest(run)
+    return newest_run_id(run)
 
 
 @pytest.mark.parametrize("command", ["resume", "retry", "undo", "audit", "report"])
@@ -100,10 +100,10 @@ def test_a_resumed_plan_does_not_replace_one_that_was_made_since(
 ) -> None:
     words = ("--out", "plan.parquet", *LOOKUP)
     assert run(sim, "plan", "in.csv", *words, "--max-calls", 5).status == 6
-    older = newest(run)
+    older = newest_run_id(run)
     write_states(tmp_path / "newer.csv", 3)
     assert run(sim, "plan", "newer.csv", *words).status == 0
-    later = newest(run)
+    later = newest_run_id(run)
     ran = run(sim, "resume", older, *ENOUGH)
     assert ran.status == 2
     assert f"is the plan of run {later}, made since this run began, and is not" in message_of(ran)
@@ -130,7 +130,7 @@ def test_a_resumed_plan_replaces_no_file_that_is_no_plan(
 def test_runs_are_resumed_while_a_plan_is_at_work(sim: Simulator, tmp_path: Path, run: Run) -> None:
     words = ("plan", "in.csv", "--out", "plan.parquet", *LOOKUP, "--max-calls", 5)
     assert run(sim, *words).status == 6
-    plan = newest(run)
+    plan = newest_run_id(run)
     interrupted(run, sim)
     folder = checkpoint_folder(tmp_path / "state", plan)
     with lock.hold(folder, "plan", lock.holder("this test")):
@@ -149,7 +149,7 @@ def test_runs_are_resumed_though_another_process_gives_a_plan_up_meanwhile(
     budget = (*LOOKUP, "--max-calls", 5)
     assert run(sim, "run", "first.csv", "--report", "2.csv", *budget).status == 6
     assert run(sim, "plan", "in.csv", "--out", "plan.parquet", *budget).status == 6
-    plan = newest(run)
+    plan = newest_run_id(run)
     interrupted(run, sim)
 
     def give_plan_up() -> None:  # that plan takes no call
@@ -194,7 +194,7 @@ def test_a_run_of_another_attribute_leaves_held_opt_ins_to_a_person(
     write_states(tmp_path / "in.csv", ROWS, "false")
     words = ("run", "in.csv", "--hold-opt-ins", "--max-opt-ins", 1, "--report")
     assert run(sim, *words, "1.csv").status == 3
-    held = newest(run)
+    held = newest_run_id(run)
     assert run(sim, *words, "2.csv", "--attribute", "blackList").status == 3
     assert run(sim, "resume", held, "--max-opt-ins", ROWS).status == 0
     assert {each["ccpaOptOut"] for each in sim.profiles.values()} == {False}
@@ -215,7 +215,7 @@ def test_a_todo_file_that_a_person_works_on_stays_when_the_run_goes_on(
     if is_corrected:
         todo.write_text(todo.read_text().replace("maybe", "false") + "\n")
     content = todo.read_bytes()
-    ran = run(sim, "resume", newest(run), "--max-opt-ins", ROWS)
+    ran = run(sim, "resume", newest_run_id(run), "--max-opt-ins", ROWS)
     assert ran.status == (0 if left == "nothing" else 3)
     found = {
         path.name.removeprefix(todo.name.removesuffix(".todo.csv"))

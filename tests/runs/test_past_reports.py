@@ -105,7 +105,7 @@ def test_a_unique_beginning_of_an_id_is_enough(sim: Simulator, tmp_path: Path, r
         assert "2 runs begin with" in ran.err
 
 
-def kept(folder: Path) -> kept_rows.KeptRows:
+def kept_file(folder: Path) -> kept_rows.KeptRows:
     ((_, found),) = kept_rows.all_of(folder / "state").items()
     return found
 
@@ -124,15 +124,15 @@ def test_without_its_rows_a_message_has_the_reason_and_the_remaining_files(
     run_id = runs(run)[0]["run_id"]
     match why:
         case "deleted":
-            kept(tmp_path).path.unlink()
+            kept_file(tmp_path).path.unlink()
             with ledger.open_ledger(State(tmp_path / "state")) as book:
                 ended = book.run(run_id).ended
                 assert ended is not None
                 book.end(run_id, replace(ended, rows_kept_until="2026-01-31", calls={}))
         case "elsewhere":
-            kept(tmp_path).path.unlink()
+            kept_file(tmp_path).path.unlink()
         case "damaged":
-            kept(tmp_path).path.write_bytes(b"PAR1")
+            kept_file(tmp_path).path.write_bytes(b"PAR1")
         case "plan":
             (tmp_path / "p.parquet").unlink()
     ran = run(None, "report", run_id, "--report", "again.csv")

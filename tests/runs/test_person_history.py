@@ -39,7 +39,7 @@ class History:
         return [(each["kind"], each["outcome"]) for each in self.events]
 
 
-def newest(run: Run) -> str:
+def newest_run_id(run: Run) -> str:
     return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
 
 
@@ -54,13 +54,13 @@ def test_an_undo_is_in_the_history_of_the_address_and_of_the_pkey(
 ) -> None:
     sim.add(pkey=key(1), email="Jo@Example.com", ccpaOptOut=False)
     run(sim, "run", people(tmp_path / "in.csv", "Jo@Example.com,true"))
-    first = newest(run)
+    first = newest_run_id(run)
     run(sim, "undo", first, "--report", "u.csv")
     history = History(run, key_text.replace("PKEY", key(1)))
     assert history.outcomes == [("run", "updated"), ("undo", "updated")]
     assert history.first.startswith(
         f"As far as this tool knows, profile {key(1)} has not opted out (ccpaOptOut is false): run "
-        f"{newest(run)} put back on "
+        f"{newest_run_id(run)} put back on "
     )
     assert history.first.endswith(f" what run {first} had changed.")
     assert [each["stands"] for each in history.events] == [False, True]
@@ -73,7 +73,7 @@ def test_apply_and_retry_are_in_the_history(sim: Simulator, tmp_path: Path, run:
     assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
     sim.forbidden.add(key(1))
     run(sim, "apply", "plan.parquet", "--report", "a.csv")
-    applied = newest(run)
+    applied = newest_run_id(run)
     refused = History(run, "jo@example.com")
     assert refused.outcomes == [("apply", "failed")]
     assert f"has not opted out (ccpaOptOut is false): run {applied} left it so" in refused.first
@@ -82,7 +82,9 @@ def test_apply_and_retry_are_in_the_history(sim: Simulator, tmp_path: Path, run:
     history = History(run, "JO@EXAMPLE.COM")
     assert history.outcomes == [("apply", "failed"), ("retry", "updated")]
     assert history.outcomes == History(run, key(1)).outcomes
-    assert f"has opted out (ccpaOptOut is true): run {newest(run)} changed it" in history.first
+    assert (
+        f"has opted out (ccpaOptOut is true): run {newest_run_id(run)} changed it" in history.first
+    )
     assert history.events[1]["requested"] == ""
 
 
@@ -96,7 +98,7 @@ def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
     run(sim, "apply", "plan.parquet", "--report", "a.csv")
     history = History(run, key(1))
     assert history.outcomes == [("apply", "drifted")]
-    assert f"(ccpaOptOut is true): so run {newest(run)} found it on " in history.first
+    assert f"(ccpaOptOut is true): so run {newest_run_id(run)} found it on " in history.first
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_files_with_only_pkeys_are_mentioned_and_can_be_searched(
     history = History(run, "p1@example.com")
     assert history.first.startswith("No write to p1@example.com is recorded")
     (note,) = history.notes
-    assert f"The files of 1 run ({newest(run)}) held PKeys alone" in note
+    assert f"The files of 1 run ({newest_run_id(run)}) held PKeys alone" in note
     assert "--lookup" in note
     sim.clear()
     found = History(run, "P1@example.com", "--lookup", sim=sim)
@@ -210,7 +212,7 @@ def test_files_with_only_other_keys_are_mentioned(tmp_path: Path, run: Run) -> N
         run(sim, "run", people(tmp_path / "in.csv", "C0,true", header="cusId,ccpaOptOut"), *words)
         history = History(run, "Jo@example.com")
         assert history.first.startswith("No write to Jo@example.com is recorded")
-        assert f"The files of 1 run ({newest(run)}) held keys alone" in history.notes[0]
+        assert f"The files of 1 run ({newest_run_id(run)}) held keys alone" in history.notes[0]
         assert History(run, "Jo@example.com", "--lookup", sim=sim).outcomes == [("run", "updated")]
 
 
@@ -223,7 +225,7 @@ def test_rows_no_longer_kept_are_mentioned(sim: Simulator, tmp_path: Path, run: 
     assert history.events == []
     assert "never" not in history.first
     (note,) = history.notes
-    assert f"The rows of 1 run ({newest(run)}) are not kept here" in note
+    assert f"The rows of 1 run ({newest_run_id(run)}) are not kept here" in note
 
 
 def test_an_interrupted_run_shows_its_pending_rows(
@@ -236,7 +238,8 @@ def test_an_interrupted_run_shows_its_pending_rows(
     history = History(run, key(9))
     assert history.outcomes == [("run", "pending")]
     assert (
-        f"has not opted out (ccpaOptOut is false): so run {newest(run)} found it" in history.first
+        f"has not opted out (ccpaOptOut is false): so run {newest_run_id(run)} found it"
+        in history.first
     )
 
 
@@ -300,11 +303,11 @@ def test_writes_in_flight_of_a_dead_process_are_unknown(
     assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     in_flight = [Intent(key(n), n + 2, None, before=False, desired=True) for n in range(7, 10)]
     with ledger.open_ledger(State(tmp_path / "state")) as book:
-        book.intend(newest(run), in_flight)
+        book.intend(newest_run_id(run), in_flight)
     assert History(run, key(9)).outcomes == [("run", "unknown")]
     first, second, *_ = History(run, key(9)).lines
     assert first == f"This tool does not know the state of {key(9)}."
-    assert f"by run {newest(run)} has arrived is not known: `bulk-sync resume " in second
+    assert f"by run {newest_run_id(run)} has arrived is not known: `bulk-sync resume " in second
     run(sim, "resume", "--max-calls", 2)
     left = read_csv(tmp_path / "r.csv")[9]
     assert (left["sync_outcome"], left["sync_reason"]) == ("pending", "stopped")
@@ -314,12 +317,12 @@ def test_writes_in_flight_of_a_dead_process_are_unknown(
     assert History(run, key(9)).outcomes[-1] == ("run", "updated")
 
 
-def test_a_doubt_is_told_until_a_later_run_has_seen_the_state(
+def test_a_doubt_is_shown_until_a_later_run_has_read_the_state(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
     run(sim, "run", write_states(tmp_path / "in.csv", 1))
-    first = newest(run)
+    first = newest_run_id(run)
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         book.intend(first, [Intent(key(0), 2, None, before=True, desired=False)])
     assert f"by run {first} has arrived is not known" in History(run, key(0)).lines[1]

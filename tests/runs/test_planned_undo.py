@@ -32,7 +32,7 @@ def runs(run: Run) -> list[dict[str, Any]]:
     return [each for each in found if each["started"]]
 
 
-def test_the_plan_writes_nothing_and_asks_nothing(
+def test_the_plan_writes_nothing_and_has_no_question(
     done: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     sim.requests.clear()

@@ -75,7 +75,7 @@ def facts_of(run: Run, rows: pd.DataFrame, past: Sequence[Run] = (), **more: Any
     return report_facts.facts_from(run, report_facts.tally_of(run, rows), past, **more)
 
 
-def test_a_report_names_who_when_what_and_how_it_ended() -> None:
+def test_a_report_names_person_time_input_and_result() -> None:
     facts = facts_of(ended_run(five_rows()), five_rows())
     assert facts.subject is Subject.RESULT
     assert facts.request == RunRequest("Ada", ("Grace", "Edsger"), "PRIV-7", "November")

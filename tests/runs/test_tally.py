@@ -40,7 +40,7 @@ def frame(rows: list[tuple[object, ...]], *, is_dated: bool) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def same(one: Tally, other: Tally) -> bool:
+def are_equal(one: Tally, other: Tally) -> bool:
     return orjson.dumps(one.dumps()) == orjson.dumps(other.dumps())
 
 
@@ -56,4 +56,4 @@ def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(
     assert total.late == counted.late
     assert +total.days_left == +counted.days_left
     assert (total.rows, total.forbid, total.allow) == (counted.rows, counted.forbid, counted.allow)
-    assert same(Tally.loads(orjson.loads(orjson.dumps(counted.dumps()))), counted)
+    assert are_equal(Tally.loads(orjson.loads(orjson.dumps(counted.dumps()))), counted)

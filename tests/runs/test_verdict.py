@@ -88,7 +88,7 @@ def judged(rows: Slices, layout: Layout) -> Slices:
     )
 
 
-def both(case: Case) -> tuple[Slices, Slices]:
+def in_both_ways(case: Case) -> tuple[Slices, Slices]:
     """Return the judged rows as one slice, and as several; each is judged once."""
     whole, parts = Slices.of(case.rows), cut(case.rows, case.cuts)
     frames = list(judged(parts, case.layout).read())
@@ -98,7 +98,7 @@ def both(case: Case) -> tuple[Slices, Slices]:
 @given(cases())
 @examples(20)
 def test_slices_have_the_verdicts_of_the_whole(case: Case) -> None:
-    whole, parts = both(case)
+    whole, parts = in_both_ways(case)
     pd.testing.assert_frame_equal(parts.joined(), whole.joined())
     found, added = (replace(counted(case, rows), at_ms=1) for rows in (whole, parts))
     assert facts_of(case, whole, added) == facts_of(case, whole, found)
@@ -133,7 +133,7 @@ def content(path: Path) -> object:
 
 def with_facts(case: Case) -> tuple[Slices, Slices, Facts]:
     """Return the judged rows in both ways, and the facts of their report."""
-    whole, parts = both(case)
+    whole, parts = in_both_ways(case)
     return whole, parts, facts_of(case, whole, counted(case, whole))
 
 

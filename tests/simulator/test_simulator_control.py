@@ -9,7 +9,7 @@ def ask(wire: Wire, what: str) -> object:
     return wire.send("GET", f"{DOOR}/{what}", headers={}).json
 
 
-def test_another_process_can_ask_what_happened() -> None:
+def test_another_process_can_read_counters_and_states() -> None:
     with wired(Options()) as wire:
         wire.simulator.add(pkey="a", ccpaOptOut=False)
         wire.simulator.add(pkey="b")

@@ -55,7 +55,7 @@ def test_a_killed_page_is_started_again_once_it_is_gone(sim: Simulator, tmp_path
         site.end()
 
 
-def test_a_visitor_gives_up_on_an_answer_that_never_comes_and_says_where_threads_stand() -> None:
+def test_a_visitor_gives_up_on_a_missing_answer_and_shows_the_stacks_of_threads() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, Visitor() as visitor:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/runs?key=1"
         with pytest.raises(Unanswered, match=r"GET /runs: no answer within 0\.1 s\n") as given_up:

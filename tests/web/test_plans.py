@@ -43,7 +43,7 @@ def served(inline_page: Served) -> Served:
     return inline_page
 
 
-def mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
+def write_mixed(sim: Simulator, path: Path, opt_ins: int, opt_outs: int) -> Path:
     """Write a file that lifts some opt-outs, and makes others."""
     rows = []
     for number in range(opt_ins + opt_outs):
@@ -74,11 +74,11 @@ def tasks(served: Served, role: Role) -> list[tuple[str, str]]:
     return re.findall(r'href="/plans/(\w+)">([^<]*)', text)
 
 
-def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
+def test_a_plan_is_shown_requested_approved_by_another_person_and_applied_once(
     sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
     served = working_page
-    path = mixed(sim, tmp_path / "in.csv", 3, 7)
+    path = write_mixed(sim, tmp_path / "in.csv", 3, 7)
     path.write_text(path.read_text() + f"Bad,{key(3)},maybe\n")
     plan_id = make_plan(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
@@ -112,7 +112,7 @@ def test_a_plan_is_shown_asked_for_approved_by_another_person_and_applied_once(
 def test_a_plan_and_its_run_show_the_same_states_also_of_a_repeated_row(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    path = mixed(sim, tmp_path / "in.csv", 1, 3)
+    path = write_mixed(sim, tmp_path / "in.csv", 1, 3)
     path.write_text(path.read_text() + f"Again,{key(2)},yes\nBad,{key(3)},maybe\n")
     plan_id = make_plan(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
@@ -136,7 +136,7 @@ def test_a_plan_shows_the_limits_with_which_it_was_made(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
     words = ("--max-changes=50%", "--max-creates=0", "--max-opt-ins=7")
-    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 2, 3), *words)
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 2, 3), *words)
     shown = text_of(served.signed_in(Role.VIEWER).get(f"{served.url}/plans/{plan_id}"))
     assert "Limits 2 opt-ins (at most 7), 5 changes (at most 2) Cost" in shown
 
@@ -256,7 +256,7 @@ def test_without_approvals_one_person_applies_a_plan_they_have_seen(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with page_for(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
-        plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
+        plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
         ida = served.signed_in(Role.ADMIN)
         assert "A plan to approve" in ida.get(f"{served.url}/").text
         assert approve(ida, served, plan_id).status_code == 400
@@ -270,7 +270,7 @@ def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with page_for(sim, tmp_path, monkeypatch, approvals=0) as served:
-        plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 0, 1))
+        plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 0, 1))
         ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
         assert Form(ana.get(f"{served.url}/plans/{plan_id}").text, "Ask for approval").is_there
         plan_to_approve = text_of(press(ana, served, f"/plans/{plan_id}/ask"))
@@ -380,7 +380,7 @@ def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
 def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ida = served.signed_in(Role.UPLOADER), served.signed_in(Role.ADMIN)
     shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert "12 opt-ins (true to false) of 13 rows (92.3%) are more than the limit of 10" in shown
@@ -406,7 +406,7 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
 def test_a_second_limit_is_raised_besides_the_first(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
     settings = served.page.settings
     stricter = {**settings.variables, "BULK_SYNC_MAX_CHANGES": "5"}
@@ -428,7 +428,7 @@ def test_a_second_limit_is_raised_besides_the_first(
 def test_opt_ins_can_be_held_back_and_the_rest_is_written(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     answer = press(ana, served, f"/plans/{plan_id}/again", hold="yes")
     held = answer.url.rpartition("/")[2]
@@ -493,7 +493,7 @@ def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
 def test_each_page_of_fifty_opt_ins_is_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    path = mixed(sim, tmp_path / "in.csv", 120, 0)
+    path = write_mixed(sim, tmp_path / "in.csv", 120, 0)
     plan_id = make_plan(served, path, raised="--allow inverted --max-opt-ins 120")
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
@@ -512,7 +512,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
 def test_a_typed_comment_stays_when_rows_are_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = make_plan(served, mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
     press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
     screen = f"{served.url}/plans/{plan_id}"

@@ -77,7 +77,7 @@ def test_the_result_is_shown_with_its_files_and_undone_after_an_approval(
     assert {each.stat().st_mode & 0o777 for each in files} == {0o600}
 
 
-def test_a_run_that_was_killed_says_so_and_goes_on_once(
+def test_a_killed_run_is_shown_as_such_and_resumed_once(
     sim: Simulator, working_page: Served, tmp_path: Path
 ) -> None:
     served = working_page
@@ -195,7 +195,7 @@ def test_runs_of_the_command_line_are_shown_as_well(
     assert viewer.get(f"{served.url}/runs/{ids[1]}/report/html").status_code == 200
 
 
-def test_a_run_of_a_command_line_that_is_under_way_says_where(
+def test_a_run_at_work_of_a_command_line_is_shown_with_its_machine(
     sim: Simulator, served: Served, run: Run, tmp_path: Path
 ) -> None:
     populate(sim, 3)

@@ -443,7 +443,7 @@ def test_comparing_twice_makes_one_plan(served: Served, ana: requests.Session) -
     assert len(served.page.paperwork.plans(upload=state_of(served, answer).upload.id)) == 1
 
 
-def test_a_file_that_somebody_else_uploaded_too_says_so_to_those_who_decide(
+def test_a_file_uploaded_twice_is_shown_as_such_to_uploaders_and_approvers(
     served: Served, ana: requests.Session
 ) -> None:
     content, name = "E-mail,Opt out\np4@example.com,yes\n", next(NAMES)

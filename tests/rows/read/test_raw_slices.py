@@ -89,7 +89,7 @@ def check_files(frames: Sequence[pd.DataFrame]) -> None:
         assert len(frames[-1]) >= min(LAST_ROWS, sum(map(len, frames)))
 
 
-def same(one: Read, other: Read) -> bool:
+def are_equal(one: Read, other: Read) -> bool:
     if isinstance(one, Refused) or isinstance(other, Refused):
         return one == other
     pd.testing.assert_frame_equal(one[0], other[0])
@@ -159,7 +159,7 @@ def test_a_text_in_slices_is_the_text_read_whole(
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(content)
     wanted = read.Wanted(header_row=header_row, rules=rules)
-    assert same(read_sliced(path, wanted, most_bytes), read_in_one(path, wanted))
+    assert are_equal(read_sliced(path, wanted, most_bytes), read_in_one(path, wanted))
 
 
 @examples(150)
@@ -172,7 +172,7 @@ def test_any_body_in_slices_is_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_text("PKey,state\n" + body, newline="")
-    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
+    assert are_equal(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
 @examples(80)
@@ -186,7 +186,7 @@ def test_any_bytes_in_slices_are_read_or_refused_as_a_whole(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "in.csv"
     path.write_bytes(head + content)
-    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
+    assert are_equal(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
@@ -211,11 +211,11 @@ def test_a_packed_text_in_slices_is_the_text_read_whole(
     found = read_sliced(path, read.Wanted(), most_bytes)
     assert not isinstance(found, Refused)
     assert found[0]["column C"].iloc[150] == "é"
-    assert same(found, read_in_one(path, read.Wanted()))
+    assert are_equal(found, read_in_one(path, read.Wanted()))
     path.write_bytes(packed + b"more")
     found = read_sliced(path, read.Wanted(), most_bytes)
     assert isinstance(found, Refused)
-    assert same(found, read_in_one(path, read.Wanted()))
+    assert are_equal(found, read_in_one(path, read.Wanted()))
 
 
 FOLDERS = {
@@ -239,7 +239,7 @@ def test_a_folder_in_slices_is_the_folder_read_whole(
     for at, each in enumerate(texts):
         (tmp_path / f"{at}.csv").write_text(each)
     wanted = read.Wanted(rules=rules)
-    assert same(read_sliced(tmp_path, wanted, most_bytes), read_in_one(tmp_path, wanted))
+    assert are_equal(read_sliced(tmp_path, wanted, most_bytes), read_in_one(tmp_path, wanted))
 
 
 @pytest.mark.parametrize(("rows", "most_bytes"), [(0, 64), (61, 1), (300, 64)])
@@ -254,7 +254,7 @@ def test_parquet_in_slices_is_the_file_read_whole(
         ["x" * (at > 50) for at in range(rows)],
     ]
     pq.write_table(pa.table(cells, names), path)
-    assert same(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
+    assert are_equal(read_sliced(path, read.Wanted(), most_bytes), read_in_one(path, read.Wanted()))
 
 
 def test_parquet_damaged_further_down_is_refused_at_the_damage(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_an_unclosed_quote_in_a_large_text_is_named_by_its_line(tmp_path: Path) 
     found = read_sliced(path, read.Wanted(), 1000)
     assert isinstance(found, Refused)
     assert "opens in line 3" in found.message
-    assert same(found, read_in_one(path, read.Wanted()))
+    assert are_equal(found, read_in_one(path, read.Wanted()))
 
 
 def test_a_changed_input_is_noticed_after_its_last_slice(tmp_path: Path) -> None:
