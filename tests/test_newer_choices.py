@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import copies
+import orjson
 import pytest
 from conftest import Run, key, process, read_csv
 
-from bulk_sync.simulator import Simulator, sample_profiles
+from bulk_sync.simulator import Fault, Simulator, sample_profiles
 
 STAMP = "ccpaOptOutLastModified"
 NEWER, OLDER = "2026-11-20 12:00:00.000Z", "2026-11-10 12:00:00.000Z"
@@ -89,7 +90,7 @@ def test_an_apply_and_a_resume_see_later_choices(sim: Simulator, tmp_path: Path,
     }  # a profile with the opt-out as the newer choice
 
 
-@pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan"])
+@pytest.mark.parametrize("command", ["apply", "resume", "resume before the plan", "retry"])
 def test_no_opt_out_is_lifted_that_was_chosen_again_since_it_was_read(
     command: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -105,9 +106,15 @@ def test_no_opt_out_is_lifted_that_was_chosen_again_since_it_was_read(
         refused = run(sim, *words, "--max-opt-ins", 0)
         assert refused.status == 4
         words = refused.out.splitlines()[-1].split()[1:]
+    elif command == "retry":
+        for number in range(3):
+            sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching=key(number)[1:])
+        assert run(sim, *words, "--retries", 0, "--max-failures", "100%").status == 3
+        words = ["retry", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
     else:
         assert run(sim, *words, "--max-calls", 3).status == 6  # the name of the API, and 2 profiles
         words = ["resume"]
+    sim.clear()
     now = datetime.now(UTC)
     for number in (0, 2):
         since = sample_profiles.timestamp(now + timedelta(hours=1))

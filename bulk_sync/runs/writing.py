@@ -11,6 +11,7 @@ from bulk_sync.engines.decide import READ_FIRST, Care
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
+from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import RequestDate
@@ -60,7 +61,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     requests = _requests(planned)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
     since = precedence.superseded(run, recording, requests, last_writes)
-    read_ms = _read_ms(planned, recording)
+    read_ms = _read_ms(run, planned, recording)
     if not job.writing.guarded:
         read_ms = {at: each for at, each in read_ms.items() if each < now_ms() - _STALE_MS}
         read_first = set(read_ms)
@@ -112,10 +113,16 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
-def _read_ms(planned: pd.DataFrame, recording: Recording) -> dict[int, int]:
-    """Return when the opt-outs to be lifted were read, in ms, by write; none if the file counts."""
+def _read_ms(run: RunContext, planned: pd.DataFrame, recording: Recording) -> dict[int, int]:
+    """Return when the opt-outs to be lifted were read, in ms, by write; none if the file counts.
+
+    A retry reads them again, but its file is as old as the run whose rows had failed.
+    """
     if columns.UNJUDGED in planned:
         return {}
+    if run.begun.kind is Kind.RETRY:
+        begun_ms = min(run.ledger.run(each).begun_ms for each in run.lineage.family)
+        return dict.fromkeys(recording.opt_ins, begun_ms)
     read_ms = columns.times_ms(planned[columns.AT])[comparison.writes(planned)]
     return {at: int(read_ms[at]) for at in recording.opt_ins if read_ms[at]}
 
