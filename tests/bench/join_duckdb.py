@@ -12,7 +12,7 @@ import duckdb
 
 _CHANGES = """
     SELECT count(*)
-    FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source})AS desired
+    FROM (SELECT DISTINCT PKey, ccpaOptOut FROM {source}) AS desired
     LEFT JOIN read_parquet($known) AS known ON known.key = desired.PKey
     WHERE (desired.ccpaOptOut = 'true') IS DISTINCT FROM known.state
 """
