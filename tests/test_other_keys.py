@@ -629,3 +629,15 @@ def test_a_row_of_two_profiles_counts_once_when_its_run_is_given_up(
         assert run(sim, "resume", stopped["run_id"], "--give-up").status == 0
         (found,) = orjson.loads(run(None, "runs", "--json").out)
         assert found["outcomes"] == stopped["outcomes"] == {"updated": 3, "pending": 4}
+
+
+def test_a_plan_says_why_profiles_and_rows_do_not_add_up(tmp_path: Path, run: Run) -> None:
+    emails = ["twin@x.com", "filler0@x.com", "filler1@x.com"]
+    with people(Options()) as (sim, names):
+        (pkey,) = (pkey for pkey, name in names.items() if name == "twin 2")
+        sim.profiles[pkey]["ccpaOptOut"] = False
+        path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails, "true"))
+        ran = run(sim, "plan", path)
+        assert "false -> true; with the opt-ins 4 profiles of 3 rows\n" in ran.out
+        path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails[1:], "true"))
+        assert "false -> true\n" in run(sim, "plan", path).out
