@@ -29,8 +29,8 @@ class Totals:
 
     rows: int
     outcomes: Mapping[str, int]
-    opt_ins: int
-    opt_outs: int
+    opt_ins: int = 0
+    opt_outs: int = 0
     creates: int = 0
 
     @classmethod
@@ -74,7 +74,7 @@ class Totals:
         return set(self.outcomes) <= _COMPLETE
 
 
-NO_ROWS: Final = Totals(rows=0, outcomes={}, opt_ins=0, opt_outs=0)
+NO_ROWS: Final = Totals(rows=0, outcomes={})
 
 _COMPLETE: Final = frozenset(
     {

@@ -109,7 +109,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     codes = columns.outcome_codes(judged[columns.OUTCOME])
     return Mapped(
         rows=judged,
-        totals=Totals(len(judged), by_outcome(codes), opt_ins=0, opt_outs=0),
+        totals=Totals(len(judged), by_outcome(codes)),
         profiles=len(mapped),
         out=out,
         todo=todo,

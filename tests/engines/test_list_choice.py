@@ -1,0 +1,83 @@
+"""What Campaign's list costs, how much of it is left, and when it is left."""
+
+import pytest
+from virtual_time import Disk, virtually
+
+from bulk_sync.campaign.list_pages import ListPage
+from bulk_sync.engines import scan
+from bulk_sync.engines.journal import Recorder
+from bulk_sync.engines.list_choice import Costs, ProfileList, costs_of
+from bulk_sync.engines.scan import ListedStates, Scanning
+from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.rows.results import Steps
+from bulk_sync.stopping import Stop
+
+
+def page(*emails: object, following: str | None = None) -> ListPage:
+    return ListPage([{"email": each} for each in emails], following, None, None, False, 0)
+
+
+@pytest.mark.parametrize(
+    ("total", "page_rows", "pages"),
+    [(None, 100, None), (0, 100, 1), (1, 100, 1), (100, 100, 1), (101, 100, 2), (5, 0, 5)],
+    ids=["unknown", "none", "one", "a full page", "one more", "empty pages"],
+)
+def test_the_list_costs_a_call_a_page(total: int | None, page_rows: int, pages: int | None) -> None:
+    assert costs_of(7, total, page_rows) == Costs(7, pages)
+
+
+@pytest.mark.parametrize(
+    ("first", "pages", "left"),
+    [(None, 5, None), (page(), 5, 4), (page(), 1, 0), (page(), None, 0)],
+    ids=["no scan", "five", "one", "unknown"],
+)
+def test_the_pages_left_are_those_after_the_first(
+    first: ListPage | None, pages: int | None, left: int | None
+) -> None:
+    assert ProfileList(first, None, Costs(9, pages), page()).pages_left == left
+
+
+@pytest.mark.parametrize(
+    ("emails", "known"),
+    [((), ""), ((None, "", 7, "a@b.co", "c@d.co"), "a@b.co"), ((None,), "")],
+    ids=["no profile", "some", "no address"],
+)
+def test_the_first_address_is_remembered(emails: tuple[object, ...], known: str) -> None:
+    assert ProfileList(None, None, Costs(9, 1), page(*emails)).known_email == known
+
+
+@pytest.mark.parametrize(
+    ("total", "shown", "missing", "pages", "while_cheaper", "is_enough"),
+    [
+        (100, 10, 9, 1, True, False),
+        (100, 10, 8, 1, True, True),
+        (100, 10, 8, 1, False, False),
+        (109, 100, 1, 10, True, False),
+        (111, 100, 1, 10, True, True),
+        (100, 210, 5, 21, True, False),
+        (100, 211, 5, 21, True, True),
+        (None, 10, 9, 1, True, True),
+        (None, 10, 9, 19, False, False),
+        (None, 10, 9, 20, False, True),
+    ],
+    ids=[
+        "as many pages as keys", "more pages than keys", "whatever it costs",
+        "one page and one key", "two pages and one key", "twice as long as counted", "longer",
+        "of unknown length", "unknown, and cheaper so far", "unknown, and as dear",
+    ],
+)  # fmt: skip
+def test_a_list_is_left_when_lookups_cost_less(
+    total: int | None, shown: int, missing: int, pages: int, while_cheaper: bool, is_enough: bool
+) -> None:
+    async def judged() -> bool:
+        recorder = Recorder(lambda _: None, Disk(), Stop())
+        listing = ListedStates(Texts.wrap(["@a"]), Steps.blank(1), "ccpaOptOut", recorder)
+        listing.shown, listing.missing, listing.pages = shown, missing, pages
+
+        async def unseen() -> None:
+            pass
+
+        how = Scanning(total, 20, while_cheaper, unseen)
+        return scan._is_enough(listing, page(*[""] * 10, following="/next"), how)
+
+    assert virtually(judged()) is is_enough
