@@ -23,10 +23,12 @@ from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet, locate
+from bulk_sync.settings import KeyKind, Keys
 
 HEADER = ("E-mail", "Name", "Opt out?")
 DATA = (("a@x.com", "Ann", "Yes"), ("b@x.com", "Bob", "No"))
 TITLE = ("Opt-out requests, November 2026",)
+CUSTOM = Rules(keys=Keys(KeyKind.CUSTOM), key_column="cusId", tells_kind=False)
 
 
 def sheet(*rows: Sequence[str], name: str | None = None, first: int = 1) -> FirstRows:
@@ -61,10 +63,12 @@ def options_of(problem: InputProblem) -> list[str]:
         ((HEADER, HEADER), Rules(), "row 1"),
         ((TITLE, ("E-mail",), ("a@x.com",)), Rules(state=True), "row 2"),
         ((TITLE, ("E-mail", "Name")), Rules(needs_state=False), "row 2"),
+        ((TITLE, ("cusId", "Opt out?"), ("C1", "Yes")), CUSTOM, "row 2"),
     ],
     ids=[
         "first row", "below a title", "the last of the first rows", "first row with content",
         "named key", "named columns below a title", "first one counts", "keys alone", "no states",
+        "any word may be a key",
     ],
 )  # fmt: skip
 def test_the_header_is_the_first_row_or_the_only_one_among_the_first(
