@@ -151,3 +151,14 @@ def test_waiting_for_a_call_to_be_put_back_makes_no_further_requests() -> None:
         return blocks[10:]
 
     assert len(set(run_async(worked))) == 1
+
+
+def test_the_least_useful_budget_counts_the_calls_so_far() -> None:
+    async def needed() -> tuple[int, int, bool, bool]:
+        day = Calls(None, Day())
+        await send(day, 3)
+        before = day.least
+        day.need(5)
+        return before, day.least, day.has_budget, Calls(7).has_budget
+
+    assert run_async(needed) == (0, 8, True, False)

@@ -104,6 +104,8 @@ def test_text_as_people_save_it_is_read(text: str | bytes, expected: list[tuple[
         pytest.param('"', r"header \(line 1\) has a quote", id="a quote and nothing else"),
         pytest.param('a,"b\n1,2\n', r"header \(line 1\) has a quote", id="unclosed in the header"),
         pytest.param("a,b\r\n1,2\r\n".encode("utf-16-le"), "UTF-16 without", id="UTF-16, no mark"),
+        pytest.param(b"a,b\n1,2\n3,4\n" + bytes(5) + b",5\n", "may be damaged", id="a quarter NUL"),
+        pytest.param(b"a,b\n1,2\n3,4\n" + bytes(6) + b",5\n", "UTF-16 without", id="more NUL"),
         pytest.param(
             "a,b\né,1\n2,".encode() + b"\xe9\n",
             "UTF-8, but the byte 0xE9 .*line 3",

@@ -139,3 +139,16 @@ def test_plans_count_as_applied_while_their_run_is_not_turned_away() -> None:
         run("R", 9, Kind.APPLY, plan="9f88", ended=REFUSED),
     ]
     assert lineage.applied_plans(runs) == {"9f86", "9f87"}
+
+
+def test_what_is_interrupted_counts_where_it_must_not_be_done_twice() -> None:
+    applied = run("P", 1, Kind.APPLY, plan="9f86", ended=INTERRUPTED)
+    assert lineage.apply_of([applied], "9f86") == applied
+    undo = run("E", 21, Kind.UNDO, "B", ended=INTERRUPTED)
+    with pytest.raises(UsageProblem, match="bulk-sync undo E"):
+        lineage.check_first([A, B, undo], Kind.RETRY, "A")
+    assert lineage.undone([A, B, undo]) == {}
+
+
+def test_nothing_is_later_than_a_run_without_a_position() -> None:
+    assert lineage.Lineage().later(RUNS, A.begun) == []
