@@ -91,6 +91,19 @@ def test_positions_that_were_not_taken_can_be_withdrawn() -> None:
     assert got + left == list(range(10))
 
 
+def test_intents_that_are_being_recorded_when_the_run_stops_are_withdrawn_too() -> None:
+    async def work() -> tuple[int | None, list[int]]:
+        stop = Stop()
+        queue = IntentQueue([], range(10), lambda _: None, Disk(), stop)
+        taking = asyncio.create_task(queue.take())
+        await asyncio.sleep(TOOK_S / 2)
+        stop.ask(StoppedEarly("Enough."))
+        left = await queue.withdraw()
+        return await taking, left
+
+    assert virtually(work()) == (None, list(range(10)))
+
+
 def record_all(positions: Sequence[int], record: Record) -> StoppedEarly | None:
     async def work() -> Stop:
         stop = Stop()

@@ -18,7 +18,7 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.parse import workbook
-from bulk_sync.rows.parse.cell_text import displayed
+from bulk_sync.rows.parse.cell_text import displayed, relevant
 from bulk_sync.rows.parse.sheets import Chosen, Sheet
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet
@@ -394,6 +394,15 @@ def test_a_number_format_displays_more_than_the_number(
     code: str, value: float, expected: str | None
 ) -> None:
     assert displayed(code, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "is_relevant"),
+    [("000", True), ('0;-0;"none"', True), ("yyyy", True), ("0", False), ("#,##0", False)],
+    ids=["zeros", "a word for zero", "a date", "digits", "an amount"],
+)
+def test_a_number_format_matters_if_it_displays_more(code: str, *, is_relevant: bool) -> None:
+    assert relevant(code) == (code if is_relevant else "")
 
 
 PADDED: dict[str, Callable[[Path], Path]] = {
