@@ -39,10 +39,6 @@ class Identity:
         folded = (emails.identity(key, ignore_case=True) for key in known if is_address(key))
         return cls(known, frozenset(folded))
 
-    def shares(self, other: "Identity") -> bool:
-        """Return whether a key is in both."""
-        return bool(self.exactly & other.exactly or self.addresses & other.addresses)
-
 
 @dataclass(frozen=True, slots=True)
 class IdentityColumns:

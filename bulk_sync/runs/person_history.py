@@ -137,13 +137,8 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     wider = Identity.of_keys(mine | others)
     if wider != person:
         rows, writes = _search(book, sources, wider)
-    rows = [row for row in rows if _may_be_of(row.pkeys, mine) or row.identity.shares(person)]
-    writes = [
-        write
-        for write in writes
-        if _may_be_of(_pkeys_of(write), mine)
-        or Identity.of_keys([write.intent.used or ""]).shares(person)
-    ]
+    rows = [row for row in rows if _may_be_of(row.pkeys, mine)]
+    writes = [write for write in writes if _may_be_of(_pkeys_of(write), mine)]
     events = sorted(_events(runs, rows, writes, mine), key=lambda event: event.at_ms)
     found = {source.run.run_id: source.where for source in sources}
     with_rows = [run for run in runs.values() if run.begun.rows]
@@ -232,11 +227,6 @@ class _Row:
         """Return its other keys."""
         found = set() if self.where.are_pkeys else {self.cells[columns.KEY]}
         return {*found, *(self.cells[name] for name in self.where.emails)} - {"", None}
-
-    @property
-    def identity(self) -> Identity:
-        """Return all its keys."""
-        return Identity.of_keys(self.pkeys | self.other_keys)
 
 
 def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Source]:

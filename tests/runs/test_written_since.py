@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -103,8 +103,8 @@ def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
 
 @pytest.mark.parametrize("name", ["organization", "attribute"])
 def test_the_runs_of_other_places_have_changed_nothing_here(name: str) -> None:
-    run = a_run("S")
-    other = replace(run, begun=replace(run.begun, **{name: "other"}))
+    run, elsewhere = a_run("S"), cast("Mapping[str, Any]", {name: "other"})
+    other = replace(run, begun=replace(run.begun, **elsewhere))
     planned = unchanged("@a")
     found = precedence.without_outdated(context({"S": [a_write("@a", 5_001)]}, [other]), planned)
     assert found is planned
