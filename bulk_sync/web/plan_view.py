@@ -21,6 +21,7 @@ from bulk_sync.web.identity import Person
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import HOLD, PlanStage, PlanState
 from bulk_sync.web.progress import Progress
+from bulk_sync.web.records import Paper
 from bulk_sync.web.row_pages import PAGE_ROWS, RowPages, Section, number_of
 
 _ADVICE: Final = re.compile(r" If that is right, let (?:it|them) pass with [^.]*\.")
@@ -123,6 +124,7 @@ def values(
         "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
         "name": plan_state.subject(page, state.paper),
         "copies": () if state.upload is None else page.paperwork.copies_of(state.upload),
+        "newer": _newer(page, state),
         "facts": facts,
         "opt_ins": rows and rows.page(Section.OPT_INS, first),
         "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),
@@ -141,6 +143,12 @@ def values(
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
+
+
+def _newer(page: Page, state: PlanState) -> Paper | None:
+    """Return the newest plan of the same upload, if it is another one."""
+    papers = page.paperwork.plans(upload=state.paper.upload, most=1) if state.upload else []
+    return next((paper for paper in papers if paper.id != state.paper.id), None)
 
 
 def _round_duration(seconds: float) -> str:

@@ -443,6 +443,18 @@ def test_comparing_twice_makes_one_plan(served: Served, ana: requests.Session) -
     assert len(served.page.paperwork.plans(upload=state_of(served, answer).upload.id)) == 1
 
 
+def test_a_plan_names_a_newer_one_of_the_same_upload(served: Served, ana: requests.Session) -> None:
+    content = "E-mail,Opt out,May sell\np0@example.com,yes,yes\np1@example.com,no,no\n"
+    answer = upload(ana, served, next(NAMES), content)
+    older = press(ana, ana.get(path(answer)), "compare")
+    consent = {"state_column": "May sell", "state_means": "consent"}
+    press(ana, ana.get(path(answer)), "check", **consent)
+    newer = press(ana, ana.get(path(answer)), "compare")
+    assert "There is a newer plan of this upload" in text_of(ana.get(older))
+    assert f'href="{newer.removeprefix(served.url)}">show it' in ana.get(older).text
+    assert "There is a newer plan" not in text_of(ana.get(newer))
+
+
 def test_a_file_uploaded_twice_is_shown_as_such_to_uploaders_and_approvers(
     served: Served, ana: requests.Session
 ) -> None:
