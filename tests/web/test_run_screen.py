@@ -85,6 +85,8 @@ def test_a_killed_run_is_shown_as_such_and_resumed_once(
 
     def kill() -> None:
         (job,) = served.page.jobs.last(1)
+        while not (job.folder / "alive").stat().st_size:
+            pass  # the page writes the number down once the process has begun
         os.kill(job.pid, signal.SIGKILL)
 
     before_answer(sim, "PATCH", 5, kill)
