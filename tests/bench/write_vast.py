@@ -107,7 +107,7 @@ def main() -> None:
     write(source, (input_rows(number, size, first) for number, size in enumerate(sizes)))
     folder = checkpoint_folder(Path(state_dir), run_id)
     atomic.make_folder(folder)
-    run = LargeInput.of_run(Checkpoint(folder))
+    run = LargeInput(Checkpoint(folder), rows=0, wanted=0, parts=0, is_planned=False)
     for page, number in enumerate(np.random.default_rng(4).permutation(len(sizes)).tolist(), 1):
         listed = known(number, sizes[number])
         for start in range(0, len(listed), PAGES_ROWS):
