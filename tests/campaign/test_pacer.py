@@ -9,6 +9,7 @@ from virtual_time import busy, too_many, virtually
 
 from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.errors import Interrupted
 from bulk_sync.settings import Pace
 from bulk_sync.stopping import Stop
 
@@ -160,3 +161,30 @@ def test_a_wait_for_one_request_holds_all_only_during_many_errors() -> None:
         return [*found, pacer.held_for_s]
 
     assert with_pacer(Pace(), held) == [0.0, pytest.approx(30.0)]
+
+
+def test_who_listens_hears_of_each_request_that_begins_to_back_off() -> None:
+    async def heard(pacer: Pacer) -> list[int]:
+        found: list[int] = []
+        with pacer.backing_off():
+            pass
+        listening = pacer.listening(lambda: found.append(pacer.workers))
+        with listening, pacer.backing_off(), pacer.backing_off():
+            pass
+        with pacer.backing_off():
+            pass
+        return found
+
+    assert with_pacer(Pace(concurrency=4), heard) == [5, 6]
+
+
+def test_a_stopped_run_waits_for_no_turn() -> None:
+    async def asked(pacer: Pacer) -> list[object]:
+        stop = Stop()
+        pacer = Pacer(Pace(concurrency=1), stop, asyncio.get_running_loop().time)
+        stop.ask(Interrupted("Stopped."))
+        await pacer.acquire()
+        return await asyncio.gather(pacer.acquire(), return_exceptions=True)
+
+    (ended,) = with_pacer(Pace(), asked)
+    assert isinstance(ended, Interrupted)

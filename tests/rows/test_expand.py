@@ -134,3 +134,15 @@ def test_a_key_that_is_the_pkey_of_its_profile_has_this_profile() -> None:
     assert rows[columns.PROFILE].tolist() == ["a@x.com"]
     assert rows[columns.PROFILES].tolist() == [1]
     assert states.state.tolist() == [0]
+
+
+def test_of_two_keys_of_one_profile_the_opt_out_counts_if_it_is_to_win() -> None:
+    checked = judged([("a@x.com", "false"), ("b@x.com", "true")], OnConflict.OPT_OUT)
+    steps = Steps.blank(2)
+    for at in range(2):
+        steps.found_at(at, 1, 1000, (Match("@1", 0, 0),))
+    rows, _ = expand.expand(checked, steps, Keys(KeyKind.EMAIL), OnConflict.OPT_OUT)
+    assert rows[columns.OUTCOME].astype(object).fillna("").tolist() == [Outcome.DUPLICATE, ""]
+    assert rows[columns.REASON][0] == Reason.CONFLICT
+    assert rows[columns.DETAIL][0] == "Row 3 opts this profile out, and counts."
+    assert rows[columns.COUNTS_AS].tolist() == [1, 1]

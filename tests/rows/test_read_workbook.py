@@ -489,9 +489,17 @@ def test_an_ods_with_line_breaks_between_its_tags_is_read(tmp_path: Path) -> Non
     assert table(office.ods(tmp_path / "in.ods", {"S": pretty})) == [(2, "@a", "  b ")]
 
 
+def test_rows_without_a_number_follow_each_other(tmp_path: Path) -> None:
+    rows = re.sub(' r="[A-Z]*[0-9]+"', "", office.HEADER + office.row(2, "@a", "true"))
+    rows += office.row(7, "@b", "") + re.sub(' r="[A-Z]*[0-9]+"', "", office.row(8, "@c", "no"))
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": rows})
+    assert table(path) == [(2, "@a", "true"), (7, "@b", ""), (8, "@c", "no")]
+
+
 FAR: dict[str, tuple[str, str]] = {
     "in the last cell": ("XFD1048576", r"Cell XFD1048576 .* has no name in row 1"),
     "far to the right": ("XFD1002", "Cell XFD1002 .* has no name"),
+    "the first of two": ("XFC1002", "Cell XFC1002 .* has no name"),
 }
 
 
@@ -499,7 +507,9 @@ FAR: dict[str, tuple[str, str]] = {
 def test_a_value_far_from_the_table_is_refused_by_its_cell(tmp_path: Path, case: str) -> None:
     place, says = FAR[case]
     rows = "".join(office.row(at, f"@{at}", "true") for at in range(2, 1002))
-    rows += f'<row r="{place.lstrip("XFDC")}">{office.text(place, "x")}</row>'
+    number = place.lstrip("XFDC")
+    beside = office.text(f"XFD{number}", "y") if place.startswith("XFC") else ""
+    rows += f'<row r="{number}">{office.text(place, "x")}{beside}</row>'
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + rows})
     with pytest.raises(InputProblem, match=says):
         parse_here(path)

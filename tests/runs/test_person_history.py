@@ -330,3 +330,12 @@ def test_a_doubt_is_shown_until_a_later_run_has_read_the_state(
     history = History(run, key(0))
     assert history.outcomes[-1] == ("run", "unchanged")
     assert "is not known" not in "\n".join(history.lines)
+
+
+def test_a_lookup_that_campaign_refuses_is_named(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 1)
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
+    sim.queue_fault(Fault.UNAUTHORIZED_401, "GET", times=99)
+    refused = run(sim, "history", "p0@example.com", "--lookup")
+    assert refused.status == 5
+    assert "401" in refused.err

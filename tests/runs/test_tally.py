@@ -57,3 +57,12 @@ def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(
     assert +total.days_left == +counted.days_left
     assert (total.rows, total.forbid, total.allow) == (counted.rows, counted.forbid, counted.allow)
     assert are_equal(Tally.loads(orjson.loads(orjson.dumps(counted.dumps()))), counted)
+
+
+def test_rows_are_counted_by_the_state_before_and_after() -> None:
+    states = [(True, True), (True, False), (False, True), (False, True), (None, True), (True, None)]
+    rows: list[tuple[object, ...]] = [
+        (True, before, after, Outcome.UPDATED, None, 20_000) for before, after in states
+    ]
+    tally = Tally.count(frame(rows, is_dated=False), TODAY)
+    assert tally.matrix() == ((1, 1, 1), (2, 0, 0), (1, 0, 0))
