@@ -179,7 +179,7 @@ def test_who_listens_hears_of_each_request_that_begins_to_back_off() -> None:
 
 
 def test_a_stopped_run_waits_for_no_turn() -> None:
-    async def asked(pacer: Pacer) -> list[object]:
+    async def asked(pacer: Pacer) -> Any:
         stop = Stop()
         pacer = Pacer(Pace(concurrency=1), stop, asyncio.get_running_loop().time)
         stop.ask(Interrupted("Stopped."))

@@ -24,6 +24,11 @@ def read_text(text: str | bytes) -> tuple[list[tuple[str, ...]], list[int]]:
     return list(frame.itertuples(index=False, name=None)), row_numbers
 
 
+def test_of_two_separators_the_one_with_more_cells_wins() -> None:
+    assert read_text("PKey;a,state,n\n@a;1,true,2\n") == ([("@a;1", "true", "2")], [2])
+    assert read_text("PKey;state;n,b\n@a;true;2,1\n") == ([("@a", "true", "2,1")], [2])
+
+
 def quoted(record: tuple[str, ...]) -> str:
     return ";".join('"' + cell.replace('"', '""') + '"' for cell in record)
 
