@@ -6,7 +6,7 @@ from pathlib import Path
 import copies
 import orjson
 import pytest
-from conftest import Run, key, process, read_csv
+from conftest import Run, key, process, read_csv, write_states
 
 from bulk_sync.simulator import Fault, Simulator, sample_profiles
 
@@ -148,3 +148,21 @@ def test_an_odd_time_of_change_does_no_harm(
     assert ran.status in {0, 3}
     assert ran.outcomes[0] == "drifted"
     assert ran.outcomes[1] == ("drifted" if stamp.startswith("9") else "updated")
+
+
+def test_no_opt_out_is_lifted_that_was_chosen_since_the_run_began_though_it_was_read_later(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), ccpaOptOut=True, **{STAMP: OLDER})
+    write_states(tmp_path / "in.csv", 3, "false")
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 3)
+    assert run(sim, "run", "in.csv", *words).status == 6  # the name of the API, and 2 profiles
+    now = datetime.now(UTC)
+    sim.profiles[key(2)][STAMP] = sample_profiles.timestamp(now + timedelta(hours=1))
+    later = {copies.NOW_S: str((now + timedelta(hours=2)).timestamp())}
+    with process(sim, tmp_path, "resume", "--report", "r.csv", more=later) as following:
+        said = following.communicate()[1]
+    assert following.returncode == 3, said
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
+    assert outcomes == ["updated", "updated", "drifted"]

@@ -2,8 +2,8 @@
 
 A row without care is sent at once. A row is looked at first if its care wants that, or if it is
 forbidden, dated, or in doubt: an earlier request may have arrived. An opt-in without a date is
-dated by the time when the opt-out was read; that of an undo by the write that it puts back. After
-the look (a dot: either):
+dated by the time when its file was given; that of an undo by the write that it puts back. After the
+look (a dot: either):
 
     =======================  ========  =========  =========  =====  ====================
     a profile to change      in doubt  uncertain  forbidden  newer  decision
@@ -60,7 +60,7 @@ class Care:
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
-        known_ms: when the opt-out to be lifted was read, or written; a later choice counts.
+        known_ms: when the file was given, or the opt-out written; a later choice counts.
         body: the JSON of a profile to create; None: change the one there is.
     """
 

@@ -25,7 +25,7 @@ from bulk_sync.runs.write_records import Recording
 log = logging.getLogger(__name__)
 
 _STALE_MS: Final = 3_600_000
-"""An opt-out that was read longer ago is read again before it is lifted."""
+"""Opt-outs are read again before they are lifted for a file that was given longer ago."""
 
 
 def write(
@@ -61,17 +61,19 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     requests = _requests(planned)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
     since = precedence.superseded(run, recording, requests, last_writes)
-    read_ms = _read_ms(run, planned, recording)
+    given_ms, opt_ins = _given_ms(run, planned), recording.opt_ins
+    is_stale = given_ms is not None and given_ms < now_ms() - _STALE_MS
     if not job.writing.guarded:
-        read_ms = {at: each for at, each in read_ms.items() if each < now_ms() - _STALE_MS}
-        read_first = set(read_ms)
+        read_first = set(opt_ins if is_stale else ())
         if run.planned is not None:  # else compared just now
-            read_first |= {*recording.opt_ins, *since.overruled}
+            read_first |= {*opt_ins, *since.overruled}
         requests = {at: requests[at] for at in read_first if at in requests}
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
     put_back = precedence.put_back(run, recording)
-    known_ms = {**read_ms, **put_back.ended_ms}
+    known_ms = dict(put_back.ended_ms)
+    if given_ms is not None and (is_stale or job.writing.guarded):
+        known_ms = dict.fromkeys(opt_ins, given_ms) | known_ms
     protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording, requests)
@@ -113,18 +115,17 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
-def _read_ms(run: RunContext, planned: pd.DataFrame, recording: Recording) -> dict[int, int]:
-    """Return when the opt-outs to be lifted were read, in ms, by write; none if the file counts.
+def _given_ms(run: RunContext, planned: pd.DataFrame) -> int | None:
+    """Return when a file was given at the latest, in ms; None if that is not known, or no matter.
 
-    A retry reads them again, but its file is as old as the run whose rows had failed.
+    That is when its run, or its plan, began to read; the run of a retry is the first one.
     """
     if columns.UNJUDGED in planned:
-        return {}
+        return None
     if run.begun.kind is Kind.RETRY:
-        begun_ms = min(run.ledger.run(each).begun_ms for each in run.lineage.family)
-        return dict.fromkeys(recording.opt_ins, begun_ms)
-    read_ms = columns.times_ms(planned[columns.AT])[comparison.writes(planned)]
-    return {at: int(read_ms[at]) for at in recording.opt_ins if read_ms[at]}
+        return min(run.ledger.run(each).begun_ms for each in run.lineage.family)
+    read_ms = columns.times_ms(planned[columns.AT])
+    return min(read_ms[read_ms > 0].tolist(), default=None)
 
 
 def _requests(planned: pd.DataFrame) -> Mapping[int, RequestDate]:
