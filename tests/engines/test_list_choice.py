@@ -81,3 +81,24 @@ def test_a_list_is_left_when_lookups_cost_less(
         return scan._is_enough(listing, page(*[""] * 10, following="/next"), how)
 
     assert virtually(judged()) is is_enough
+
+
+def test_the_list_shows_when_the_state_of_each_key_was_changed() -> None:
+    async def shown() -> tuple[list[int], list[int]]:
+        recorder = Recorder(lambda _: None, Disk(), Stop())
+        steps = Steps.blank(3, stamped=True)
+        listing = ListedStates(Texts.wrap(["@a", "@b", "@c"]), steps, "ccpaOptOut", recorder)
+        times = {"@a": "2026-11-20 10:00:00.000Z", "@z": "2026-11-21 10:00:00.000Z"}
+        profiles: list[dict[str, object]] = [
+            {"PKey": pkey, "ccpaOptOut": True, "ccpaOptOutLastModified": at}
+            for pkey, at in times.items()
+        ]
+        listing.take(
+            ListPage([*profiles, {"PKey": 7, "ccpaOptOut": True}], None, None, None, False, 0)
+        )
+        await recorder.close()
+        assert steps.changed_ms is not None
+        return steps.changed_ms.tolist(), steps.state.tolist()
+
+    changed_ms, states = virtually(shown())
+    assert (changed_ms[0] > 0, changed_ms[1:], states) == (True, [0, 0], [1, -1, -1])

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from examples import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
@@ -76,8 +76,20 @@ def store_of(folder: Path, rows: pd.DataFrame, listed: Listed) -> Store:
     return store
 
 
+REPEATED = pd.DataFrame(
+    {"PKey": [f"@{each}" for each in "abcdefghab"], "ccpaOptOut": "true"}, dtype="str"
+).assign(**{columns.ROW: range(2, 12)})
+"""Ten rows of which the last two repeat keys: with slices of seven, in the second slice."""
+
+
 @pytest.mark.parametrize("size", SIZES)
 @examples(5)
+@example(
+    raw=REPEATED,
+    rules=Rules(),
+    listed={f"@{each}": [(True, 1)] for each in "abcdefgh"},
+    protected="",
+)
 @given(raw=raw_rows(), rules=RULES, listed=LISTED, protected=st.sampled_from(["", "@a", "@b"]))
 def test_work_and_rest_have_the_results_of_the_whole(
     raw: pd.DataFrame, rules: Rules, listed: Listed, protected: str, size: int
