@@ -52,6 +52,7 @@ class Watcher:
 
     def __init__(self, killed_after: int | None) -> None:
         self._left = killed_after
+        self._is_loop_dead = False
 
     def begin(self, _run_id: str, _begun: Begun) -> None:
         self.tell("", 0, 0)
@@ -62,10 +63,12 @@ class Watcher:
     def tell(
         self, _what: str, _done: int = 0, _total: int = 0, _pacer: Pacer | None = None
     ) -> None:
-        if self._left is not None:
-            if self._left == 0:
-                raise Killed
-            self._left -= 1
+        if self._left is None or (_pacer is not None and self._is_loop_dead):
+            return  # after a kill the loop runs once more, to close its connections
+        if self._left == 0:
+            self._is_loop_dead = _pacer is not None
+            raise Killed
+        self._left -= 1
 
     def show(self, _reviewed: Plan) -> None:
         self.tell("", 0, 0)
