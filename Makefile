@@ -24,7 +24,7 @@ demo-page: $(VENV)/web.stamp ## serve the page with sample people, against a sim
 	@$(BIN)/python sample_data/demo_page.py
 
 test: $(VENV)/dev.stamp ## run the whole test suite
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 6 --dist worksteal
 
 lint: $(VENV)/dev.stamp ## check style, types, layers, the language of docstrings, and sizes
 	$(BIN)/ruff check $(CODE)
