@@ -43,9 +43,6 @@ from bulk_sync.settings import Connection, State
 log = logging.getLogger(__name__)
 
 
-_NOBODY: Final = (False, 0, "")
-"""Who has written a profile that nobody has written."""
-
 _IN_FLIGHT_MS: Final = 1_800_000
 """The usual patience: a write without a recorded end has arrived by then, or never."""
 
@@ -117,11 +114,12 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     if not written:
         return planned
     keys = columns.profiles(planned).iloc[rows].astype("str")
+    is_written = keys.isin(list(written)).to_numpy()
     desired = columns.state_codes(planned[columns.DESIRED])
     after = columns.state_codes(planned[columns.AFTER])
     verdicts = Verdicts.from_rows(planned)
-    for at, key in zip(rows.tolist(), keys.tolist(), strict=True):
-        state, at_ms, run_id = written.get(key, _NOBODY)
+    for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
+        state, at_ms, run_id = written[key]
         if at_ms > read_ms[at] and state != desired[at]:
             detail = f"Run {run_id} has set this profile to {str(state).lower()} since it was read."
             verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, detail)

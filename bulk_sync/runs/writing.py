@@ -116,7 +116,7 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
 
 
 def _given_ms(run: RunContext, planned: pd.DataFrame) -> int | None:
-    """Return when a file was given at the latest, in ms; None if that is not known, or no matter.
+    """Return when a file was given at the latest, in ms; None if unknown, or if it does not count.
 
     That is when its run, or its plan, began to read; the run of a retry is the first one.
     """
