@@ -176,11 +176,11 @@ def _planned(run: Run) -> Slices:
 def _not_kept(run: Run) -> str:
     """Return that the rows of a finished run are not here, and what is known all the same."""
     until = "" if run.ended is None else run.ended.rows_kept_until
-    kept = f"until {until}, as {run.begun.operator}" if until else "for no day"
-    return (
-        f"The rows of run {run.run_id} are not here, or not any more: they were kept {kept} "
-        f"(--keep-rows). {_where_reports_are(run)}"
-    )
+    why = "were not kept when it ended"
+    if until:
+        place = run.begun.operator
+        why = f"are not here, or not any more: it ran as {place}, and kept them until {until}"
+    return f"The rows of run {run.run_id} {why} (--keep-rows). {_where_reports_are(run)}"
 
 
 def _where_reports_are(run: Run) -> str:

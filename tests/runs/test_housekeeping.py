@@ -181,7 +181,7 @@ def test_rows_are_removed_before_their_last_day_only_on_request(
     if goes:
         again = run(None, "report", run_id, "--report", tmp_path / "again.csv")
         assert again.status == 2
-        assert "are not here, or not any more: they were kept until" in again.err
+        assert "are not here, or not any more: it ran as" in again.err
 
 
 def test_rows_after_their_last_day_are_removed_whatever_keep_says(

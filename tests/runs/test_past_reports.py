@@ -138,8 +138,8 @@ def test_without_its_rows_a_message_has_the_reason_and_the_remaining_files(
     ran = run(None, "report", run_id, "--report", "again.csv")
     assert ran.status == 2
     expected = {
-        "never": "they were kept for no day (--keep-rows). Its report went to",
-        "deleted": "or not any more: they were kept until 2026-01-31",
+        "never": "were not kept when it ended (--keep-rows). Its report went to",
+        "deleted": ", and kept them until 2026-01-31 (--keep-rows)",
         "elsewhere": "are not here",
         "damaged": "cannot be read from",
         "plan": "its file is not at",
