@@ -638,6 +638,6 @@ def test_a_plan_says_why_profiles_and_rows_do_not_add_up(tmp_path: Path, run: Ru
         sim.profiles[pkey]["ccpaOptOut"] = False
         path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails, "true"))
         ran = run(sim, "plan", path)
-        assert "false -> true; with the opt-ins 4 profiles of 3 rows\n" in ran.out
+        assert "false -> true; in all 4 profiles of 3 rows\n" in ran.out
         path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails[1:], "true"))
         assert "false -> true\n" in run(sim, "plan", path).out

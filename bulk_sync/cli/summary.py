@@ -32,7 +32,7 @@ def plan_lines(reviewed: Plan) -> list[str]:
         lines[0] += f" ({row_numbers(reviewed.rows, comparison.opt_ins(reviewed.rows))})"
     changes, rows = totals.opt_ins + totals.opt_outs, totals.outcomes.get(Outcome.WOULD_UPDATE, 0)
     if changes != rows:  # else the numbers do not add up to the sum
-        lines[1] += f"; with the opt-ins {count(changes, 'profile')} of {count(rows, 'row')}"
+        lines[1] += f"; in all {count(changes, 'profile')} of {count(rows, 'row')}"
     others = [outcome for outcome in totals.outcomes if outcome != Outcome.WOULD_UPDATE]
     lines += [*outcome_lines(by_reason(reviewed.rows), totals, others), ""]
     read = reviewed.forecast.read
