@@ -255,8 +255,11 @@ class StateReader:
                 return
         self._run.stop.ask(_unknown_keys(among, steps.problems[0]))
 
-    async def _try_keys(self) -> None:
+    async def _try_keys(self) -> int:
+        """Look a few keys up among all; return how many are done now."""
+        left = len(self._steps.open())
         await self.try_keys(len(self._steps.state))
+        return left - len(self._steps.open())
 
     def _new_recorder(self) -> Recorder:
         def record(positions: Sequence[int]) -> None:

@@ -84,13 +84,14 @@ class Scanning:
         total: number of profiles, if known.
         lookups: calls of looking up all keys; no list of unknown length takes more.
         while_cheaper: stop as soon as lookups of the missing keys cost less than the pages left.
-        unseen: called if the first page shows none of the keys; may stop the run.
+        unseen: called if the first page shows none of the keys; may stop the run, and returns how
+            many keys need no more pages.
     """
 
     total: int | None
     lookups: int
     while_cheaper: bool
-    unseen: Callable[[], Awaitable[None]]
+    unseen: Callable[[], Awaitable[int]]
 
 
 async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> str | None:
@@ -105,7 +106,7 @@ async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> 
     while True:
         path = listing.take(page)
         if listing.pages == 1 and listing.missing == all_keys:
-            await how.unseen()
+            listing.missing -= await how.unseen()
         run.progress("scan", listing.shown, max(total or 0, listing.shown), run.client.pacer)
         if path is None or not listing.missing or run.stop.is_requested:
             if path is None and listing.missing and total is not None and listing.shown < total:

@@ -157,15 +157,19 @@ class WholeList:
         pages.keep(path)
         self.is_read = path is None
 
-    async def _try_keys(self, first: ListPage) -> None:
-        """Stop if this instance seems to know none of the keys: see ``StateReader.try_keys``."""
+    async def _try_keys(self, first: ListPage) -> int:
+        """Stop if this instance seems to know none of the keys: see ``StateReader.try_keys``.
+
+        Their states come from the list all the same.
+        """
         keys, run = self._some_keys(), self._run
         shown = (each.get("PKey") for each in first.profiles)
         known = {pkey for pkey in shown if isinstance(pkey, str)}
         if len(keys) < TRIED or not known.isdisjoint(keys):
-            return
+            return 0
         tried = [keys[at] for at in chain(*positions_to_try(len(keys)))]
         pkeys = PKeys(run.attribute, stamped=False, tries_keys=True)
         steps = Steps.blank(TRIED)
         reader = StateReader(run, self._connection, tried, steps, self._how, pkeys)
         await reader.try_keys(self._keys)
+        return 0

@@ -1,127 +1,118 @@
 """How far Campaign's list is read, page by page, and what is done at its end."""
 
 import logging
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
-from virtual_time import virtually
+from conftest import key, populate
+from test_scan import Lying, serving
+from test_scan_of_several_nights import Bookmark
 
-from bulk_sync.campaign.list_pages import ListPage
-from bulk_sync.engines.scan import Pages, Scanning, scan
-from bulk_sync.engines.workers import Workers
-from bulk_sync.errors import Interrupted, RowFailed, StopRun
-from bulk_sync.outcomes import Reason
-from bulk_sync.stopping import Stop
+from bulk_sync.engines.producer import PKeys
+from bulk_sync.engines.session import Session
+from bulk_sync.rows.results import Steps
+from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret
+from bulk_sync.simulator import Options, running
 
-
-class Shown(Pages):
-    """Pages of two profiles, each of which shows some of five keys."""
-
-    def __init__(self, found: Sequence[int]) -> None:
-        super().__init__({"PKey"})
-        self.missing = 5
-        self._found = found
-
-    def take(self, page: ListPage) -> str | None:
-        self.missing -= self._found[self.pages]
-        return self._following(page, has_states=True)
+KEYS = 20
+SCAN = Reading(Fetch.SCAN, page_size=10)
 
 
-PASSING = RowFailed(Reason.HTTP_503, "Busy.", passing=True)
-GONE = RowFailed(Reason.HTTP_400, "Gone.")
-STOPPED = Interrupted("Stopped.")
-
-
-def scanned(
-    found: Sequence[int],
-    end: RowFailed | StopRun | None = None,
-    *,
-    total: int | None = None,
-    stops_at: int | None = None,
-) -> tuple[str | None, int, int, Stop]:
-    """Read pages that show some keys each, and perhaps an error after them.
+def read(
+    endpoint: str, keys: list[str], calls: int | None = None
+) -> tuple[list[tuple[int, int]], bool]:
+    """Read the states of some keys by paging through the list of a server.
 
     Returns:
-        The path of the next page, the pages read, how often no key was seen, and the stop.
+        Profiles shown and in all, after each page; whether the place of the next page was kept.
     """
-    stop, pages, unseen, told = Stop(), Shown(found), list[int](), list[tuple[int, int]]()
+    connection = Connection(endpoint, "acme", Credentials("demo-key", Secret("demo-token")))
+    shown, kept = list[tuple[int, int]](), Bookmark(1000)
 
-    def page(number: int) -> ListPage:
-        is_last = number == len(found) and end is None
-        following = None if is_last else f"/{number + 1}"
-        return ListPage([{}, {}], following, None, None, False, 0)
+    def progress(what: str, done: int, total: int, _pacer: object) -> None:
+        if what == "scan":
+            shown.append((done, total))
 
-    async def next_page(path: str, _parse: object) -> ListPage:
-        number = int(path[1:])
-        if number == stops_at:
-            stop.ask(STOPPED)
-        if number > len(found) and end is not None:
-            raise end
-        return page(number)
-
-    async def none_seen() -> None:
-        unseen.append(pages.pages)
-
-    def progress(_what: str, done: int, all_of_them: int, _pacer: object) -> None:
-        told.append((done, all_of_them))
-
-    client = SimpleNamespace(pacer=None, listing=SimpleNamespace(page=next_page))
-    run = cast("Workers", SimpleNamespace(progress=progress, client=client, stop=stop))
-    how = Scanning(total, 99, while_cheaper=False, unseen=none_seen)
-    path = virtually(scan(run, pages, page(1), how))
-    assert told == [(2 * at, max(total or 0, 2 * at)) for at in range(1, pages.pages + 1)]
-    assert unseen in ([], [1])
-    return path, pages.pages, len(unseen), stop
+    with Session(connection, Pace(max_calls=calls, retries=0), progress) as session:
+        pkeys = PKeys(connection.attribute, stamped=False, tries_keys=True)
+        session.read(keys, Steps.blank(len(keys)), SCAN, pkeys, kept)
+    _, place = kept.kept[-1]
+    return shown, place is not None and place.path is not None
 
 
 @pytest.mark.parametrize(
-    ("found", "unseen"),
-    [((0, 5), 1), ((1, 0, 4), 0), ((5,), 0), ((0, 0, 5), 1)],
-    ids=["none on the first page", "none on the second page", "all", "none on two pages"],
+    ("first", "looked_up"), [(0, 0), (5, 0), (10, 3), (20, 3)], ids=lambda value: str(value)
 )
-def test_the_keys_are_tried_if_the_first_page_shows_none(found: Sequence[int], unseen: int) -> None:
-    assert scanned(found)[1:3] == (len(found), unseen)
+def test_some_keys_are_looked_up_if_the_first_page_shows_none(first: int, looked_up: int) -> None:
+    with running(Options()) as sim:
+        populate(sim, 40)
+        shown, _ = read(sim.url, [key(first + number) for number in range(KEYS)])
+        pages = -(-(first + KEYS) // 10)
+        assert shown == [(10 * page, 40) for page in range(1, pages + 1)]
+        asked = ["_lineCount" in request.query for request in sim.requests][2:]
+        assert asked == [False] * looked_up + [True] * (pages - 1)
 
 
 @pytest.mark.parametrize(
-    ("found", "end", "path"),
-    [
-        ((1, 1), None, None),
-        ((1, 4, 0), GONE, "/3"),
-        ((1, 1), GONE, None),
-        ((1, 1), PASSING, "/3"),
-        ((1, 1), STOPPED, "/3"),
-    ],
-    ids=["to its end", "until every key is found", "an error", "a passing error", "a stop"],
+    ("keys", "calls", "pages", "is_kept"),
+    [(50, None, 4, False), (KEYS, None, 2, False), (50, 3, 2, True)],
+    ids=["to its end", "every key", "a budget"],
 )
-def test_the_path_of_the_next_page_is_kept_if_it_may_be_needed(
-    found: Sequence[int], end: RowFailed | StopRun | None, path: str | None
+def test_the_place_of_the_next_page_is_kept_if_it_may_be_needed(
+    keys: int, calls: int | None, pages: int, *, is_kept: bool
 ) -> None:
-    left_at, pages, _, stop = scanned(found, end)
-    assert (left_at, pages) == (path, 2)
-    assert stop.cause is (STOPPED if end is STOPPED else None)
+    with running(Options()) as sim:
+        populate(sim, 40)
+        shown, found = read(sim.url, [key(number) for number in range(keys)], calls)
+    assert shown == [(10 * page, 40) for page in range(1, pages + 1)]
+    assert found is is_kept
 
 
-def test_a_stop_during_a_page_ends_the_list_behind_it() -> None:
-    assert scanned((1, 1, 1), stops_at=2)[:2] == ("/3", 2)
-    assert scanned((1,), GONE, stops_at=2)[:2] == ("/2", 1)
+class Counted(Lying):
+    """Two pages of two profiles, how many profiles there are, and perhaps a link to a third page."""
+
+    total: int | None = None
+    links = 1
+
+    def listed(self, line_start: int) -> dict[str, object] | None:
+        if line_start > 1:
+            return None
+        found = [{"PKey": key(2 * line_start + row), "ccpaOptOut": True} for row in range(2)]
+        page: dict[str, object] = {"content": found}
+        if self.total is not None:
+            page["count"] = {"value": self.total}
+        if line_start < self.links:
+            page["next"] = {"href": f"/profileAndServices/profile?_lineStart={line_start + 1}"}
+        return page
+
+    def one(self, key: str) -> dict[str, object]:
+        return {"PKey": key, "ccpaOptOut": True}
+
+
+def test_the_place_of_a_page_that_is_not_there_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counted, "links", 2)
+    with serving(Counted) as endpoint:
+        assert read(endpoint, [key(number) for number in range(5)]) == ([(2, 2), (4, 4)], False)
 
 
 @pytest.mark.parametrize(
-    ("total", "found", "lines"),
+    ("total", "keys", "lines"),
     [
-        (5, (1, 1), ["Campaign's list showed 4 of 5 profiles"]),
-        (4, (1, 1), []),
-        (None, (1, 1), []),
-        (5, (1, 4), []),
+        (5, 5, ["Campaign's list showed 4 of 5 profiles"]),
+        (4, 5, []),
+        (None, 5, []),
+        (5, 4, []),
     ],
     ids=["too few", "all", "unknown", "every key"],
 )
 def test_the_log_names_profiles_that_the_list_lacks(
-    total: int | None, found: Sequence[int], lines: list[str], caplog: pytest.LogCaptureFixture
+    total: int | None,
+    keys: int,
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
-    scanned(found, total=total)
+    monkeypatch.setattr(Counted, "total", total)
+    with serving(Counted) as endpoint:
+        read(endpoint, [key(number) for number in range(keys)])
     assert [record.message for record in caplog.records] == lines

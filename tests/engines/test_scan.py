@@ -136,8 +136,8 @@ def test_without_a_count_the_log_names_the_option_for_paging(tmp_path: Path, run
 class Lying(BaseHTTPRequestHandler):
     """A list with errors that the simulator does not make, and profiles beside it."""
 
-    def listed(self, line_start: int) -> dict[str, object]:
-        """Return one page of the list."""
+    def listed(self, line_start: int) -> dict[str, object] | None:
+        """Return one page of the list; None if there is none."""
         raise NotImplementedError
 
     def one(self, key: str) -> dict[str, object] | None:
