@@ -20,6 +20,7 @@ from bulk_sync.campaign.responses import Request, Response, document
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
+from bulk_sync.stopping import Stop
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ async def create(
         return proof.check_creation(parsed, attribute, desired=creation.desired, email=email)
 
     async def once() -> str:
-        if doubts and (made := await _made(way, creation, doubts[-1], settling)) is not None:
+        if doubts and (made := await _made(way.stop, creation, doubts[-1], settling)) is not None:
             return made
         try:
             pkey = await way.request(Request("POST", path, creation.body), check)
@@ -106,7 +107,7 @@ async def create(
 
 
 async def _made(
-    way: Transport, creation: Creation, doubt: RetryLater, settling: Settling
+    stop: Stop, creation: Creation, doubt: RetryLater, settling: Settling
 ) -> str | None:
     """Return the PKey if the profile was created after all; wait and look again if need be."""
     pkey = await creation.made()
@@ -114,7 +115,7 @@ async def _made(
         return pkey
     wait_s = settling.after_s(doubt.reason)
     log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
-    await way.stop.sleep(wait_s)
-    if way.stop.is_requested:
+    await stop.sleep(wait_s)
+    if stop.is_requested:
         raise doubt
     return await creation.made()

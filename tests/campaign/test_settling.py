@@ -1,17 +1,16 @@
 """How long Campaign may still act on a request without an answer."""
 
 import asyncio
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
+from virtual_time import virtually
 
 from bulk_sync.campaign import create
 from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater
 from bulk_sync.outcomes import Reason
+from bulk_sync.stopping import Stop
 
 
 def settling(*took_s: float) -> Settling:
@@ -46,29 +45,27 @@ def test_a_request_settles_in_ten_times_the_usual_time_within_bounds(
 @pytest.mark.parametrize(
     ("reason", "found", "waits_s", "pkey"),
     [
-        (Reason.TIMEOUT, ["@1"], [], "@1"),
-        (Reason.TIMEOUT, [None, "@1"], [60.0], "@1"),
-        (Reason.CONNECTION, [None, None], [1.0], None),
-        (Reason.HTTP_500, [None], [], None),
-        (Reason.HTTP_500, ["@1"], [], "@1"),
+        (Reason.TIMEOUT, ["@1"], 0, "@1"),
+        (Reason.TIMEOUT, [None, "@1"], 60, "@1"),
+        (Reason.CONNECTION, [None, None], 1, None),
+        (Reason.HTTP_500, [None], 0, None),
+        (Reason.HTTP_500, ["@1"], 0, "@1"),
     ],
     ids=["there", "there after a wait", "not there", "refused", "refused and there"],
 )
 def test_a_profile_that_may_still_come_is_looked_for_again_after_a_wait(
-    reason: Reason, found: list[str | None], waits_s: list[float], pkey: str | None
+    reason: Reason, found: list[str | None], waits_s: float, pkey: str | None
 ) -> None:
-    looks, slept = iter(found), list[float]()
+    looks = iter(found)
 
     async def made() -> str | None:
         return next(looks)
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+    async def waited() -> tuple[str | None, float]:
+        now = asyncio.get_running_loop().time
+        began, creation = now(), Creation(b"{}", desired=True, made=made)
+        doubt = RetryLater(reason, "no answer")
+        return await create._made(Stop(), creation, doubt, settling()), now() - began
 
-    stop = SimpleNamespace(sleep=sleep, is_requested=False)
-    way = cast("Transport", SimpleNamespace(stop=stop))
-    creation = Creation(b"{}", desired=True, made=made)
-    doubt = RetryLater(reason, "no answer")
-    assert asyncio.run(create._made(way, creation, doubt, settling())) == pkey
-    assert slept == waits_s
+    assert virtually(waited()) == (pkey, waits_s)
     assert next(looks, "none is left") == "none is left"
