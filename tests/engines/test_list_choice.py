@@ -74,8 +74,8 @@ def test_a_list_is_left_when_lookups_cost_less(
         listing = ListedStates(Texts.wrap(["@a"]), Steps.blank(1), "ccpaOptOut", recorder)
         listing.shown, listing.missing, listing.pages = shown, missing, pages
 
-        async def unseen() -> None:
-            pass
+        async def unseen() -> int:
+            return 0
 
         how = Scanning(total, 20, while_cheaper, unseen)
         return scan._is_enough(listing, page(*[""] * 10, following="/next"), how)

@@ -68,7 +68,7 @@ def test_the_place_of_the_next_page_is_kept_if_it_may_be_needed(
 
 
 class Counted(Lying):
-    """Two pages of two profiles, how many profiles there are, and perhaps a link to a third page."""
+    """Two pages of two profiles; how many there are, and perhaps a link to a third page."""
 
     total: int | None = None
     links = 1
