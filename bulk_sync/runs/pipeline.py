@@ -12,7 +12,6 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from bulk_sync.amounts import count
@@ -27,14 +26,19 @@ from bulk_sync.errors import (
 )
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, comparison, plan_limits
+from bulk_sync.rows import comparison, plan_limits
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import current_states, day_budget, dividing, early_writes, precedence, writing
 from bulk_sync.runs.execution import Execution, StageEnd, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.plan_file import LIMITS
-from bulk_sync.runs.remaining_cost import RemainingCost, calls_per_change, check_budget
+from bulk_sync.runs.remaining_cost import (
+    RemainingCost,
+    calls_per_change,
+    calls_to_come,
+    check_budget,
+)
 from bulk_sync.runs.rest import NOTHING
 from bulk_sync.runs.review import Finished, Plan, Screen
 from bulk_sync.runs.run_context import RunContext
@@ -249,17 +253,10 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
 
 def _cost_to_come(execution: Execution, ended: StageEnd, *, is_plan: bool) -> RemainingCost:
     """Return the remaining cost of the pending rows."""
-    rows = ended.rows
-    waits = columns.have_outcome(rows, [Outcome.PENDING])
-    is_read = rows[columns.BEFORE].notna().to_numpy()
-    if columns.CREATE in rows:
-        is_read = is_read | (rows[columns.CREATE].to_numpy() != "")
-    unread = int(np.count_nonzero(waits & ~is_read))
-    unread += execution.rest.totals.outcomes.get(Outcome.PENDING, 0)
     of_change = 0 if is_plan else calls_per_change(execution.job.writing)
-    reads = unread if ended.reads is None else min(unread, ended.reads)
-    calls = reads + of_change * int(np.count_nonzero(waits & is_read))
-    return RemainingCost(calls, calls + of_change * unread, execution.budgets(0))
+    elsewhere = execution.rest.totals.outcomes.get(Outcome.PENDING, 0)
+    calls, most = calls_to_come(ended.rows, elsewhere, ended.reads, of_change)
+    return RemainingCost(calls, most, execution.budgets(0))
 
 
 def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) -> BudgetSpent:

@@ -97,8 +97,8 @@ def superseded(
     opt_outs = {} if is_undo else {
         at: requests[at] for at in rewritten if at in requests and recording.desired[at]
     }  # fmt: skip
-    overruled = _overruled(recording, opt_outs, last_writes)
-    forbidden = {} if is_undo else _opt_ins_forbidden(recording, standing_runs)
+    overruled = _overruled(recording.keys, opt_outs, last_writes)
+    forbidden = {} if is_undo else _opt_ins_forbidden(recording.opt_ins, standing_runs)
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
@@ -128,13 +128,13 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
 
 
 def own_writes(
-    last_writes: LastWrites, recording: Recording, requests: Mapping[int, RequestDate]
+    last_writes: LastWrites, keys: Sequence[str], requests: Mapping[int, RequestDate]
 ) -> Writes:
     """Look up the last writes to the profiles of some rows."""
     if not requests:
         return {}
     since_ms = min(request.first_ms for request in requests.values())
-    return last_writes([recording.keys[at] for at in requests], since_ms)
+    return last_writes([keys[at] for at in requests], since_ms)
 
 
 def put_back(run: RunContext, recording: Recording) -> PutBack:
@@ -246,7 +246,7 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, tuple[bool, int,
     return found
 
 
-def _opt_ins_forbidden(recording: Recording, later: Iterable[Run]) -> dict[int, str]:
+def _opt_ins_forbidden(opt_ins: Iterable[int], later: Iterable[Run]) -> dict[int, str]:
     """Forbid every opt-in if a file was carried out later: it may have named them too."""
     files = [run.run_id for run in later if run.begun.kind in {Kind.RUN, Kind.APPLY}]
     if not files:
@@ -255,17 +255,17 @@ def _opt_ins_forbidden(recording: Recording, later: Iterable[Run]) -> dict[int, 
         f"This opt-out was not lifted: run {files[-1]} has worked on this organization since, and "
         "its file is newer. To lift it all the same, run this row again from a file."
     )
-    return dict.fromkeys(recording.opt_ins, detail)
+    return dict.fromkeys(opt_ins, detail)
 
 
 def _overruled(
-    recording: Recording, opt_outs: Mapping[int, RequestDate], last_writes: LastWrites
+    keys: Sequence[str], opt_outs: Mapping[int, RequestDate], last_writes: LastWrites
 ) -> frozenset[int]:
     """Return the opt-outs with a request at least as new as the one carried out later."""
-    found = own_writes(last_writes, recording, opt_outs)
+    found = own_writes(last_writes, keys, opt_outs)
     overruled = set()
     for at, request in opt_outs.items():
-        own = found.get((recording.keys[at], False))
+        own = found.get((keys[at], False))
         if own is not None and not own.is_seen:
             theirs = request_order.choice(0, own, request, desired=True)
             if not request_order.is_newer(theirs, request, desired=True):

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+import numpy as np
+import pandas as pd
+
 from bulk_sync.errors import BudgetTooSmall
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns
 from bulk_sync.settings import ATTRIBUTE, Connection, Pace, Writing
 
 _TO_BEGIN: Final = 1
@@ -39,6 +44,27 @@ def check_budget(pace: Pace, connection: Connection, writing: Writing) -> None:
                 f"{least}.",
                 f"{name} {least}",
             )
+
+
+def calls_to_come(
+    rows: pd.DataFrame, elsewhere: int, reads: int | None, of_change: int
+) -> tuple[int, int]:
+    """Return the calls of pending rows, if nothing fails: at least, and if each is to be changed.
+
+    Args:
+        rows: the results of a run.
+        elsewhere: further pending rows, all unread.
+        reads: calls that reading still takes, if fewer than one for each unread row.
+        of_change: calls of one change.
+    """
+    waits = columns.have_outcome(rows, [Outcome.PENDING])
+    is_read = rows[columns.BEFORE].notna().to_numpy()
+    if columns.CREATE in rows:
+        is_read = is_read | (rows[columns.CREATE].to_numpy() != "")
+    unread = int(np.count_nonzero(waits & ~is_read)) + elsewhere
+    calls = unread if reads is None else min(unread, reads)
+    calls += of_change * int(np.count_nonzero(waits & is_read))
+    return calls, calls + of_change * unread
 
 
 @dataclass(frozen=True, slots=True)

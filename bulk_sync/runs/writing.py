@@ -76,7 +76,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         known_ms = dict.fromkeys(opt_ins, given_ms) | known_ms
     protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
-    written = precedence.own_writes(last_writes, recording, requests)
+    written = precedence.own_writes(last_writes, recording.keys, requests)
     finds_first = run.planned is not None
 
     def care(at: int) -> Care:

@@ -1,84 +1,108 @@
-"""Rows of a run and the confirmed writes of other runs meanwhile, by a ledger in memory."""
+"""Rows of a run and the confirmed writes of other runs meanwhile."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+import time_machine
 
-from bulk_sync.ledger import Begun, Intent, Kind, Run, Settled, Write
+from bulk_sync.ledger import Begun, Ended, Intent, Kind, Ledger, Settled, open_ledger
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import precedence
+from bulk_sync.runs import precedence, writing
+from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.runs.write_records import Recording
+from bulk_sync.settings import State
 
 READ_MS = 5_000
 
 
-def a_run(run_id: str, ended_ms: int | None = 9_000, kind: Kind = Kind.RUN) -> Run:
-    place = "https://mc.adobe.io", "acme", "ccpaOptOut"
-    begun = Begun(kind, "optouts", *place, "in.csv", "9f" * 32, 1, None, {}, "0.1.0", "nightly")
-    return Run(run_id, 1, 1_000, begun, ended_ms, None)
+class Given(NamedTuple):
+    """A write of a run: to false, and confirmed, unless it says otherwise."""
+
+    key: str
+    at_ms: int
+    desired: bool = False
+    outcome: Outcome | None = Outcome.UPDATED
+    profile: str | None = None
 
 
-def a_write(
-    key: str,
-    at_ms: int,
-    *,
-    desired: bool = False,
-    outcome: Outcome | None = Outcome.UPDATED,
-    profile: str | None = None,
-) -> Write:
-    intent = Intent(key, 2, None, not desired, desired)
-    settled = None
-    if outcome is not None:
-        settled = Settled(1, outcome, None, "", 1, at_ms, profile=profile)
-    return Write("S", 1, at_ms - 10, intent, settled)
+def begun(kind: Kind = Kind.RUN, **elsewhere: Any) -> Begun:
+    place = {"endpoint": "https://mc.adobe.io", "organization": "acme", "attribute": "ccpaOptOut"}
+    facts: dict[str, Any] = {"job": "optouts", **place, "input": "in.csv", **elsewhere}
+    return Begun(
+        kind, input_sha256="9f" * 32, rows=1, parent=None, settings={}, version="1",
+        operator="nightly", **facts,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(State(tmp_path)) as opened:
+        yield opened
+
+
+def at(time_ms: int) -> time_machine.travel:
+    return time_machine.travel(time_ms / 1000, tick=False)
+
+
+def record(
+    book: Ledger, run_id: str, writes: Sequence[Given], ended_ms: int | None = 9_000, **task: Any
+) -> None:
+    """Record a run, its writes, and its end, if it has one."""
+    with at(1_000):
+        book.begin(run_id, begun(**task))
+    for write in writes:
+        intent = Intent(write.key, 2, None, not write.desired, write.desired)
+        with at(write.at_ms - 10):
+            (position,) = book.intend(run_id, [intent])
+        if write.outcome is not None:
+            end = (write.outcome, None, "", 1, write.at_ms, write.profile)
+            book.settle(run_id, [Settled(position, *end)])
+    if ended_ms is not None:
+        with at(ended_ms):
+            book.end(run_id, Ended(0, "", final=True))
 
 
 def context(
-    others: Mapping[str, Sequence[Write]],
-    runs: Sequence[Run],
-    lineage: Lineage | None = None,
+    book: Ledger, planned: pd.DataFrame, folder: Path, lineage: Lineage | None = None
 ) -> RunContext:
-    """Return a run among others, with the writes of each."""
-    book = SimpleNamespace(runs=lambda: runs, writes=lambda run_id: others.get(run_id, ()))
-    mine = a_run("R", None)
-    found = SimpleNamespace(ledger=book, run_id="R", begun=mine.begun, lineage=lineage or Lineage())
-    return cast("RunContext", found)
+    """Return a run among the others of a ledger."""
+    return RunContext(
+        "R", begun(), planned, planned, Checkpoint(folder), book, lineage=lineage or Lineage()
+    )
 
 
 def unchanged(*keys: str) -> pd.DataFrame:
     """Return a plan whose rows want the opt-outs that Campaign held when they were read."""
     raw = pd.DataFrame({"PKey": list(keys), "ccpaOptOut": "true"}, dtype="str")
     steps = Steps.blank(len(keys))
-    for at in range(len(keys)):
-        steps.done(at, 1, READ_MS + at, state=1)
+    for row in range(len(keys)):
+        steps.done(row, 1, READ_MS + row, state=1)
     rows = check.rows(raw.assign(**{columns.ROW: np.arange(len(keys)) + 2}), Rules())
     return comparison.compare(rows, steps)
 
 
 @pytest.mark.parametrize(
-    ("write", "run", "is_outdated"),
+    ("write", "run_id", "ended_ms", "is_outdated"),
     [
-        (a_write("@a", 5_001), a_run("S"), True),
-        (a_write("@a", 5_000), a_run("S"), False),
-        (a_write("@a", 5_001, desired=True), a_run("S"), False),
-        (a_write("@a", 5_001), a_run("S", None), True),
-        (a_write("@a", 5_001), a_run("S", 4_999), False),
-        (a_write("@a", 5_001), a_run("S", 5_000), True),
-        (a_write("@a", 5_001), replace(a_run("S"), run_id="R"), False),
-        (a_write("@a", 5_001, outcome=None), a_run("S"), False),
-        (a_write("@a", 5_001, outcome=Outcome.FAILED), a_run("S"), False),
-        (a_write("@other", 5_001), a_run("S"), False),
-        (a_write("a@b.co", 5_001, outcome=Outcome.CREATED, profile="@a"), a_run("S"), True),
+        (Given("@a", 5_001), "S", 9_000, True),
+        (Given("@a", 5_000), "S", 9_000, False),
+        (Given("@a", 5_001, desired=True), "S", 9_000, False),
+        (Given("@a", 5_001), "S", None, True),
+        (Given("@a", 5_001), "S", 4_999, False),
+        (Given("@a", 5_001), "S", 5_000, True),
+        (Given("@a", 5_001), "R", 9_000, False),
+        (Given("@a", 5_001, outcome=None), "S", 9_000, False),
+        (Given("@a", 5_001, outcome=Outcome.FAILED), "S", 9_000, False),
+        (Given("@other", 5_001), "S", 9_000, False),
+        (Given("a@b.co", 5_001, outcome=Outcome.CREATED, profile="@a"), "S", 9_000, True),
     ],
     ids=[
         "since", "at the same time", "of the same state", "by a run at work", "by an earlier run",
@@ -87,10 +111,17 @@ def unchanged(*keys: str) -> pd.DataFrame:
     ],
 )  # fmt: skip
 def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
-    write: Write, run: Run, *, is_outdated: bool
+    book: Ledger,
+    tmp_path: Path,
+    write: Given,
+    run_id: str,
+    ended_ms: int | None,
+    *,
+    is_outdated: bool,
 ) -> None:
+    record(book, run_id, [write], ended_ms)
     planned = unchanged("@a", "@b")
-    found = precedence.without_outdated(context({run.run_id: [write]}, [run]), planned)
+    found = precedence.without_outdated(context(book, planned, tmp_path), planned)
     outcome = Outcome.DRIFTED if is_outdated else Outcome.UNCHANGED
     assert found[columns.OUTCOME].tolist() == [outcome, Outcome.UNCHANGED]
     assert found[columns.AFTER].tolist() == [not is_outdated, True]
@@ -102,23 +133,39 @@ def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
 
 
 @pytest.mark.parametrize("name", ["organization", "attribute"])
-def test_the_runs_of_other_places_have_changed_nothing_here(name: str) -> None:
-    run, elsewhere = a_run("S"), cast("Mapping[str, Any]", {name: "other"})
-    other = replace(run, begun=replace(run.begun, **elsewhere))
+def test_the_runs_of_other_places_have_changed_nothing_here(
+    book: Ledger, tmp_path: Path, name: str
+) -> None:
+    elsewhere: dict[str, Any] = {name: "other"}
+    record(book, "S", [Given("@a", 5_001)], **elsewhere)
     planned = unchanged("@a")
-    found = precedence.without_outdated(context({"S": [a_write("@a", 5_001)]}, [other]), planned)
-    assert found is planned
+    assert precedence.without_outdated(context(book, planned, tmp_path), planned) is planned
 
 
-def test_of_several_writes_the_last_one_counts_whatever_their_order() -> None:
-    first, last = a_write("@a", 5_001), a_write("@a", 5_002, desired=True)
-    runs = [a_run("P"), a_run("S"), a_run("T")]
-    for others in ({"S": [first, last]}, {"S": [last, first]}, {"S": [last], "T": [first]}):
-        found = precedence.without_outdated(context(others, runs), unchanged("@a"))
-        assert found[columns.OUTCOME].tolist() == [Outcome.UNCHANGED]
-    skipped = [a_write("@a", 5_001, outcome=None), a_write("@b", 4_000), first]
-    found = precedence.without_outdated(context({"S": skipped}, runs), unchanged("@a"))
-    assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED]
+@pytest.mark.parametrize(
+    ("others", "outcome"),
+    [
+        ({"S": [Given("@a", 5_001), Given("@a", 5_002, desired=True)]}, Outcome.UNCHANGED),
+        ({"S": [Given("@a", 5_002, desired=True), Given("@a", 5_001)]}, Outcome.UNCHANGED),
+        (
+            {"S": [Given("@a", 5_002, desired=True)], "T": [Given("@a", 5_001)]},
+            Outcome.UNCHANGED,
+        ),
+        (
+            {"S": [Given("@a", 5_001, outcome=None), Given("@b", 4_000), Given("@a", 5_001)]},
+            Outcome.DRIFTED,
+        ),
+    ],
+    ids=["in order", "the other way round", "in two runs", "after writes that do not count"],
+)
+def test_of_several_writes_the_last_one_counts_whatever_their_order(
+    book: Ledger, tmp_path: Path, others: dict[str, list[Given]], outcome: Outcome
+) -> None:
+    for run_id, writes in {"P": [], **others}.items():
+        record(book, run_id, writes)
+    planned = unchanged("@a")
+    found = precedence.without_outdated(context(book, planned, tmp_path), planned)
+    assert found[columns.OUTCOME].tolist() == [outcome]
 
 
 @pytest.mark.parametrize(
@@ -131,28 +178,43 @@ def test_of_several_writes_the_last_one_counts_whatever_their_order() -> None:
     ],
     ids=["a file", "the last file", "no file", "no run"],
 )
-def test_no_opt_in_is_sent_after_a_later_file(kinds: Sequence[Kind], forbidden: str | None) -> None:
-    recording = cast("Recording", SimpleNamespace(opt_ins=[1, 3]))
-    later = [a_run(name, kind=kind) for name, kind in zip("ABC", kinds, strict=False)]
-    found = precedence._opt_ins_forbidden(recording, later)
+def test_no_opt_in_is_sent_after_a_later_file(
+    book: Ledger, kinds: Sequence[Kind], forbidden: str | None
+) -> None:
+    for run_id, kind in zip("ABC", kinds, strict=False):
+        record(book, run_id, [], kind=kind)
+    found = precedence._opt_ins_forbidden([1, 3], book.runs())
     assert set(found) == ({1, 3} if forbidden else set())
     for sentence in found.values():
         assert f"not lifted: run {forbidden} has worked" in sentence
 
 
-def test_an_undo_is_uncertain_of_writes_that_may_not_have_arrived() -> None:
-    keys = ["@a", "@b", "@c", "@d"]
-    recording = cast("Recording", SimpleNamespace(keys=keys, opt_ins=[0, 1, 2]))
+def test_an_undo_is_uncertain_of_writes_that_may_not_have_arrived(
+    book: Ledger, tmp_path: Path
+) -> None:
     writes = [
-        a_write("@gone", 1_000, outcome=None),
-        a_write("@a", 2_000, outcome=None),
-        a_write("@b", 3_000, outcome=Outcome.FAILED),
-        a_write("@c", 4_000),
-        a_write("@d", 5_000),
+        Given("@gone", 1_000, outcome=None),
+        Given("@a", 2_000, outcome=None),
+        Given("@b", 3_000, outcome=Outcome.FAILED),
+        Given("@c", 4_000),
+        Given("@d", 5_000, desired=True),
     ]
-    undo = Lineage(since=1, undone="S")
-    found = precedence.put_back(context({"S": writes}, [], undo), recording)
+    record(book, "S", [write._replace(desired=not write.desired) for write in writes])
+    raw = pd.DataFrame(
+        {
+            "PKey": ["@a", "@b", "@c", "@d"],
+            "ccpaOptOut": ["false", "false", "false", "true"],
+            columns.ROW: range(2, 6),
+        }
+    ).astype({"PKey": "str", "ccpaOptOut": "str"})
+    steps = Steps.blank(4)
+    for row, state in enumerate([1, 1, 1, 0]):
+        steps.done(row, 1, READ_MS, state=state)
+    planned = comparison.compare(check.rows(raw, Rules()), steps)
+    run = context(book, planned, tmp_path, Lineage(since=1, undone="S"))
+    recording = writing.recorded(run, planned)
+    found = precedence.put_back(run, recording)
     assert found.uncertain == {0, 1}
     assert found.ended_ms == {0: 1_990 + 1_800_000, 1: 3_000, 2: 4_000}
-    none = precedence.put_back(context({"S": writes}, []), recording)
+    none = precedence.put_back(context(book, planned, tmp_path), recording)
     assert (none.uncertain, none.ended_ms) == (frozenset(), {})
