@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -28,8 +29,27 @@ log = logging.getLogger(__name__)
 _POLL_S: Final = 0.2
 _FOLDER: Final = "locks"
 
-_RUN: Final = re.compile(r"run (\S+) of (.+)")
+_RUN: Final = re.compile(r"run (\S+) of (.+), since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00)")
 """What ``holder`` returns for the task ``run RUN_ID``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process at work on a run.
+
+    Attributes:
+        process: who started it, where, and its number.
+        since_ms: since when, UTC; None if unknown.
+    """
+
+    process: str
+    since_ms: int | None = None
+
+    def __str__(self) -> str:
+        if self.since_ms is None:
+            return self.process
+        since = datetime.fromtimestamp(self.since_ms / 1000, UTC)
+        return f"{self.process}, since {since.isoformat(timespec='seconds')}"
 
 
 class NoLocks(UsageProblem):
@@ -108,9 +128,13 @@ def holder(task: str) -> str:
     return f"{task} of {operator()}, process {os.getpid()}, since {since}"
 
 
-def runs_of(holders: Iterable[str]) -> dict[str, str]:
-    """Return the runs that holders work on, each with the process: who, where, since when."""
-    return {found[1]: found[2] for each in holders if (found := _RUN.fullmatch(each))}
+def runs_of(holders: Iterable[str]) -> dict[str, Worker]:
+    """Return the runs that holders work on."""
+    found = [match.groups() for each in holders if (match := _RUN.fullmatch(each))]
+    return {
+        run_id: Worker(process, round(datetime.fromisoformat(since).timestamp() * 1000))
+        for run_id, process, since in found
+    }
 
 
 def user() -> str:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from bulk_sync.ledger import local
 from bulk_sync.report import html_file
@@ -52,7 +52,6 @@ PROBLEMS: Final[Mapping[int, str]] = {
     503: "This is not possible now",
 }
 
-_SINCE: Final = re.compile(r"(.+), since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00)")
 _OPTION: Final = re.compile(r"(?<![\w-])--[a-z]")
 _WHOM_TO_ASK: Final = (
     " Ask the person who looks after this page about words that begin with two hyphens."
@@ -67,7 +66,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 @cache
 def _environment() -> Environment:
     found = html_file.environment("bulk_sync.web", "bulk_sync.report")
-    found.filters |= {"time": time, "worker": worker, "code": code, "message": message}
+    found.filters |= {"time": time, "code": code, "message": message}
     found.globals |= {
         "Right": Right,
         "NOTES": NOTES,
@@ -82,15 +81,6 @@ def time(at_ms: int) -> Markup:
     """Return a time for people: by this machine's clock, until the script finds the reader's."""
     utc = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
     return Markup('<time datetime="{}">{}</time>').format(utc.replace("+00:00", "Z"), local(at_ms))
-
-
-def worker(text: str) -> Markup:
-    """Return which process is at work, and since when, as other times are shown."""
-    found = _SINCE.fullmatch(text)
-    if found is None:
-        return escape(text)
-    at_ms = round(datetime.fromisoformat(found[2]).timestamp() * 1000)
-    return Markup("{}, since {}").format(found[1], time(at_ms))
 
 
 def code(text: object) -> Markup:

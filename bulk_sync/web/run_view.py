@@ -13,6 +13,7 @@ from bulk_sync.report.facts import Facts
 from bulk_sync.report.wording import Tone, lacks_upload_alone
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
+from bulk_sync.storage.lock import Worker
 from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
@@ -55,7 +56,7 @@ class RunState:
 
     Attributes:
         job: the process of the page that works on it, or worked on it last; None without one.
-        worker: the process that works on it, of the page or another one; "" if none does.
+        worker: the process that works on it, of the page or another one; None if none does.
         paper: the plan that it applies, or made; None if the page has none.
         undone_by: the run that has put it back; "" if none has.
         retried_by: the run that has tried its failed rows again; "" if none has.
@@ -66,7 +67,7 @@ class RunState:
     run: Run
     standing: RunStanding
     job: PageJob | None
-    worker: str
+    worker: Worker | None
     paper: Paper | None
     undone_by: str
     retried_by: str
@@ -76,7 +77,7 @@ class RunState:
     @property
     def is_at_work(self) -> bool:
         """Return whether a process works on it."""
-        return bool(self.worker)
+        return self.worker is not None
 
     @property
     def may_resume(self) -> bool:
@@ -117,7 +118,7 @@ def read(page: Page, run_id: str) -> RunState | None:
     jobs = _jobs(page, run, paper)
     alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
     if alive is not None:
-        at_work.setdefault(run_id, "a process of this page")
+        at_work.setdefault(run_id, Worker("a process of this page"))
     why_not = ""
     if not run.is_finished and not has_checkpoint(page.settings.state, run):
         why_not = without_checkpoint(page.settings.state, run)
@@ -125,7 +126,7 @@ def read(page: Page, run_id: str) -> RunState | None:
         run=run,
         standing=standing_of(run, at_work),
         job=alive or next(iter(jobs), None),
-        worker=at_work.get(run_id, ""),
+        worker=at_work.get(run_id),
         paper=paper,
         undone_by=lineage.undone(runs[::-1]).get(run_id, ""),
         retried_by=next((each.run_id for each in runs if _retries(each, run_id)), ""),
