@@ -122,9 +122,18 @@ def test_an_address_known_in_other_capitals_is_not_created(tmp_path: Path, run: 
 @pytest.mark.parametrize(
     ("header", "words", "text"),
     [
-        ("email,firstName,ccpaOptOut\n", (), "lastName"),
-        ("email,firstName,lastName,Last Name,ccpaOptOut\n", (), "lastName"),
+        ("email,firstName,ccpaOptOut\n", (), "No column could hold lastName"),
+        (
+            "email,firstName,lastName,Last Name,ccpaOptOut\n",
+            (),
+            "More than one column could hold lastName",
+        ),
         ("email,firstName,lastName,ccpaOptOut\n", ("--create-column", "phone"), "phone"),
+        (
+            "email,firstName,lastName,ccpaOptOut\n",
+            ("--create-column", "phone=Cell"),
+            "No column could hold phone",
+        ),
         ("email,firstName,lastName,ccpaOptOut\n", ("--key-column", "lastName"), "--key email"),
         ("email,firstName,lastName,ccpaOptOut\n", ("--create-column", "a b=email"), "letters"),
     ],

@@ -185,6 +185,8 @@ def test_a_todo_file_is_accepted_as_input_as_it_stands(
         (".", "here"),
         ("inner/..", "here"),
         (".csv", ".csv"),
+        ("/", "input"),
+        (f"{'ä' * 100}.csv", "ä" * 90),
     ],
 )
 def test_reports_are_called_after_the_input(

@@ -144,9 +144,8 @@ class DateColumn:
         if name_row is not None:
             for problem, has_problem in problems.items():
                 positions = np.flatnonzero(has_problem[cell_of])
-                room = _NAMED_ROWS + 1 - len(self._rows[problem])
                 self._counts[problem] += len(positions)
-                self._rows[problem] += map(name_row, positions[:room].tolist())
+                self._rows[problem] += map(name_row, positions[: _NAMED_ROWS + 1].tolist())
         return Requests._make(each[cell_of] for each in found)
 
     def warn(self) -> None:

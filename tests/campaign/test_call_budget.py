@@ -117,14 +117,17 @@ def test_a_call_beyond_the_budget_of_the_run_is_put_back() -> None:
 
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["put back", "sent"])
-def test_a_spent_day_waits_for_calls_that_may_be_put_back(*, is_sent: bool) -> None:
+@pytest.mark.parametrize("turns", [0, 20], ids=["while it asks for more", "while it waits"])
+def test_a_spent_day_waits_for_calls_that_may_be_put_back(*, turns: int, is_sent: bool) -> None:
     async def worked() -> tuple[bool, int]:
         calls = Calls(None, Day(1))
         await calls.allow()
         waiting = asyncio.create_task(calls.allow())
         await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.to_thread(int)
         calls.spend("GET") if is_sent else calls.put_back()
-        (ended,) = await asyncio.gather(waiting, return_exceptions=True)
+        (ended,) = await asyncio.gather(asyncio.wait_for(waiting, 30), return_exceptions=True)
         if not is_sent:
             calls.spend("GET")
         _, still_waiting = await asyncio.wait([asyncio.create_task(calls.allow())], timeout=30)

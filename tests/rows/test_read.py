@@ -456,3 +456,23 @@ def test_a_missing_file_is_compared_with_the_files_that_can_be_read(tmp_path: Pa
     (tmp_path / "nightly2.csv").symlink_to("gone.csv")
     with pytest.raises(InputProblem, match=r"Did you mean nightly1\.csv\?"):
         read_whole(str(tmp_path / "nightly.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [
+        ("in.csv", 1), ("IN.TSV", 1), ("in.csv.gz", 10), ("in.txt.ZST", 10), ("in.parquet", 10),
+        ("in.xlsx", 0), ("in.ods", 0), ("in.docx", 0),
+    ],
+)  # fmt: skip
+def test_packed_files_count_for_more_text_than_their_bytes_and_workbooks_for_none(
+    name: str, times: int, tmp_path: Path
+) -> None:
+    others = [save(tmp_path / f"{number}.csv", "x" * number) for number in (1, 2)]
+    path = save(tmp_path / name, "x" * 7)
+    assert read.text_bytes([*others, path]) == 3 + 7 * times
+
+
+def test_the_text_of_a_file_that_is_gone_cannot_be_estimated(tmp_path: Path) -> None:
+    with pytest.raises(InputProblem, match="gone.csv"):
+        read.text_bytes([tmp_path / "gone.csv"])

@@ -51,6 +51,36 @@ def test_the_forecast_of_writing_uses_the_speed_of_reading(
 
 
 @pytest.mark.parametrize(
+    ("calls_before", "calls_to_come", "budgets", "days_and_runs"),
+    [
+        (30, 91, Budgets(50, 30, 12, 10), (4, 3)),
+        (0, 100, Budgets(50, 30, 12, 10), (4, 2)),
+        (0, 10, Budgets(50, 30, 12, 10), (0, 0)),
+        (2, 0, Budgets(50, 30, 0, 0), (0, 0)),
+        (2, 100, Budgets(50, 30, 12, None), (0, 2)),
+        (2, 100, NO_BUDGET, (0, 0)),
+    ],
+    ids=[
+        "both budgets", "without reading anew", "enough is left", "nothing to write",
+        "what is left of the day is unknown", "no budget",
+    ],
+)  # fmt: skip
+def test_writing_is_forecast_in_further_days_and_runs(
+    calls_before: int, calls_to_come: int, budgets: Budgets, days_and_runs: tuple[int, int]
+) -> None:
+    forecast = replace(
+        LOOKED_UP, calls_before=calls_before, calls_to_come=calls_to_come, budgets=budgets
+    )
+    assert (forecast.days, forecast.runs) == days_and_runs
+
+
+def test_a_preview_is_carried_out_with_a_whole_budget() -> None:
+    forecast = replace(LOOKED_UP, budgets=Budgets(51, None, 3, None)).of_preview(calls_before=50)
+    assert (forecast.calls_before, forecast.runs) == (50, 2)
+    assert LOOKED_UP.of_preview(0).runs == 0
+
+
+@pytest.mark.parametrize(
     ("calls", "budgets", "ways"),
     [
         ((9, 9), Budgets(10, None, 0, None), ["1 more run", "1 more day"]),
