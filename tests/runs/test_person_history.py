@@ -85,7 +85,14 @@ def test_apply_and_retry_are_in_the_history(sim: Simulator, tmp_path: Path, run:
     assert (
         f"has opted out (ccpaOptOut is true): run {newest_run_id(run)} changed it" in history.first
     )
-    assert history.events[1]["requested"] == ""
+    names = ("key", "used", "profile", "before", "desired", "after", "reason", "parent")
+    whose = (key(1), "jo@example.com", "", "false", "true")
+    assert [tuple(event[name] for name in names) for event in history.events] == [
+        (*whose, "false", "http_403", ""),
+        (*whose, "true", "", applied),
+    ]
+    assert [event["requested"] for event in history.events] == ["", ""]
+    assert all(event["intended_at"] <= event["at"] for event in history.events)
 
 
 def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
@@ -102,18 +109,31 @@ def test_a_profile_that_others_moved_to_the_state_was_not_changed_by_apply(
 
 
 @pytest.mark.parametrize(
-    ("row", "state", "outcome", "says"),
+    ("row", "state", "facts", "says"),
     [
-        ("{key},true", True, "unchanged", "has opted out (ccpaOptOut is true): so run"),
-        ("{key},perhaps", False, "rejected", "does not know the state"),
-        ("{key},true", None, "failed", "does not know the state"),
-        ("{key},true\n{key},false", False, "rejected", "does not know the state"),
+        (
+            "{key},true", True, ("unchanged", "", "true", "true", "true", 1),
+            "has opted out (ccpaOptOut is true): so run",
+        ),
+        (
+            "{key},perhaps", False, ("rejected", "bad_state", "", "", "", 0),
+            "does not know the state",
+        ),
+        (
+            "{key},true", None, ("failed", "state_unknown", "", "true", "", 1),
+            "does not know the state",
+        ),
+        (
+            "{key},true\n{key},false", False, ("rejected", "conflict", "", "true", "", 0),
+            "does not know the state",
+        ),
     ],
     ids=["unchanged", "rejected", "failed", "two states"],
-)
+)  # fmt: skip
 def test_rows_without_a_change_are_in_the_history(
-    row: str, state: bool, outcome: str, says: str, sim: Simulator, tmp_path: Path, run: Run
-) -> None:
+    row: str, state: bool, facts: tuple[object, ...], says: str, sim: Simulator,
+    tmp_path: Path, run: Run,
+) -> None:  # fmt: skip
     sim.add(pkey=key(1), ccpaOptOut=state)
     populate(sim, 1)
     other = f"{key(0)},true"
@@ -122,7 +142,10 @@ def test_rows_without_a_change_are_in_the_history(
     )
     run(sim, "run", path)
     history = History(run, key(1))
-    assert {each["outcome"] for each in history.events} == {outcome}
+    names = ("outcome", "reason", "before", "desired", "after", "attempts")
+    assert tuple(history.events[0][name] for name in names) == facts
+    assert {each["outcome"] for each in history.events} == {facts[0]}
+    assert all(each["key"] == each["used"] == key(1) for each in history.events)
     assert [each["row"] for each in history.events] == list(range(2, 2 + row.count("key")))
     assert all(each["event"] == "row" and each["detail"] is not None for each in history.events)
     assert says in history.first
