@@ -114,3 +114,58 @@ def test_a_column_unused_because_of_the_meaning_of_its_yes_is_named_with_the_opt
 ) -> None:
     with pytest.raises(InputProblem, match=hint):
         header.find_columns(["PKey", name], Rules(words=StateWords(means=means)))
+
+
+CONSENT, OPT_OUT = StateWords(means=StateMeans.CONSENT), StateWords(means=StateMeans.OPT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("names", "rules", "state", "date", "unused"),
+    [
+        (["PKey", "Opt out", "Received"], Rules(), "Opt out", "Received", ()),
+        (["PKey", "Opt out", "Received", "Submitted"], Rules(), "Opt out", None, ()),
+        (["PKey", "Opt out", "Date"], Rules(), "Opt out", None, ("Date",)),
+        (["PKey", "Date", "Datum"], Rules(state_column="Date"), "Date", None, ("Datum",)),
+        (["PKey", "Date"], Rules(needs_state=False), None, None, ()),
+        (["PKey", "Received"], Rules(state=True), None, "Received", ()),
+        (["PKey", "Consent"], Rules(words=OPT_OUT), "Consent", None, ()),
+        (["PKey", "Consent", "Opt out"], Rules(words=OPT_OUT), "Opt out", None, ()),
+        (["PKey", "Consent", "Opt out"], Rules(words=CONSENT), "Consent", None, ()),
+        (["sync_key", "PKey", "sync_at", "Opt out"], Rules(), "Opt out", None, ()),
+    ],
+    ids=[
+        "a date", "two dates", "a doubtful date", "the states are called so", "no states needed",
+        "one state for all", "consent as an opt-out", "an opt-out beside it", "consent as such",
+        "a report",
+    ],
+)  # fmt: skip
+def test_the_columns_of_states_and_request_dates(
+    names: list[str],
+    rules: Rules,
+    state: str | None,
+    date: str | None,
+    unused: tuple[str, ...],
+) -> None:
+    found = header.find_columns(names, rules)
+    assert (found.key, found.state, found.date, found.unused) == ("PKey", state, date, unused)
+
+
+def test_a_report_without_columns_of_the_input_is_searched_too() -> None:
+    found = header.find_columns(
+        ["sync_key", "sync_desired"], Rules("ccpaOptOut", "sync_key", "sync_desired")
+    )
+    assert (found.key, found.state) == ("sync_key", "sync_desired")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("P-Key", True), ("E-Mail", True), ("Your e-mail", True), ("Opt out", True),
+        ("May sell", True), ("Received (UTC)", True), ("Who", True), ("CHOICE", True),
+        ("when", True), ("Region", False), ("Date", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_name_is_known_by_itself_or_by_an_option(name: str, is_known: bool) -> None:
+    rules = Rules(key_column="who", state_column="choice", date_column="When")
+    assert header.is_known(name, rules) is is_known
+    assert header.is_known(name, Rules()) is (is_known and name not in {"Who", "CHOICE", "when"})

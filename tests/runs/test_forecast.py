@@ -89,9 +89,14 @@ def test_a_preview_is_carried_out_with_a_whole_budget() -> None:
         ((1, 59), Budgets(None, 30, 0, 1), ["0 to 2 more days"]),
         ((100, 100), Budgets(50, 30, 0, 10), ["4 more days", "3 more runs"]),
         ((20, 20), Budgets(11, 30, 0, 25), ["2 more runs", "2 more days"]),
+        ((20, 60), Budgets(11, 30, 0, 25), ["0 to 2 more days", "2 to 6 more runs"]),
+        ((30, 30), Budgets(None, 30, 0, None), ["2 more days"]),
     ],
-    ids=["just a run", "just more", "least and most", "days", "days and runs", "enough for today"],
-)
+    ids=[
+        "just a run", "just more", "least and most", "days", "days and runs", "enough for today",
+        "perhaps enough for today", "what is left of the day is unknown",
+    ],
+)  # fmt: skip
 def test_the_rest_is_forecast_in_runs_and_days(
     calls: tuple[int, int], budgets: Budgets, ways: list[str]
 ) -> None:
