@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from report_frames import results
 
-from bulk_sync.errors import Exit
+from bulk_sync.errors import Exit, StoppedEarly
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.destination import LocalFile
@@ -22,12 +22,15 @@ from bulk_sync.rows.check import Found, Rules
 from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.rows.slices import Slices
+from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import judging, report_facts
 from bulk_sync.runs.judging import Verdict
 from bulk_sync.runs.validation import Judged
 from bulk_sync.settings import Keys
 
 AT_MS = 1795490270123
+CAMPAIGN = "Campaign (1 opt-in, 2 opt-outs"
+NO = "0 rows need a person."
 
 BEGUN = Begun(
     kind=Kind.RUN,
@@ -92,18 +95,64 @@ def test_a_report_names_person_time_input_and_result() -> None:
 @pytest.mark.parametrize(
     ("subject", "outcomes", "text"),
     [
-        (Subject.RESULT, ["failed"] * 2, "None of 2 rows were changed in Campaign; 2 rows need a"),
-        (Subject.RESULT, ["updated", "unchanged"], "1 of 2 rows was changed in Campaign (1 opt-in"),
-        (Subject.RESULT, ["updated", "created"], "2 of 2 rows were changed in Campaign (1 opt-in"),
-        (Subject.UNDO, ["updated", "drifted"], "1 of 2 rows was put back in Campaign (1 opt-in"),
-        (Subject.PLAN, ["would_update", "unchanged"], "1 of 2 rows would be changed in Campaign"),
+        (
+            Subject.RESULT, ["failed"] * 2,
+            "None of 2 rows were changed in Campaign; 2 rows need a person.",
+        ),
+        (Subject.RESULT, ["updated", "unchanged"], f"1 of 2 rows was changed in {CAMPAIGN}); {NO}"),
+        (
+            Subject.RESULT, ["updated", "created"],
+            f"2 of 2 rows were changed in {CAMPAIGN}, 1 new profile); {NO}",
+        ),
+        (
+            Subject.UNDO, ["updated", "drifted"],
+            f"1 of 2 rows was put back in {CAMPAIGN}); 1 row needs a person.",
+        ),
+        (
+            Subject.PLAN, ["would_update", "would_create"],
+            f"2 of 2 rows would be changed in {CAMPAIGN}, 1 new profile); {NO}",
+        ),
         (Subject.AUDIT, ["unchanged", "drifted"], "1 of 2 writes still holds."),
+        (Subject.AUDIT, ["drifted"] * 2, "0 of 2 writes still hold."),
     ],
-)
+)  # fmt: skip
 def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], text: str) -> None:
     rows = results(2, ours={columns.OUTCOME: outcomes})
     facts = facts_of(ended_run(rows), rows, subject=subject)
-    assert facts.result.sentences[0].startswith(text)
+    assert facts.result.sentences[0] == text
+
+
+def test_a_report_that_was_not_uploaded_is_the_reason_of_an_exit_status() -> None:
+    rows = results(1, ours={columns.OUTCOME: ["updated"]})
+    assert facts_of(ended_run(rows), rows).result.sentences[1] == (
+        "Exit status 3: finished, but a report could not be uploaded and stays on this machine."
+    )
+
+
+def test_a_run_that_died_is_reported_as_of_its_beginning() -> None:
+    run = replace(ended_run(five_rows()), begun_ms=AT_MS - 1000, ended=None, ended_ms=None)
+    facts = facts_of(run, five_rows())
+    assert facts.at == datetime.fromtimestamp(AT_MS / 1000 - 1, UTC)
+    assert facts.result.sentences[1].startswith("Exit status 1: ")
+    assert facts.past == ()
+
+
+@pytest.mark.parametrize(
+    ("cause", "warning", "exit_and_message"),
+    [
+        (None, "", (3, "")),
+        (None, "Opt-ins are held back.", (3, "Opt-ins are held back.")),
+        (StoppedEarly("The budget is spent."), "", (6, "The budget is spent.")),
+        (StoppedEarly("The budget is spent."), "A warning.", (6, "The budget is spent.")),
+    ],
+)
+def test_the_end_of_a_run_is_known_but_not_final_before_its_reports_are_written(
+    cause: StoppedEarly | None, warning: str, exit_and_message: tuple[int, str]
+) -> None:
+    totals = Totals(3, {Outcome.UPDATED: 2, Outcome.PENDING: 1}, opt_ins=1, opt_outs=1)
+    ended = report_facts.ended_with(totals, cause, warning)
+    assert (ended.exit, ended.message, ended.final) == (*exit_and_message, False)
+    assert (ended.outcomes, ended.opt_ins, ended.opt_outs) == (totals.outcomes, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +171,12 @@ def test_the_rows_left_by_a_resumable_run_need_no_person(
     rows = results(4, ours={columns.OUTCOME: ["updated", "failed", "pending", "pending"]})
     run = ended_run(rows)
     assert run.ended is not None
-    run = replace(run, ended=replace(run.ended, exit=status, final=final))
+    end = replace(run.ended, exit=status, final=final)
+    run = replace(run, ended=end)
     assert facts_of(run, rows).result.sentences[0].endswith(f"; {text}")
+    rows = rows.iloc[:2]
+    run = replace(run, ended=replace(end, outcomes={Outcome.UPDATED: 1, Outcome.FAILED: 1}))
+    assert facts_of(run, rows).result.sentences[0].endswith("; 1 row needs a person.")
 
 
 def test_without_a_name_the_user_of_the_system_prepared_it() -> None:
