@@ -48,6 +48,8 @@ def reasons(table: pd.DataFrame, **rules: Any) -> list[str]:
         ([("", "", "7")], "a total"),
         ([("", "Contact: privacy@example.com", "")], "a note"),
         ([("Prepared by Jane Doe", "", "")], "a note"),
+        ([("Prepared by:", "", "jane@example.com")], "a note"),
+        ([("Jane Doe", "", "12")], "a note"),
         ([("", "Prepared by Jane Doe", "")], "a note"),
         ([("Prepared by", "jane@example.com", "")], "a request"),  # an address is a key
         ([("Signed by", "", "Jane Doe")], "a note"),
@@ -75,6 +77,8 @@ def test_a_row_below_the_list_is_no_request(footer: list[Cells], says: str) -> N
 def test_each_of_several_rows_below_the_list_is_judged() -> None:
     footer = [("", "7", ""), ("", "Legend:", ""), ("", "", "Yes"), ("Prepared by Jane", "", "")]
     assert reasons(frame([*DATA, *footer]))[7:] == ["not_data", "not_data", "empty_key", "not_data"]
+    wrong = [("", "9", ""), ("Total", "", "7")]
+    assert reasons(frame([*DATA, *wrong]))[7:] == ["bad_key", "not_data"]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +91,9 @@ def test_each_of_several_rows_below_the_list_is_judged() -> None:
         (("", UNCALCULATED, ""), "bad_key"),
         (("", "mailto: jane@example.com", ""), "bad_key"),
         (("", "No", "yes"), "bad_key"),
+        (("", "1", "1"), "bad_key"),
+        (("", "Jane Doe", "opted=out"), "bad_key"),
+        (("", "Jane Doe", "not yet"), "bad_key"),
         (("", "Jane Doe", "perhaps"), "bad_key"),
         (("", "@opt-outs:", ""), "bad_key"),
         (("", "jane.doe", ""), "bad_key"),
@@ -134,6 +141,16 @@ def test_a_large_count_may_have_separators() -> None:
     rows = [(f"@{n}", "yes") for n in range(1_200)]
     for count in ("1200", "1,200", "1.200", "1 200", "1'200"):
         assert reasons(raw([*rows, (count, "")]))[-1] == "not_data"
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [("59", "bad_key"), ("60", "not_data"), ("61", "not_data"), ("62", "bad_key")],
+)
+def test_a_count_may_include_the_notes_above_it(count: str, reason: str) -> None:
+    data = [("Jane", f"p{number}@example.com", "yes") for number in range(60)]
+    rows = [*data, ("", "Legend:", ""), ("", count, "")]
+    assert reasons(frame(rows))[60:] == ["not_data", reason]
 
 
 def test_a_total_below_a_file_of_keys_is_no_key() -> None:

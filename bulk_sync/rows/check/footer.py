@@ -74,7 +74,7 @@ class _Line(NamedTuple):
 
 
 def reject(
-    raw: pd.DataFrame, found: Found, words: StateWords, verdicts: Verdicts, above: int = 0
+    raw: pd.DataFrame, found: Found, words: StateWords, verdicts: Verdicts, above: int
 ) -> None:
     """Reject totals, legends and signatures below the data, and set their rows aside.
 
