@@ -81,7 +81,7 @@ class UnusableCells:
     def add(self, rows: pd.DataFrame) -> None:
         """Count further rows, from ``check.rows``."""
         column = self.layout.columns.state
-        if column is None or column not in rows:
+        if column not in rows:  # nor is None
             return
         desired = columns.state_codes(rows[columns.DESIRED])
         self.states += int((desired >= 0).sum())

@@ -52,6 +52,7 @@ def test_empty_cells_have_an_option_unless_it_is_given() -> None:
     assert blank.startswith("2 rows are empty in column 'ccpaOptOut'.")
     assert blank.endswith("--blank-state skip.")
     assert hints_for("", "", rules=Rules(blank_state=BlankState.SKIP)) == []
+    assert hints_for("", "yes", "no") == []
 
 
 def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
@@ -60,6 +61,12 @@ def test_the_words_of_most_rows_come_first_and_sentences_are_no_words() -> None:
         "5 rows have ", "4 rows have ", "3 rows have ",
     ]  # fmt: skip
     assert hints_for(*["long " * 9] * 3) == []
+    assert [len(hints_for(*["x" * length] * 2)) for length in (40, 41)] == [1, 0]
+
+
+def test_an_obvious_word_beside_another_has_a_line_of_its_own() -> None:
+    lines = hints_for("Opted Out", "opted out", "x", "x")
+    assert [each[:22] for each in lines[:2]] == ["2 rows have 'Opted Out", "2 rows have 'x' in col"]
 
 
 def test_a_file_of_keys_has_no_such_option() -> None:
@@ -74,7 +81,8 @@ def test_a_file_of_keys_has_no_such_option() -> None:
     [
         ("Opt out requested", ("TRUE", "FALSE", "FALSE"), "2 rows allow"),
         ("Opt-out requested?", ("no", "perhaps"), "1 row allows"),
-        ("Opt out requested", ("yes", "yes", "no"), ""),
+        ("Opt out requested", ("yes", "no"), ""),
+        ("Opt out requested", ("yes", "yes", "yes", "no", "no"), ""),
         ("Opt out", ("no", "no", "no"), ""),
     ],
 )

@@ -474,5 +474,5 @@ def test_packed_files_count_for_more_text_than_their_bytes_and_workbooks_for_non
 
 
 def test_the_text_of_a_file_that_is_gone_cannot_be_estimated(tmp_path: Path) -> None:
-    with pytest.raises(InputProblem, match="gone.csv"):
+    with pytest.raises(InputProblem, match=r"gone\.csv"):
         read.text_bytes([tmp_path / "gone.csv"])

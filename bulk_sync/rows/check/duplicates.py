@@ -5,6 +5,7 @@ all keys --by 8 bytes each--> keys that may repeat --as texts--> groups --> the 
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -182,10 +183,6 @@ def _repeated(
 
 def _hashes(keys: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Return the hash of every key; Python objects are made of one batch at a time."""
-    hashes = np.empty(len(keys), np.int64)
-    done = 0
-    for batch in pa.table([keys], ["keys"]).to_batches(max_chunksize=_BATCH_ROWS):
-        texts = batch.column(0).to_pylist()
-        hashes[done : done + len(texts)] = list(map(hash, texts))
-        done += len(texts)
-    return hashes
+    batches = pa.table([keys], ["keys"]).to_batches(max_chunksize=_BATCH_ROWS)
+    texts = chain.from_iterable(batch.column(0).to_pylist() for batch in batches)
+    return np.fromiter(map(hash, texts), np.int64, len(keys))
