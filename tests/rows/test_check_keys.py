@@ -8,6 +8,8 @@ from checked_rows import raw
 from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import Rules
+from bulk_sync.rows.check.verdicts import NO_VALUE
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind, Keys
 
 
@@ -43,7 +45,7 @@ def test_additions_of_spreadsheets_to_a_key_are_removed(cell: str, key: str) -> 
 @pytest.mark.parametrize(
     ("key", "reason", "says"),
     [
-        ("", "empty_key", "empty"),
+        ("", "empty_key", "Column 'PKey' is empty in this row. Write the key there, or delete"),
         (" \u00a0", "empty_key", "empty"),
         ("'", "empty_key", "empty"),
         ('=""', "empty_key", "empty"),
@@ -54,6 +56,7 @@ def test_additions_of_spreadsheets_to_a_key_are_removed(cell: str, key: str) -> 
         ("#WERT!", "bad_key", "error value"),
         ("#¿NOMBRE?", "bad_key", "error value"),
         ("########", "bad_key", "too narrow"),
+        (UNCALCULATED, "bad_key", f"The key is {NO_VALUE}."),
         ("12/05/2026", "bad_key", "date"),
         ("2026-05-12 00:00:00", "bad_key", "date"),
         ("12.05.2026", "bad_key", "date"),
@@ -140,9 +143,10 @@ def test_other_keys_keep_the_characters_around_them(cell: str) -> None:
 
 def test_a_wrong_address_is_rejected_with_its_fault() -> None:
     rules = Rules(keys=Keys(KeyKind.EMAIL), key_column="PKey", tells_kind=False)
-    checked = check.rows(raw([("a@b..c", "perhaps")]), rules)
-    detail = str(checked[columns.DETAIL].iat[0])
-    assert detail.startswith("'a@b..c' is no e-mail address: the domain holds two dots in a row.")
+    checked = check.rows(raw([("a@b..c", "perhaps"), ("", "yes")]), rules)
+    wrong, empty = map(str, checked[columns.DETAIL])
+    assert wrong.startswith("'a@b..c' is no e-mail address: the domain holds two dots in a row.")
+    assert "Write the e-mail address there" in empty
 
 
 @pytest.mark.parametrize(("text", "says"), [(" ' ", "empty"), ("jo@x\u200b.org", "U+200B ZERO")])

@@ -109,6 +109,36 @@ def test_rows_above_a_header_that_look_like_data_are_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
+    ("above", "header", "rules", "is_data"),
+    [
+        (("a@x.com", "Ann", ""), HEADER, Rules(), False),
+        (("a@x.com", "Ann"), HEADER, Rules(), False),
+        (("ask a@x.com", "Ann", "Yes"), HEADER, Rules(), False),
+        (("Ann", "a@x.com", "Yes"), HEADER, Rules(), False),
+        ((" '@a", "Yes"), ("PKey", "Opt out?"), Rules(), True),
+        (("Who", "Yes"), ("PKey", "Opt out?"), Rules(), False),
+        (("C1", "Yes"), ("cusId", "Opt out?"), CUSTOM, True),
+        (("C 1", "Yes"), ("cusId", "Opt out?"), CUSTOM, False),
+        (("@a", ""), ("PKey", "Opt out?"), Rules(needs_state=False), True),
+    ],
+    ids=[
+        "no state", "no cell of the state", "a sentence", "another column", "a PKey", "no PKey",
+        "a custom key", "several words", "no state is needed",
+    ],
+)  # fmt: skip
+def test_a_row_above_a_header_is_data_if_it_has_a_key_and_a_state(
+    above: Sequence[str], header: Sequence[str], rules: Rules, is_data: bool
+) -> None:
+    rows = sheet(above, header, DATA[0])
+    if is_data:
+        assert "row 1 above the header in row 2 look like data" in str(
+            problem_of(rows, rules=rules)
+        )
+    else:
+        assert header_of(rows, rules=rules) == "row 2"
+
+
+@pytest.mark.parametrize(
     ("name", "rows", "is_ours"),
     [
         ("Summary", [("bulk-sync: result of a run",)], True),

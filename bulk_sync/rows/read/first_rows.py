@@ -124,7 +124,7 @@ def data_above(choice: HeaderPlace, wanted: Wanted) -> list[int]:
     """Return the rows above a header with both a key and a state, as in a table sorted with it."""
     names = choice.first.rows[choice.header_row]
     found = wanted.find(names)
-    if found is None or wanted.rules is None:
+    if found is None:
         return []
     columns = [list(names).index(name) for name in (found.key, found.state) if name is not None]
     return [
