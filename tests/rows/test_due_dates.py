@@ -213,3 +213,10 @@ def test_a_total_below_the_list_is_no_opt_out_without_a_date() -> None:
     today = date(2026, 11, 30)
     assert due_dates.late(frame, today) == Late(left=0, done=0, soon=0, undated=1)
     assert due_dates.days_left(frame, today)["no date"] == 1
+
+
+def test_counts_of_both_are_added_where_both_have_request_dates() -> None:
+    one, other = Late(1, 2, 3, 4), Late(10, 20, 30, 40)
+    assert due_dates.total(one, other) == Late(11, 22, 33, 44)
+    assert due_dates.total(one, None) == due_dates.total(None, one) == one
+    assert due_dates.total(None, None) is None
