@@ -179,8 +179,9 @@ def connection(values: Values) -> Connection:
 
 
 def _secret(name: str) -> Secret | None:
-    text = secret(name)
-    return None if text is None else Secret(text)
+    text, named = secret(name), variable(name)
+    what = f"The {name.replace('_', ' ')} ({named}, or the file that {named}_FILE names)"
+    return None if text is None else Secret(text, what)
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":

@@ -36,16 +36,17 @@ def is_sendable(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that does not print itself."""
+    """A value that does not print itself; ``name`` says in messages what it is."""
 
     value: str = field(repr=False)
+    name: str = "A token or secret"
 
     def __post_init__(self) -> None:
         """Refuse a value that no HTTP header can hold."""
         if not is_sendable(self.value):
             raise UsageProblem(
-                "A token or secret is empty, or holds blanks, line breaks or non-ASCII characters. "
-                "Copy it again, without quotes."
+                f"{self.name} is empty, or holds blanks, line breaks or non-ASCII characters. Copy "
+                "it again, without quotes."
             )
 
     def __str__(self) -> str:
@@ -73,7 +74,7 @@ class Credentials:
     def __post_init__(self) -> None:
         """Refuse credentials that cannot work."""
         _check_url("--ims-endpoint", self.ims_endpoint)
-        Secret(self.api_key)
+        Secret(self.api_key, "--api-key")
         if self.access_token is None and self.client_secret is None:
             raise UsageProblem(
                 "No credentials. Set BULK_SYNC_CLIENT_SECRET (exchanged for tokens) or "

@@ -112,6 +112,25 @@ def test_a_secret_may_lie_in_a_file(
         assert "s3cret" not in ran.out + ran.err
 
 
+@pytest.mark.parametrize(
+    ("variable", "names"),
+    [
+        ("BULK_SYNC_API_KEY", "--api-key is empty, or holds"),
+        ("BULK_SYNC_ACCESS_TOKEN", "The access token (BULK_SYNC_ACCESS_TOKEN, or the file"),
+        ("BULK_SYNC_CLIENT_SECRET", "The client secret (BULK_SYNC_CLIENT_SECRET, or the file"),
+    ],
+)
+def test_the_message_on_an_unusable_secret_names_which_it_is(
+    variable: str, names: str, filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(filled, "check")  # sets the variables
+    monkeypatch.setenv(variable, "with blanks")
+    ran = run(None, "check")
+    assert ran.status == 2
+    assert names in ran.err
+    assert "with blanks" not in ran.err
+
+
 def test_a_secret_is_no_option(run: Run) -> None:
     assert run(None, "run", "in.csv", "--client-secret", "x").status == 2
 
