@@ -103,7 +103,10 @@ class Story:
         found: dict[str, Event] = {}
         for event in self.events:
             if event.state is not None:
-                found |= dict.fromkeys(event.pkeys or ("",), event)
+                states = dict.fromkeys(event.pkeys or ("",), event)
+                is_repeat = event.write is None and event.outcome == Outcome.DUPLICATE
+                # A row that repeats another one of its run comes later, and did nothing itself.
+                found = states | found if is_repeat else found | states
         if len(found) > 1:
             found.pop("", None)
         return found

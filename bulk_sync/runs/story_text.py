@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run, Write, utc
-from bulk_sync.outcomes import CONFIRMED
+from bulk_sync.outcomes import CONFIRMED, Outcome
 from bulk_sync.rows import columns, request_order
 from bulk_sync.runs.person_history import Event, Story
 from bulk_sync.settings import KeyKind, Keys
@@ -102,7 +102,10 @@ def standing(story: Story) -> list[str]:
         ]
     sentences, doubts = [], story.doubts()
     if not newest:
+        absent = [event for event in story.events if _is_absent(event)]
         why = "" if doubts else ": no run has read or changed it"
+        if absent and not doubts:
+            why = f": run {absent[-1].run.run_id} found no profile"
         sentences.append(f"This tool does not know the state of {story.key}{why}.")
     for pkey, event in newest.items():
         who = f"profile {pkey}" if pkey else story.key
@@ -120,6 +123,10 @@ def standing(story: Story) -> list[str]:
         for event in doubts
         if event.write is not None
     ]
+
+
+def _is_absent(event: Event) -> bool:
+    return bool(event_facts(event)["outcome"] == Outcome.NOT_FOUND)
 
 
 def _reads(run: Run) -> str:

@@ -152,14 +152,30 @@ def test_rows_without_a_change_are_in_the_history(
     assert history.notes == []
 
 
+def test_a_repeated_row_does_not_hide_that_the_run_changed_the_profile(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    row = f"{key(0)},true"
+    run(sim, "run", people(tmp_path / "in.csv", row, row, header="PKey,ccpaOptOut"))
+    history = History(run, key(0))
+    assert history.outcomes == [("run", "updated"), ("run", "duplicate")]
+    assert [event["stands"] for event in history.events] == [True, False]
+    assert f"run {newest_run_id(run)} changed it on " in history.first
+    assert "(row 2 of " in history.first
+
+
 def test_an_address_unknown_to_campaign_has_a_history(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
     path = people(tmp_path / "in.csv", "Jo@Example.com,true", "not an address,true")
     run(sim, "run", path)
-    assert History(run, "jo@example.com").outcomes == [("run", "not_found")]
+    found = History(run, "jo@example.com")
+    assert found.outcomes == [("run", "not_found")]
+    assert f"the state of jo@example.com: run {newest_run_id(run)} found no profile." in found.first
     history = History(run, "not an address")
+    assert "no run has read or changed it" in history.first
     assert history.outcomes == [("run", "rejected")]
     assert [event["reason"] for event in history.events] == ["bad_key"]
     assert History(run, "nobody@example.com").outcomes == []
