@@ -158,7 +158,7 @@ class LedgerAway(StoppedEarly):
     def __init__(self, ledger: str, reason: str) -> None:
         super().__init__(
             f"The ledger {ledger} cannot be used, because its database server does not answer: "
-            f"{reason}. Start the command again when the server is back."
+            f"{reason.rstrip('.?')}. Start the command again when the server is back."
         )
 
 

@@ -140,6 +140,19 @@ def test_a_folder_or_glob_is_read_file_by_file(tmp_path: Path) -> None:
         assert [Path(name).name for name in frame[columns.FILE]] == ["a.csv", "a.csv", "b.csv"]
 
 
+@pytest.mark.parametrize(
+    ("source", "where"), [("", "In the folder "), ("*.csv", "By the pattern ")], ids=str
+)
+def test_without_a_data_file_the_message_names_the_place(
+    source: str, where: str, tmp_path: Path
+) -> None:
+    save(tmp_path / "notes.md", "no data")
+    place = f"{tmp_path}/{source}".rstrip("/")
+    with pytest.raises(InputProblem) as raised:
+        read_whole(place)
+    assert str(raised.value).startswith(f"{where}{place} there is no data file. ")
+
+
 @pytest.mark.parametrize("pattern", ["", "*"])
 def test_files_of_a_folder_that_are_not_read_are_named_in_a_warning(
     tmp_path: Path, pattern: str, caplog: pytest.LogCaptureFixture

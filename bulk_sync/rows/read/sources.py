@@ -92,10 +92,10 @@ def files(source: str) -> list[Path]:
     with explained(source):
         found = (path for path in _found(source) if is_data(path.name, source))
         taken = sorted(path for path in found if path.is_file())
-        where = f"The {'folder' if Path(source).is_dir() else 'pattern'} {source}"
+        where = f"{'In the folder' if Path(source).is_dir() else 'By the pattern'} {source}"
     if not taken:
         raise InputProblem(
-            f"{where} names no data file. Looked for the suffixes {formats.list_suffixes()}; "
+            f"{where} there is no data file. Looked for the suffixes {formats.list_suffixes()}; "
             "reports of earlier runs do not count."
         )
     return taken
