@@ -205,7 +205,7 @@ class RetryLater(BulkSyncError):
 
     Args:
         reason: what a row is given as its reason if no try succeeds.
-        detail: a sentence for a person.
+        detail: a sentence for a person; it is kept without its full stop, since more follows it.
         wait_s: seconds to wait, as the server asked; None if it did not.
         refused: the server certainly did not act on the request.
         sent_at: when the request was sent, by the clock of the event loop; None if unknown.
@@ -226,7 +226,7 @@ class RetryLater(BulkSyncError):
     ) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = detail.rstrip(".")
         self.wait_s = wait_s
         self.refused = refused
         self.sent_at = sent_at

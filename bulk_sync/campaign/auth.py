@@ -146,7 +146,7 @@ class Tokens:
 
 def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
     """Return the error for a response of IMS without a token."""
-    error, answer = problem(response), f"{response.status}: {summary(response)}"
+    error, answer = problem(response), f"{response.status}: {summary(response)}".rstrip(".")
     denied = AccessDenied(
         f"IMS refused the credentials with {answer}. Check --api-key (the client id), "
         "BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."

@@ -257,7 +257,7 @@ def _by_text(response: Response, text: str, detail: str) -> BulkSyncError | None
     if _NO_SUCH_KEY.search(text):
         return RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
     if _NO_SUCH_FIELD.search(text):
-        return FieldRefused(reason, f"{detail}.")
+        return FieldRefused(reason, f"{detail.rstrip('.')}.")
     return RowFailed(reason, detail) if _NEVER.search(text) else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.campaign.responses import Mismatch, Unproven
@@ -152,7 +153,7 @@ class Retries:
         return left_s
 
     def _last_word(self, later: RetryLater, tries: _Tries) -> BulkSyncError:
-        detail = f"{later.detail}. Tried {tries.count} times."
+        detail = f"{later.detail}. Tried {count(tries.count, 'time')}."
         failed = later.last_word or RowFailed(later.reason, detail, passing=True)
         self._redaction.error(failed)
         if isinstance(failed, RowFailed):

@@ -9,6 +9,7 @@ import pytest
 from test_retries import CONNECTION
 from virtual_time import too_many, virtually
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.campaign.responses import Mismatch, Unproven
@@ -85,7 +86,13 @@ def failure(request: Request) -> RowFailed:
 def test_a_row_fails_after_all_retries_and_may_succeed_later(retries: int) -> None:
     failed = failure(Request([BUSY] * 9, Pace(retries=retries)))
     assert (failed.reason, failed.attempts, failed.passing) == (Reason.HTTP_503, retries + 1, True)
-    assert failed.detail == f"busy. Tried {retries + 1} times."
+    assert failed.detail == f"busy. Tried {count(retries + 1, 'time')}."
+
+
+def test_the_full_stop_of_campaigns_own_sentence_is_not_repeated() -> None:
+    busy = RetryLater(Reason.HTTP_500, "Campaign answered 500: contact your administrator.")
+    expected = "Campaign answered 500: contact your administrator. Tried 2 times."
+    assert failure(Request([busy] * 9, Pace(retries=1))).detail == expected
 
 
 def test_an_error_may_have_a_last_word_of_its_own() -> None:
@@ -101,7 +108,7 @@ def test_an_error_may_have_a_last_word_of_its_own() -> None:
         (5, 2, 3, ""),
         (5, 3, 3, "another profile, 3 times, each on another connection."),
         (1, 2, 2, "another profile. Tried 2 times."),
-        (0, 1, 1, "another profile. Tried 1 times."),
+        (0, 1, 1, "another profile. Tried 1 time."),
     ],
     ids=["twice", "three times", "no retry is left", "no retries"],
 )
