@@ -98,6 +98,9 @@ CREATE: Final = "sync_create"
 PKEYS: Final = "sync_pkeys"
 """list of str: the PKeys of the profiles with the row's key; only kept rows have it."""
 
+UNCHANGED_PKEYS: Final = "sync_pkeys_unchanged"
+"""list of str: those of them that had the desired state; only kept rows have it."""
+
 POSITION: Final = "sync_position"
 """int64: the row's position in the input; only for rows on disk."""
 
@@ -118,7 +121,7 @@ COMPARED: Final = (BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT)
 EXPANDED: Final = (COUNTS_AS, PROFILES, *MATCHED, *DATED)
 """What expanding adds to them, or changes."""
 
-OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS, POSITION)
+OURS: Final = (*REPORT, COUNTS_AS, *DATED, *MATCHED, PKEYS, UNCHANGED_PKEYS, POSITION)
 """Every column that is not the input's own."""
 
 NONE: Final = -1

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pandas as pd
 import pyarrow as pa
@@ -82,12 +83,16 @@ class KeptRows:
         by_pkey = IdentityColumns(are_pkeys=True)
         shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
         with pq.ParquetFile(self.path) as file:
-            for part in _parts(file, [*by_pkey.names, *shown]):
+            for part in _parts(file, [*by_pkey.names, columns.UNCHANGED_PKEYS, *shown]):
                 is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
+                name = columns.PKEYS
+                if columns.UNCHANGED_PKEYS in part.column_names:  # not in files of older versions
+                    name = columns.UNCHANGED_PKEYS
+                    is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
                 hits = pc.and_(by_pkey.matches(part, Identity(pkeys)), is_unchanged)
                 rows = part.filter(hits).to_pandas()
                 requests = request_order.requests(rows, np.arange(len(rows)))
-                others = rows[columns.PKEYS] if columns.PKEYS in rows else [[]] * len(rows)
+                others = rows[name] if name in rows else [[]] * len(rows)
                 for key, more, state, request, at_ms in zip(
                     rows[columns.KEY].tolist(),
                     others,
@@ -177,7 +182,12 @@ def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
 def table(rows: pd.DataFrame) -> pa.Table:
     """Turn results into a table with a row per row of the input, and the known PKeys."""
     whole = pa.Table.from_pandas(expand.collapse(rows), preserve_index=False)
-    return whole if columns.OWNER not in rows else whole.append_column(columns.PKEYS, _pkeys(rows))
+    if columns.OWNER not in rows:
+        return whole
+    is_other = (rows[columns.PROFILE] != rows[columns.KEY]).to_numpy(bool)
+    whole = whole.append_column(columns.PKEYS, _pkeys(rows, is_other))
+    is_unchanged = columns.have_outcome(rows, [Outcome.UNCHANGED])
+    return whole.append_column(columns.UNCHANGED_PKEYS, _pkeys(rows, is_unchanged))
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:
@@ -276,14 +286,12 @@ def _write(state_dir: Path, run_id: str, rows: Slices, where: IdentityColumns, u
         earlier.path.unlink(missing_ok=True)
 
 
-def _pkeys(rows: pd.DataFrame) -> pa.Array:
-    """Return the PKeys of each row of the input."""
-    owner, keys = rows[columns.OWNER].tolist(), rows[columns.KEY].tolist()
-    profiles = rows[columns.PROFILE].tolist()
+def _pkeys(rows: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return the PKeys of each row of the input, of some profiles."""
+    owner, profiles = rows[columns.OWNER].to_numpy(), rows[columns.PROFILE]
     found: list[list[str]] = [[] for _ in range(columns.input_rows(rows))]
-    for at, key, profile in zip(owner, keys, profiles, strict=True):
-        if profile != key:
-            found[at].append(profile)
+    for at, profile in zip(owner[chosen].tolist(), profiles[chosen].tolist(), strict=True):
+        found[at].append(profile)
     return pa.array(found, pa.list_(pa.string()))
 
 

@@ -220,6 +220,22 @@ def test_each_profile_of_an_address_is_judged_alone(
     assert sim.states == {key(0): False, key(1): True}
 
 
+@pytest.mark.parametrize("outcome", ["updated", "failed"])
+def test_a_request_that_one_of_several_profiles_had_already_counts_for_that_one(
+    outcome: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), email="a@example.com", ccpaOptOut=False)
+    team = Team(sim, tmp_path, run)
+    assert team.upload("true", "2026-01-20") == ["updated"]  # of the first one
+    sim.forbidden.update([key(1)] if outcome == "failed" else [])
+    path = tmp_path / "people.csv"
+    path.write_text("email,ccpaOptOut,Received\na@example.com,true,2026-01-25\n")
+    assert team.results("run", path) == [outcome]
+    assert team.upload("false", "2026-01-22") == ["drifted"]
+    assert team.upload("false", "2026-01-26") == ["updated"]
+
+
 def test_a_profile_that_was_created_is_known_by_its_pkey(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
