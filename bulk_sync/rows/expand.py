@@ -109,13 +109,12 @@ def collapse(rows: pd.DataFrame) -> pd.DataFrame:
     one = rows.iloc[worst.profile].reset_index(drop=True)
     for name in (columns.OUTCOME, columns.REASON, columns.DETAIL):
         one[name] = rows[name].iloc[worst.source].reset_index(drop=True)
-    if len(starts) < len(rows):
-        one = _summed_up(rows, one, starts)
+    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst.profile]]
+    one = _summed_up(rows, one, starts) if len(starts) < len(rows) else comparison.repeat(one)
     is_new = columns.have_outcome(one, [Outcome.CREATED])
     one[columns.PROFILES] = np.where(is_new, 1, one[columns.PROFILES].to_numpy())
-    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst.profile]]
     one[columns.PROFILES] = one[columns.PROFILES].to_numpy()[one[columns.COUNTS_AS]]
-    return comparison.repeat(one.drop(columns=[name for name in columns.MATCHED if name in one]))
+    return one.drop(columns=[name for name in columns.MATCHED if name in one])
 
 
 def outcomes(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
@@ -227,15 +226,15 @@ def ambiguous(count: int) -> RowFailed:
 
 
 def _summed_up(rows: pd.DataFrame, one: pd.DataFrame, starts: Positions) -> pd.DataFrame:
-    """Sum up the outcomes of rows with several profiles."""
-    desired = columns.state_codes(rows[columns.DESIRED])
+    """Sum up the outcomes of rows with several profiles; a repeat has those of its row."""
+    wanted, counts_as = columns.state_codes(one[columns.DESIRED]), one[columns.COUNTS_AS].to_numpy()
     for name in (columns.BEFORE, columns.AFTER):
         codes = columns.state_codes(rows[name])
-        against = (codes != UNREAD) & (desired != UNREAD) & (codes != desired)
-        any_against = np.logical_or.reduceat(against, starts)
-        any_unknown = np.logical_or.reduceat(codes == UNREAD, starts)
-        wanted = desired[starts]
-        summed = np.where(any_unknown, UNREAD, np.where(wanted == UNREAD, codes[starts], wanted))
+        any_unknown, any_true, any_false = (
+            np.logical_or.reduceat(codes == state, starts)[counts_as] for state in (UNREAD, 1, 0)
+        )
+        any_against = np.where(wanted == 1, any_false, (wanted == 0) & any_true)
+        summed = np.where(any_unknown | (wanted == UNREAD), UNREAD, wanted)
         summed = np.where(any_against, 1 - wanted, summed).astype(np.int8)
         one[name] = columns.states(summed)
     one[columns.ATTEMPTS] = np.maximum.reduceat(rows[columns.ATTEMPTS].to_numpy(), starts)

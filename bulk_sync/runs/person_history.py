@@ -52,7 +52,7 @@ class Event:
         """Return the state afterwards; None if it is not known."""
         if self.write is None:
             after: bool | None = self.row.get(columns.AFTER)
-            is_one = len(self.row.get(columns.PKEYS) or ()) <= 1
+            is_one = self.row.get(columns.PROFILES, 1) <= 1
             # Of several profiles it is the state that one of them has and should not.
             return after if is_one or after is self.row[columns.DESIRED] else None
         settled = self.write.settled

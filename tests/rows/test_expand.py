@@ -117,6 +117,16 @@ def test_every_row_is_reported_once_and_every_profile_written_at_most_once(
             assert collapsed[columns.REASON].iat[at] == Reason.AMBIGUOUS
 
 
+def test_a_repeat_with_the_other_state_shows_the_state_against_it() -> None:
+    checked = judged([("a@x.com", "false"), ("a@x.com", "true")], OnConflict.OPT_OUT)
+    steps = Steps.blank(1)
+    steps.found_at(0, 1, 1000, (Match("@1", 1, 0), Match("@2", 0, 0)))
+    rows, states = expand.expand(checked, steps, Keys(KeyKind.EMAIL), OnConflict.OPT_OUT)
+    planned = expand.collapse(comparison.compare(rows, states))
+    assert planned[columns.BEFORE].tolist() == [True, False]
+    assert planned[columns.AFTER].tolist() == [True, False]
+
+
 def test_rows_of_pkeys_stay_unchanged() -> None:
     frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.blank(1)
     rows, states = expand.expand(frame, steps, Keys(), OnConflict.REJECT)

@@ -371,6 +371,18 @@ def test_a_doubt_is_shown_until_a_later_run_has_read_the_state(
     assert "is not known" not in "\n".join(history.lines)
 
 
+def test_a_repeat_says_nothing_of_the_single_profiles_of_its_address(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), email="p@x.co", ccpaOptOut=number == 1)
+    (tmp_path / "protected.csv").write_text("email\np@x.co\n")
+    path = people(tmp_path / "in.csv", "p@x.co,false", "p@x.co,true", header="email,ccpaOptOut")
+    run(sim, "run", path, "--on-conflict", "last", "--protect", tmp_path / "protected.csv")
+    for number in range(2):
+        assert History(run, key(number)).first.startswith("This tool does not know the state")
+
+
 def test_a_lookup_that_campaign_refuses_is_named(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     run(sim, "run", write_states(tmp_path / "in.csv", 1))
