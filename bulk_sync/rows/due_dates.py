@@ -188,8 +188,6 @@ def _due(rows: pd.DataFrame) -> _Days:
 
 def _counted_on(days: _Days, business_days: int) -> _Days:
     """Count business days, beginning with the day after each."""
-    if not len(days):
-        return days
     years = np.unique(days.astype("datetime64[Y]").astype(np.int64)) + 1970
     closed = np.array([day for year in years.tolist() for day in _closed(year)], "datetime64[D]")
     counted = np.busday_offset(days, business_days, roll="backward", holidays=closed)

@@ -191,6 +191,8 @@ def test_days_left_agree_with_the_lines_about_deadlines() -> None:
     late = due_dates.late(frame, today)
     assert late is not None
     assert (late.left, late.soon, late.undated) == (1, 2, 1)
+    overdue = due_dates.days_left(frame.iloc[:1], today)
+    assert list(overdue.values()) == [1, 0, 0, 0, 0, 0]
     assert due_dates.days_left(rows(("2026-11-02", 1, Outcome.UPDATED)), today) == {}
     assert due_dates.days_left(frame.drop(columns=columns.RECEIVED), today) == {}
 
@@ -207,12 +209,13 @@ def test_an_opt_out_that_is_not_done_is_late_whatever_the_reason(
 
 
 def test_a_total_below_the_list_is_no_opt_out_without_a_date() -> None:
-    frame = rows((None, -1, Outcome.REJECTED), (None, -1, Outcome.REJECTED))
-    codes = np.array([REASON_CODES[Reason.NOT_DATA], REASON_CODES[Reason.BAD_STATE]], np.int8)
+    frame = rows(*[(None, -1, Outcome.REJECTED)] * 3)
+    reasons = (Reason.NOT_DATA, Reason.BAD_STATE, Reason.BAD_STATE)
+    codes = np.array([REASON_CODES[each] for each in reasons], np.int8)
     frame[columns.REASON] = columns.reasons(codes)
     today = date(2026, 11, 30)
-    assert due_dates.late(frame, today) == Late(left=0, done=0, soon=0, undated=1)
-    assert due_dates.days_left(frame, today)["no date"] == 1
+    assert due_dates.late(frame, today) == Late(left=0, done=0, soon=0, undated=2)
+    assert due_dates.days_left(frame, today)["no date"] == 2
 
 
 def test_counts_of_both_are_added_where_both_have_request_dates() -> None:

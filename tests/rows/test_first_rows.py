@@ -83,6 +83,8 @@ def test_a_row_after_the_first_ones_is_a_header_only_if_it_is_named() -> None:
     assert "row 21 could be the header" in str(problem)
     assert options_of(problem) == ["--header-row 21"]
     assert header_of(rows, row=21) == "row 21"
+    assert header_of(rows, row=24) == "row 24"  # beyond the rows that are known
+    assert "row 23 looks like data" in str(problem_of(rows, row=23))
 
 
 def test_two_headers_below_a_title_are_an_error() -> None:
@@ -106,6 +108,7 @@ def test_rows_above_a_header_that_look_like_data_are_not_lost() -> None:
     assert "row 1 above the header in row 2 look like data" in str(problem)
     assert options_of(problem) == ["--header-row 2"]
     assert header_of(sheet(DATA[0], HEADER, DATA[1]), row=2) == "row 2"
+    assert "row 1 above the header in row 2" in str(problem_of(sheet(DATA[0], HEADER)))
 
 
 @pytest.mark.parametrize(
