@@ -40,6 +40,7 @@ OOPS = b'{"code":500,"message":"Oops. Something went wrong. Check your URI and t
         (504, b"", RetryLater, "http_504"),
         (599, b"", RetryLater, "http_5xx"),
         (408, b"", RetryLater, "timeout"),
+        (425, b"", RetryLater, "timeout"),
         (400, b"Bad Request", RowFailed, "http_400"),
         (418, b"", RowFailed, "http_4xx"),
         (500, b"XTK-170036 Unable to parse expression '@id = @x'.", RowFailed, "invalid_key"),
