@@ -166,7 +166,7 @@ def test_a_proxy_that_cannot_be_used_is_explained(
     [
         (407, UsageProblem, "asks for a user and password"),
         (403, RowFailed, "did not connect to campaign.example:443 .it answered 403."),
-        (502, StoppedEarly, "did not connect to campaign.example:443 .it answered 502."),
+        (500, StoppedEarly, "did not connect to campaign.example:443 .it answered 500."),
     ],
 )
 def test_a_proxy_is_named_and_is_shown_its_own_credentials_and_not_the_token(
