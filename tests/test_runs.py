@@ -151,6 +151,8 @@ def test_every_kind_of_row_has_its_outcome_in_input_order(
     assert found == [(outcome, reason) for _, _, outcome, reason in rows]
     assert [row["sync_row"] for row in ran.report] == [str(n) for n in range(2, 15)]
     assert sim.patched == [(key(0), True)]
+    unknown = [row for row in ran.report if row["sync_reason"] == "state_unknown"]
+    assert all(row["sync_detail"].endswith("Set it once in Campaign.") for row in unknown)
     (todo,) = tmp_path.glob("*.todo.csv")
     assert [line.split(",")[0] for line in todo.read_text().splitlines()[1:]] == [
         pkey for pkey, _, outcome, _ in rows if outcome in {"failed", "not_found", "rejected"}

@@ -108,5 +108,6 @@ def unknown(profile: Profile, attribute: str) -> RowFailed:
         what = f"has {kind} for {attribute}, which is neither true nor false"
     return kind_of_error(
         Reason.STATE_UNKNOWN,
-        f"The profile {what}; its state is unknown, so nothing was written.",
+        f"The profile {what}; its state is unknown, so nothing was written. Set it once in "
+        "Campaign.",
     )

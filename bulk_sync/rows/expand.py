@@ -211,7 +211,8 @@ def _problem(match: Match | None, problem: RowFailed | None, profiles: int) -> R
     if match is not None:
         return RowFailed(
             Reason.STATE_UNKNOWN,
-            "The profile shows no true or false; its state is unknown, so nothing was written.",
+            "The profile shows no true or false; its state is unknown, so nothing was written. Set "
+            "it once in Campaign.",
         )
     return ambiguous(profiles) if problem is None and profiles > 1 else problem
 
