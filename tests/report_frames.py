@@ -122,7 +122,7 @@ def nasty_results(draw: st.DrawFn) -> pd.DataFrame:
     """Draw rows with nasty text in every place for foreign text."""
     count = draw(st.integers(0, 5))
     names = draw(
-        st.lists(TEXT.filter(lambda name: name not in OUR_COLUMNS), max_size=3, unique=True)
+        st.lists(TEXT.filter(lambda name: name not in columns.OURS), max_size=3, unique=True)
     )
 
     def column(cells: st.SearchStrategy[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from conftest import Run, key, read_csv
 
 from bulk_sync.simulator import Simulator
 
-OWN = ["Name", "PKey", "Do not sell", "Ticket"]
+OWN = ["Name", "PKey", "Do not sell", "Ticket", "sync_owner"]
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def listed(sim: Simulator, tmp_path: Path) -> Path:
     """Return a list of four people with its own columns; the first row is rejected."""
     for number in range(4):
         sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
-    lines = [",".join(OWN), "Nobody,,yes,T-0"]
-    lines += [f"Ann {number},{key(number)},yes,T-{number + 1}" for number in range(4)]
+    lines = [",".join(OWN), "Nobody,,yes,T-0,CRM"]
+    lines += [f"Ann {number},{key(number)},yes,T-{number + 1},CRM" for number in range(4)]
     path = tmp_path / "list.csv"
     path.write_text("\n".join([*lines, ""]))
     return path
@@ -38,6 +38,7 @@ def report(run: Run, sim: Simulator, *words: object) -> list[dict[str, str]]:
 
 def shown(rows: Sequence[dict[str, str]]) -> list[tuple[str, str, str]]:
     assert list(rows[0])[: len(OWN)] == OWN
+    assert {row["sync_owner"] for row in rows} == {"CRM"}
     return [(row["Name"], row["Ticket"], row["sync_row"]) for row in rows]
 
 

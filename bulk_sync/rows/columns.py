@@ -62,46 +62,47 @@ PROFILES: Final = "sync_profiles"
 REPORT: Final = (
     ROW, FILE, KEY, DESIRED, BEFORE, AFTER, OUTCOME, REASON, DETAIL, ATTEMPTS, AT, DUE, PROFILES,
 )  # fmt: skip
-"""The columns that a report adds to the input's own, in this order."""
+"""The columns that a report adds to the input's own, in this order; it replaces columns of these
+names. Those below are in no report, and have names that no input has."""
 
-COUNTS_AS: Final = "sync_counts_as"
+COUNTS_AS: Final = "bulk_sync_counts_as"
 """int64: position of the row that counts for this key; its own unless it repeats another."""
 
-REQUESTED: Final = "sync_requested"
+REQUESTED: Final = "bulk_sync_requested"
 """int64: ms since the epoch of the row's request, ``request_order.UNDATED`` if unknown; only when
 the input has request dates. Rows are worked on in this order."""
 
-LATEST: Final = "sync_requested_last"
+LATEST: Final = "bulk_sync_requested_last"
 """int64: as REQUESTED, of the last of repeated requests; only when a newer choice in Campaign is to
 be left alone."""
 
-UNJUDGED: Final = "sync_requested_unjudged"
+UNJUDGED: Final = "bulk_sync_requested_unjudged"
 """int64: in place of LATEST where newer choices in Campaign are overwritten; the ledger has it."""
 
-PRECISION: Final = "sync_requested_precision"
+PRECISION: Final = "bulk_sync_requested_precision"
 """int8: how exact LATEST is, as ``request_order.Precision``; only with request dates."""
 
-RECEIVED: Final = "sync_received"
+RECEIVED: Final = "bulk_sync_received"
 """int64: days since the epoch, of the first request; ``request_order.UNDATED`` if unknown; only
 with request dates."""
 
-PROFILE: Final = "sync_profile"
+PROFILE: Final = "bulk_sync_profile"
 """str: PKey of the row's profile, KEY where none was found; only when keys are no PKeys, as the two
 below."""
 
-OWNER: Final = "sync_owner"
+OWNER: Final = "bulk_sync_owner"
 """int64: position of the input's row."""
 
-CREATE: Final = "sync_create"
+CREATE: Final = "bulk_sync_create"
 """str: the JSON with which a profile is created for the row; empty where none is."""
 
-PKEYS: Final = "sync_pkeys"
+PKEYS: Final = "bulk_sync_pkeys"
 """list of str: the PKeys of the profiles with the row's key; only kept rows have it."""
 
-UNCHANGED_PKEYS: Final = "sync_pkeys_unchanged"
+UNCHANGED_PKEYS: Final = "bulk_sync_pkeys_unchanged"
 """list of str: those of them that had the desired state; only kept rows have it."""
 
-POSITION: Final = "sync_position"
+POSITION: Final = "bulk_sync_position"
 """int64: the row's position in the input; only for rows on disk."""
 
 ORIGINAL: Final = {"original_file": FILE, "original_row": ROW}

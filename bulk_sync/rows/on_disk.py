@@ -167,7 +167,7 @@ _MATCHED: Final = """
 CREATE TEMP TABLE matched AS
 SELECT position, state, changed_ms, at_ms
 FROM (
-    SELECT sync_position AS position, md5_number(sync_key) AS digest
+    SELECT bulk_sync_position AS position, md5_number(sync_key) AS digest
     FROM input
     WHERE sync_outcome IS NULL
 )

@@ -59,7 +59,7 @@ _OURS: Final = re.compile(
     rf"{atomic.TEMPORARY}"
 )
 
-_FORMAT: Final = "format 2;"
+_FORMAT: Final = "format 3;"
 """Changes whenever a file means something else than before, or its rows stand in another order,
 such as that of ``comparison.open_rows``."""
 

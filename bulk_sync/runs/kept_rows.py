@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 FOLDER: Final = "rows"
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _FACTS: Final = b"bulk-sync.rows"
 _NAME: Final = re.compile(rf"(?P<run>{RUN_ID_PATTERN})\.(?P<day>\d{{8}})\.parquet")
 

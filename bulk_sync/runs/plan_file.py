@@ -43,7 +43,7 @@ HOLD: Final = "hold_opt_ins"
 PROTECT: Final = "protect"
 """Among the settings of a plan: the lists of people that no run may change."""
 
-_FACTS: Final = b"bulk-sync.plan"
+_FACTS: Final = b"bulk-sync.plan.2"
 
 _DAMAGED: Final = (OSError, pa.ArrowException, LookupError, TypeError, ValueError)
 """Errors of libraries for a file that is no plan, or a damaged one."""

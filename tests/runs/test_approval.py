@@ -261,9 +261,9 @@ def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run
 def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Save a plan with other facts, sealed as by the program."""
     table = pq.read_table(path)
-    facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan"])))
+    facts = orjson.dumps(change(orjson.loads(table.schema.metadata[b"bulk-sync.plan.2"])))
     with path.open("w+b") as file:
-        sealed.write(file, table.schema, [table], {b"bulk-sync.plan": facts})
+        sealed.write(file, table.schema, [table], {b"bulk-sync.plan.2": facts})
 
 
 def backdate(path: Path, ago_s: float) -> None:

@@ -262,7 +262,7 @@ def saved_without_a_version(path: Path) -> None:
 
 def saved_by_a_later_version(path: Path) -> None:
     table = pq.read_table(path)
-    notes = {b"bulk-sync.checkpoint": b"format 3; in another order"}
+    notes = {b"bulk-sync.checkpoint": b"format 4; in another order"}
     with path.open("w+b") as file:
         sealed.write(file, table.schema, [table], notes)
 

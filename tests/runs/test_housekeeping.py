@@ -220,7 +220,7 @@ def test_a_plan_whose_facts_were_edited_stays(
 ) -> None:
     finished(run, sim, tmp_path)
     path = folder / "p.parquet"
-    pq.write_table(pa.table({}, metadata={"bulk-sync.plan": facts}), path)
+    pq.write_table(pa.table({}, metadata={"bulk-sync.plan.2": facts}), path)
     assert tidy_summary(run)["removed"] == []
     assert path.exists()
 
