@@ -34,11 +34,11 @@ _LEAP_BUG: Final = 60
 
 
 class NotANumber(Exception):
-    """A cell of a row holds NaN or infinity."""
+    """A cell of a row holds NaN or infinity, or a duration that does not exist."""
 
-    def __init__(self, value: float, row: int) -> None:
-        super().__init__(f"Row {row} holds {value}, which is no number")
-        self.value, self.row = value, row
+    def __init__(self, value: float, row: int, what: str = "number") -> None:
+        super().__init__(f"Row {row} holds {value}, which is no {what}")
+        self.value, self.row, self.what = value, row, what
 
 
 def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> str:
@@ -48,8 +48,7 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
     exist is the number, too. The workbook counts days from 1904 if ``is_1904``.
 
     Raises:
-        NotANumber: it is NaN or infinite.
-        OverflowError: its format is a duration's, and there is no such duration.
+        NotANumber: it is NaN or infinite, or its format is that of durations, and it is none.
     """
     if not math.isfinite(value):
         raise NotANumber(value, row)
@@ -59,7 +58,10 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
                 with suppress(OverflowError):  # such as a telephone number: shown as ####
                     return _date(value, is_1904=is_1904)
             case "duration":
-                return str(_rounded(value))
+                try:
+                    return str(_rounded(value))
+                except OverflowError as error:
+                    raise NotANumber(value, row, "duration") from error
         text = displayed(code, value)
         if text is not None:
             return text

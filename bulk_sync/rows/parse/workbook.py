@@ -32,7 +32,8 @@ _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _DAMAGE: Final = (
     OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError,
-    ET.ParseError, expat.ExpatError, LookupError, ValueError, struct.error, *xls.DAMAGE,
+    ET.ParseError, expat.ExpatError, LookupError, ValueError, OverflowError, struct.error,
+    *xls.DAMAGE,
 )  # fmt: skip
 """Errors of damaged files; RuntimeError where zipfile takes a part for encrypted."""
 
@@ -90,12 +91,8 @@ def _explained(path: Path) -> Iterator[None]:
         ) from problem
     except NotANumber as problem:
         raise InputProblem(
-            f"Row {problem.row} of {path} holds {problem.value}, which is no number. Correct it "
-            "there."
-        ) from problem
-    except OverflowError as problem:
-        raise InputProblem(
-            f"{path} holds a date or a duration that is out of range ({problem}). Correct it there."
+            f"Row {problem.row} of {path} holds {problem.value}, which is no {problem.what}. "
+            "Correct it there."
         ) from problem
     except _DAMAGE as problem:
         raise InputProblem(
