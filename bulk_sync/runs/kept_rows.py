@@ -85,9 +85,7 @@ class KeptRows:
         with pq.ParquetFile(self.path) as file:
             for part in _parts(file, [*by_pkey.names, columns.UNCHANGED_PKEYS, *shown]):
                 is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
-                name = columns.PKEYS
-                if columns.UNCHANGED_PKEYS in part.column_names:  # not in files of older versions
-                    name = columns.UNCHANGED_PKEYS
+                if (name := columns.UNCHANGED_PKEYS) in part.column_names:
                     is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
                 hits = pc.and_(by_pkey.matches(part, Identity(pkeys)), is_unchanged)
                 rows = part.filter(hits).to_pandas()
@@ -131,7 +129,7 @@ class KeptRows:
         notes = pq.read_schema(self.path).metadata or {}
         facts: dict[str, Any] = orjson.loads(notes.get(_FACTS, b"{}"))
         if facts.get("format") != _FORMAT:
-            raise ValueError(f"it has the format {facts.get('format')}, made by a newer bulk-sync")
+            raise ValueError(f"it has the format {facts.get('format')}, made by another version")
         return facts
 
 
