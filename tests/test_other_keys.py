@@ -212,6 +212,21 @@ def test_the_same_profiles_are_changed_whatever_by_email_finds(
         assert ran.outcomes == ["updated", "updated", "not_found"]
 
 
+@pytest.mark.parametrize("way", [(), ("--create",)])
+@pytest.mark.parametrize("by_email", [ByEmail.EXACT, ByEmail.ABSENT])
+def test_an_address_is_looked_up_in_the_spellings_of_all_its_rows(
+    way: tuple[str, ...], by_email: ByEmail, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(by_email=by_email)) as (sim, names):
+        sim.add(email="An@X.com", ccpaOptOut=False)
+        lines = ["email,firstName,lastName,ccpaOptOut", "an@x.com,A,B,yes", "An@X.com,A,B,yes", ""]
+        (tmp_path / "in.csv").write_text("\n".join(lines))
+        words = ("--email-case", "ignore", "--fetch", "lookup", *way)
+        ran = run(sim, "run", tmp_path / "in.csv", *words)
+        assert (ran.status, ran.outcomes) == (0, ["updated", "duplicate"])
+        assert len(sim.profiles) == len(names) + 1
+
+
 @pytest.mark.parametrize("case", ["exact", "ignore"])
 def test_capitals_count_only_before_the_at_sign_and_only_if_asked(
     case: str, tmp_path: Path, run: Run

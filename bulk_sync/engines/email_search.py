@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -30,6 +30,7 @@ class EmailSearch:
     Args:
         ignores_case: whether capitals before the @ make no difference.
         is_wary: whether to search other spellings of an address too before it counts as unknown.
+        repeats: other spellings of addresses in the input.
 
     Attributes:
         known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
@@ -37,11 +38,17 @@ class EmailSearch:
     """
 
     def __init__(
-        self, match: Callable[[Profile], Match], *, ignores_case: bool, is_wary: bool
+        self,
+        match: Callable[[Profile], Match],
+        *,
+        ignores_case: bool,
+        is_wary: bool,
+        repeats: Mapping[str, Collection[str]],
     ) -> None:
         self._match = match
         self._ignores_case = ignores_case
         self._is_wary = is_wary
+        self._repeats = repeats
         self.known_email = ""
         self.alike: dict[str, str] = {}
         self._is_refused = False
@@ -50,8 +57,17 @@ class EmailSearch:
 
     def lookups(self, addresses: Sequence[str]) -> int:
         """Forecast the calls of searching addresses, each in several spellings."""
-        spellings = (emails.spellings(each, ignore_case=self._ignores_case) for each in addresses)
-        return sum(map(len, spellings)) + (len(addresses) if self._is_wary else 0)
+        calls = sum(len(self._spellings(each)) for each in addresses)
+        return calls + (len(addresses) if self._is_wary else 0)
+
+    def _spellings(self, address: str) -> Sequence[str]:
+        """Return the possible spellings of an address, and of its repeats."""
+        ways = [
+            way
+            for each in (address, *self._repeats.get(address, ()))
+            for way in emails.spellings(each, ignore_case=self._ignores_case)
+        ]
+        return list(dict.fromkeys(ways))
 
     async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         """Return the profiles with an address, and the HTTP tries.
@@ -62,7 +78,7 @@ class EmailSearch:
             RowFailed: there is none, or Campaign gave no answer.
         """
         hits = _Hits()
-        spellings = emails.spellings(key, ignore_case=self._ignores_case)
+        spellings = self._spellings(key)
         if not self._is_refused:
             try:
                 await self._search(client, _BY_EMAIL, spellings, key, hits)
@@ -85,7 +101,9 @@ class EmailSearch:
     async def _search_widely(self, client: Client, key: str, hits: "_Hits") -> bool:
         """Search every spelling of the domain; False if too many begin alike, such as info@."""
         try:
-            await self._search(client, _BY_TEXT, emails.beginnings(key), key, hits)
+            ways = (key, *self._repeats.get(key, ()))
+            texts = dict.fromkeys(text for way in ways for text in emails.beginnings(way))
+            await self._search(client, _BY_TEXT, list(texts), key, hits)
         except EndlessError:
             return bool(hits.matches)
         return True

@@ -8,7 +8,7 @@ misspelled parameter may find every profile, and it is not documented how exact 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -45,6 +45,7 @@ class Resolver(Producer):
         attribute: the attribute with the state.
         reads_states: whether a state missing in a list is read by itself.
         is_wary: whether other spellings of an address are searched before it counts as unknown.
+        repeats: other spellings of addresses in the input.
         created_with: fields of the profiles to be created, which Campaign must have.
     """
 
@@ -57,6 +58,7 @@ class Resolver(Producer):
         *,
         reads_states: bool = True,
         is_wary: bool = False,
+        repeats: Mapping[str, Collection[str]] | None = None,
         created_with: Sequence[str] = (),
     ) -> None:
         self._keys = keys
@@ -65,7 +67,9 @@ class Resolver(Producer):
         self.reads_states = reads_states
         self._created_with = created_with
         self.can_scan = keys.kind is not KeyKind.FILTER
-        self._emails = EmailSearch(self.match, ignores_case=self._ignores_case, is_wary=is_wary)
+        self._emails = EmailSearch(
+            self.match, ignores_case=self._ignores_case, is_wary=is_wary, repeats=repeats or {}
+        )
         self._shows_keys = False
 
     async def check(self, client: Client) -> None:

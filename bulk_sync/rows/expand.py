@@ -7,6 +7,7 @@ In between each row is about one profile, as if the input held PKeys. A key that
 profile, itself, so its row stays as it is.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -87,6 +88,18 @@ def expand(
     rows[columns.PROFILE] = pd.Series(pd.array(pkeys, dtype="str"))
     rows = shared_profiles.settled(rows, np.array(sorted(match_of), np.intp), on_conflict)
     return rows, _states(rows, checked, current, match_of)
+
+
+def other_spellings(checked: pd.DataFrame) -> Mapping[str, list[str]]:
+    """Return the other spellings of keys, in the rows that repeat them."""
+    counts_as = checked[columns.COUNTS_AS].to_numpy()
+    repeats = np.flatnonzero(counts_as != np.arange(len(checked)))
+    found = defaultdict[str, list[str]](list)
+    keys, others = (Texts(checked[columns.KEY], at) for at in (counts_as[repeats], repeats))
+    for key, other in zip(keys, others, strict=True):
+        if key != other:
+            found[key].append(other)
+    return found
 
 
 def may_share_profiles(rows: pd.DataFrame) -> bool:

@@ -32,19 +32,25 @@ def reader_of(
 ) -> StateReader:
     """Return what reads the unknown states of the open rows."""
     keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
-    producer = _producer(job, stamped=columns.LATEST in rows)
+    producer = _producer(job, rows)
     return session.reading(keys, states, job.reading, producer, checkpoint)
 
 
-def _producer(job: Job, *, stamped: bool) -> Producer:
+def _producer(job: Job, rows: pd.DataFrame) -> Producer:
     """Return what gets from the job's keys to the states of their profiles."""
     attribute, matching = job.connection.attribute, job.matching
     if matching.keys.kind is KeyKind.PKEY:
         tries_keys = Oddity.UNKNOWN_KEYS not in job.limits.allowed
-        return PKeys(attribute, stamped=stamped, tries_keys=tries_keys)
+        return PKeys(attribute, stamped=columns.LATEST in rows, tries_keys=tries_keys)
     creating = matching.creating
     fields = () if creating is None else [name for name, _ in creating.fields]
-    return Resolver(matching.keys, attribute, is_wary=creating is not None, created_with=fields)
+    return Resolver(
+        matching.keys,
+        attribute,
+        is_wary=creating is not None,
+        repeats=expand.other_spellings(rows),
+        created_with=fields,
+    )
 
 
 def compare(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:

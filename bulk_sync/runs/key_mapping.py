@@ -93,7 +93,8 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         budget = None if book is None else day_budget.budget_of(book, job)
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
-            resolver = Resolver(keys, job.connection.attribute, reads_states=False)
+            others = expand.other_spellings(rows)
+            resolver = Resolver(keys, job.connection.attribute, reads_states=False, repeats=others)
             session.read(wanted, finding, job.reading, resolver)
         interrupts.defer()
         found = expand.matches_by_row(rows, finding)
