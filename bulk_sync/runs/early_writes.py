@@ -111,9 +111,11 @@ def _is_within_limits(
 ) -> bool:
     """Return whether no limit can be passed, whatever the unread rows turn out to be.
 
-    An unread row may be about the same profile, and want the other state.
+    An unread row may be about the same profile, and want the other state; or about many profiles.
     """
     desired = columns.state_codes(compared[columns.DESIRED])
-    may_contradict = expand.may_share_profiles(compared) and (desired[unread] == 0).any()
     limits, past, rest = execution.job.limits, execution.past, execution.rest.totals
-    return not may_contradict and plan_limits.passes_however(compared, limits, past, rest)
+    may_share = expand.may_share_profiles(compared)
+    if may_share and (limits.max_changes is not None or (desired[unread] == 0).any()):
+        return False
+    return plan_limits.passes_however(compared, limits, past, rest)

@@ -233,3 +233,20 @@ def test_addresses_that_are_due_are_written_first_too(tmp_path: Path, run: Run) 
         assert ran.status == 3
         assert ran.outcomes == ["updated"] * ROWS + ["not_found"] * ROWS
         assert sent.count("w") == ROWS == len(sim.patched)
+
+
+def test_nothing_is_written_early_while_an_address_may_have_too_many_profiles(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        for number in range(12):
+            sim.add(email=f"p{number if number < 3 else 3 + number % 3}@x.com", ccpaOptOut=False)
+        lines = [f"p{number}@x.com,true" for number in range(6)]
+        (tmp_path / "in.csv").write_text("\n".join(["email,ccpaOptOut", *lines, ""]))
+        words = ("--fetch", "lookup", "--concurrency", 1, "--max-changes", 6)
+        ran = run(sim, "run", tmp_path / "in.csv", *words, "--max-calls", 4)
+        while ran.status == 6:
+            ran = run(sim, "resume", "--max-calls", 5)
+        assert ran.status == 4
+        assert "12 changes of 6 rows" in ran.err
+        assert not sim.patched
