@@ -194,7 +194,7 @@ def test_every_exit_code_is_explained(page: Path, heading: str) -> None:
 
 def test_every_column_outcome_and_reason_of_a_report_is_explained() -> None:
     report = MANUAL / "report.md"
-    assert set(first_codes(cells(report, "first, untouched. Then:\n"))) == set(columns.REPORT)
+    assert set(first_codes(cells(report, "replaced. Then:\n"))) == set(columns.REPORT)
     outcomes = cells(report, "## Outcomes")
     assert first_codes(outcomes) == [*Outcome]
     assert first_codes([row for row in outcomes if row[-1] == "yes"]) == [*NEEDS_A_PERSON]
