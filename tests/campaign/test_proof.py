@@ -85,6 +85,9 @@ def test_a_change_is_confirmed_by_an_answer_with_its_key(answer: dict[str, objec
         ({"href": f"{HREF}@a", "x": True}, Reason.BAD_ANSWER),
         ({"x": True}, Reason.BAD_ANSWER),
         ({"href": "h", "error_code": "500", "message": "not stored"}, Reason.BAD_ANSWER),
+        ({"PKey": "@a", "x": True, "error_code": "500"}, Reason.BAD_ANSWER),
+        ({"PKey": "@a", "x": True, "error": "not stored"}, Reason.BAD_ANSWER),
+        ({"PKey": "@a", "x": True, "error_message": "not stored"}, Reason.BAD_ANSWER),
     ],
     ids=str,
 )
@@ -108,6 +111,7 @@ def test_a_creation_is_confirmed_by_an_answer_with_its_address() -> None:
         ({"PKey": "@a", "email": "jo@x.com", "x": False}, Reason.NOT_STORED),
         ({"PKey": "@a", "href": "h"}, Reason.BAD_ANSWER),
         ({"PKey": "", "email": "jo@x.com"}, Reason.BAD_ANSWER),
+        ({"PKey": "@a", "email": "jo@x.com", "x": True, "error": "no"}, Reason.BAD_ANSWER),
     ],
     ids=str,
 )
