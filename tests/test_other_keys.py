@@ -12,7 +12,16 @@ import orjson
 import pytest
 from conftest import Run, before_answer, process, read_csv
 
-from bulk_sync.simulator import ByEmail, CountStyle, Dialect, Options, ScanFault, Simulator, running
+from bulk_sync.simulator import (
+    ByEmail,
+    CountStyle,
+    Dialect,
+    Fault,
+    Options,
+    ScanFault,
+    Simulator,
+    running,
+)
 
 FILLERS = 40
 STRANGE = (
@@ -656,3 +665,16 @@ def test_a_plan_says_why_profiles_and_rows_do_not_add_up(tmp_path: Path, run: Ru
         assert "false -> true; in all 4 profiles of 3 rows\n" in ran.out
         path = write_requests(tmp_path / "in.csv", "E-mail", dict.fromkeys(emails[1:], "true"))
         assert "false -> true\n" in run(sim, "plan", path).out
+
+
+def test_a_profile_whose_search_fails_is_not_called_unknown(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        sim.add(email="jo@x.com", ccpaOptOut=False)
+        sim.add(email="al@x.com", ccpaOptOut=False)
+        sim.queue_fault(Fault.TRANSIENT_500, "GET", times=9, matching="jo%40x.com")
+        requests = {"jo@x.com": "true", "al@x.com": "true"}
+        path = write_requests(tmp_path / "in.csv", "email", requests)
+        words = ("--key", "filter:byEmail:email", "--key-column", "email", "--fetch", "lookup")
+        ran = run(sim, "run", path, *words, "--retries", 0)
+        assert ran.outcomes == ["failed", "updated"], ran.err
+        assert ran.report[0]["sync_reason"] == "http_500"
