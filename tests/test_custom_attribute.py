@@ -53,9 +53,12 @@ def test_2_for_an_unknown_attribute(
         assert not any(key(0)[1:] in each.raw_path for each in sim.requests)
 
 
-def test_the_built_in_attribute_costs_no_call(sim: Simulator, tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("words", [(), ("--api", "profileAndServices")], ids=["auto", "named"])
+def test_the_built_in_attribute_costs_no_call(
+    words: tuple[str, ...], sim: Simulator, tmp_path: Path, run: Run
+) -> None:
     sim.add(pkey=key(0), ccpaOptOut=False)
-    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1), *words).status == 0
     assert not any("resourceType" in each.raw_path for each in sim.requests)
 
 

@@ -77,12 +77,9 @@ def budget_of(book: Ledger, job: Job) -> DayBudget:
 @contextmanager
 def reading(job: Job) -> Iterator[Ledger | None]:
     """Open the ledger for a command that only reads; make none without a limit."""
-    if job.pace.max_calls_per_day is None:
-        with ledger.open_existing(job.state) as book:
-            yield book
-    else:
-        with ledger.open_ledger(job.state) as book:
-            yield book
+    has_limit = job.pace.max_calls_per_day is not None
+    with (ledger.open_ledger if has_limit else ledger.open_existing)(job.state) as book:
+        yield book
 
 
 def _today() -> date:

@@ -128,7 +128,8 @@ def test_keys_of_an_instance_without_the_attribute_are_mapped(tmp_path: Path, ru
     with running(Options(dialect=Dialect.V8, attribute="cusOptOut")) as sim:
         for number in range(3):
             sim.add(pkey=f"@v{number}", email=f"p{number}@example.com")
-        ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 3), "--out", "new.csv")
+        words = ("--out", "new.csv", "--max-calls-per-day", 100)
+        ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 3), *words)
         assert ran.status == 0, ran.err
         assert [row["PKey"] for row in read_csv(tmp_path / "new.csv")] == ["@v0", "@v1", "@v2"]
 
