@@ -35,3 +35,6 @@ def test_the_changes_in_flight_of_a_run_given_up_are_read_again(
     assert given_up["outcomes"] == {"updated": 4, "pending": 6}
     assert (given_up["opt_ins"], given_up["opt_outs"], given_up["finished"]) == (0, 4, True)
     assert given_up["message"].startswith("Given up; before that: The budget of 14 calls is spent")
+    again = run(sim, "resume", run_id, "--give-up")
+    assert again.status == 6
+    assert f"There is nothing to give up. Run {run_id} ended with exit status 6: " in again.err
