@@ -500,6 +500,7 @@ FAR: dict[str, tuple[str, str]] = {
     "in the last cell": ("XFD1048576", r"Cell XFD1048576 .* has no name in row 1"),
     "far to the right": ("XFD1002", "Cell XFD1002 .* has no name"),
     "the first of two": ("XFC1002", "Cell XFC1002 .* has no name"),
+    "in a row of the table": ("XFD1003", "Cell XFD1003 .* has no name"),
 }
 
 
@@ -509,7 +510,8 @@ def test_a_value_far_from_the_table_is_refused_by_its_cell(tmp_path: Path, case:
     rows = "".join(office.row(at, f"@{at}", "true") for at in range(2, 1002))
     number = place.lstrip("XFDC")
     beside = office.text(f"XFD{number}", "y") if place.startswith("XFC") else ""
-    rows += f'<row r="{number}">{office.text(place, "x")}{beside}</row>'
+    own = office.text(f"A{number}", "@z") if case == "in a row of the table" else ""
+    rows += f'<row r="{number}">{own}{office.text(place, "x")}{beside}</row>'
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + rows})
     with pytest.raises(InputProblem, match=says):
         parse_here(path)
