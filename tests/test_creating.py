@@ -209,6 +209,9 @@ def test_a_creation_that_never_answers_is_looked_for_before_another_try(
     assert ran.status == 0, ran.err
     assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(5)}
     assert by_method(sim)["POST"] == 6
+    (run_id,) = {path.name.split(".")[1] for path in tmp_path.glob("*.results.csv")}
+    audit = run(sim, "audit", run_id, "--summary", "json")  # by the PKeys that were found
+    assert audit.summary["outcomes"] == {"unchanged": 5}
 
 
 def test_every_profile_is_created_once_by_runs_killed_at_any_moment(
