@@ -246,6 +246,9 @@ def test_check_reports_success(sim: Simulator, run: Run) -> None:
 
 
 def test_check_names_the_problem(sim: Simulator, run: Run) -> None:
+    empty = run(sim, "check")
+    assert empty.status == 2
+    assert "FAIL  No profile is to be seen. Has this technical account the rights" in empty.out
     populate_with(sim, [False])
     assert "--api-key" in run(sim, "check", "--api-key", "wrong", "--retries", 0).out
     assert run(sim, "check", "--organization", "wrong").status == 5
