@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -200,12 +201,21 @@ LASTING: Final[web.AppKey[frozenset[Any]]] = web.AppKey("lasting")
 PERSON: Final = web.RequestKey("person", Person)
 
 
+_WORKBOOKS: Final = {
+    ".ods": "application/vnd.oasis.opendocument.spreadsheet",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""The types of files that aiohttp does not know."""
+
+
 def attachment(name: str) -> Mapping[str, str]:
-    """Return the header with which a browser saves an answer as a file of some name."""
+    """Return the headers with which a browser saves an answer as a file of some name."""
     plain = "".join(char if char.isascii() and char.isprintable() else "_" for char in name)
     plain = plain.translate(str.maketrans('"\\/', "___"))
     named = quote(name, safe="", errors="replace")
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{named}"}
+    found = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{named}"}
+    kind = _WORKBOOKS.get(PurePath(name).suffix)
+    return found if kind is None else {**found, "Content-Type": kind}
 
 
 def screen_of(request: web.Request) -> str:

@@ -52,10 +52,12 @@ def test_the_result_is_shown_with_its_files_and_undone_after_an_approval(
     assert "3 of 4 rows were changed in Campaign" in shown
     assert not re.search("(?i)exit status", shown)
     assert f"Approved by {BEN}" in shown
-    for kind, end in (("xlsx", "results.xlsx"), ("csv", "results.csv"), ("html", "results.html")):
+    excel = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    for kind, content_type in (("xlsx", excel), ("csv", "text/csv"), ("html", "text/html")):
         answer = ben.get(f"{served.url}{run}/report/{kind}")
-        name = f'attachment; filename="in.{run.rpartition("/")[2]}.{end}"'
+        name = f'attachment; filename="in.{run.rpartition("/")[2]}.results.{kind}"'
         assert answer.headers["Content-Disposition"].startswith(name)
+        assert answer.headers["Content-Type"] == content_type
     todo = ben.get(f"{served.url}{run}/report/todo").content
     (tmp_path / "todo.csv").write_bytes(todo)
     assert [row["PKey"] for row in read_csv(tmp_path / "todo.csv")] == [key(9)]

@@ -65,11 +65,8 @@ async def receive(request: web.Request) -> web.StreamResponse:
 
 async def template(_request: web.Request) -> web.StreamResponse:
     """Send a workbook with the right headings."""
-    return web.Response(
-        body=template_workbook.workbook(),
-        content_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        headers=attachment(template_workbook.NAME),
-    )
+    headers = attachment(template_workbook.NAME)
+    return web.Response(body=template_workbook.workbook(), headers=headers)
 
 
 async def show(request: web.Request) -> web.StreamResponse:
