@@ -54,12 +54,11 @@ class Reader:
     def look_at_opt_ins(self) -> None:
         """Scroll through the opt-ins; without the script, confirm each page of them."""
         while self.button("Approve and apply").is_disabled():
-            if self.has_script:
-                self.scroll()
-            else:
-                self._reach(self.page.get_by_role("checkbox"))
-                self.page.keyboard.press("Space")
-                self.press("Confirm these rows")
+            self.scroll()
+        while not self.has_script and self.page.get_by_role("checkbox").count():
+            self._reach(self.page.get_by_role("checkbox"))
+            self.page.keyboard.press("Space")
+            self.press("Confirm these rows")
 
     def scroll(self) -> None:
         """Scroll down a page; from the end, back to the top."""

@@ -509,6 +509,25 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
     assert "Every opt-in has been on your screen" in answer.text
 
 
+def test_a_ticked_box_counts_when_the_plan_is_approved_at_once(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    path = write_mixed(sim, tmp_path / "in.csv", 60, 0)
+    plan_id = make_plan(served, path, raised="--allow inverted --max-opt-ins 60")
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    ben = served.signed_in(Role.APPROVER)
+    for box, left in (("0", "1 to 50 and on 1 more page"), ("1", "51 to 60")):
+        answer = approve(ben, served, plan_id, page=box, comment="By phone")
+        assert answer.status_code == 400
+        assert f"Not on your screen yet: opt-ins {left} . Look at them first." in text_of(answer)
+        assert ">By phone</textarea>" in answer.text
+        assert stage(served, plan_id) is PlanStage.ASKED
+    with without_processes():
+        approve(ben, served, plan_id, page="2")
+        wait_for_jobs(served, plan_id)
+    assert set(sim.states.values()) == {False}
+
+
 def test_a_typed_comment_stays_when_rows_are_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from bulk_sync.web import live, plan_state, plan_view, planning, row_pages
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
-from bulk_sync.web.page import page_of, person_of
+from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.plan_state import RAISED, PlanStage, PlanState
 from bulk_sync.web.records import PlanVerdict
 
@@ -97,16 +97,10 @@ async def seen(request: web.Request) -> web.StreamResponse:
     """Keep that the person has seen a page of opt-ins, and show the next one."""
     page, form = page_of(request), await Form.read(request)
     person, state = person_of(request), await _state(request)
-    pages = await page.blocking(plan_view.opt_in_pages, state)
-    found = [
-        number
-        for text in form.texts("page")
-        if (number := row_pages.number_of(text)) in range(pages)
-    ]
+    found = await _noted(page, state, person, form)
     if not found:
         problems = {"page": "Tick the box once you have looked at these rows."}
         return await _shown(request, state, problems)
-    await page.blocking(page.paperwork.note_seen, state.paper, person, found)
     if form.text("comment"):  # it stays in its field, and out of the address
         return await _shown(request, state)
     if await page.blocking(plan_view.unseen, page, state, person):
@@ -144,6 +138,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
             raise _conflict(
                 "The plan that you have seen is not this one. Look at it again before you approve."
             )
+        await _noted(page, state, person, form)
         left = await page.blocking(plan_view.unseen, page, state, person)
         if left:
             problems = {"approve": f"Not on your screen yet: {left}. Look at them first."}
@@ -173,6 +168,16 @@ async def apply(request: web.Request) -> web.StreamResponse:
 def _names(state: PlanState, person: Person) -> list[str]:
     """Return who approved a plan; if it needs no approval, who applies it."""
     return [each.who for each in state.approvals] or [person.name]
+
+
+async def _noted(page: Page, state: PlanState, person: Person, form: Form) -> list[int]:
+    """Keep that the person has seen the ticked pages of opt-ins, and return them."""
+    pages = await page.blocking(plan_view.opt_in_pages, state)
+    numbers = map(row_pages.number_of, form.texts("page"))
+    found = [number for number in numbers if number in range(pages)]
+    if found:
+        await page.blocking(page.paperwork.note_seen, state.paper, person, found)
+    return found
 
 
 async def _decide(

@@ -31,7 +31,9 @@ function live(place) {
 document.querySelectorAll("[data-live]").forEach(live);
 
 // Opt-ins: a page of rows counts as seen once each row was on the screen; the server keeps it, and
-// its answer has the state of the button. The next page follows before this one is at its end.
+// its answer says whether any are left. The next page follows before this one is at its end.
+const approval = document.getElementById("approve");
+if (approval && "unseen" in approval.dataset) approval.disabled = true;
 function watch(list) {
   for (const confirm of list.querySelectorAll("[data-confirm]")) confirm.hidden = true;
   const left = new Set(list.querySelectorAll("tbody tr"));
@@ -68,8 +70,8 @@ async function note(list) {
   const shown = await loaded(list.dataset.seen, {
     method: "POST", body: new URLSearchParams({ page: list.dataset.page }) });
   for (const confirm of list.querySelectorAll("[data-confirm]")) confirm.hidden = shown !== null;
-  const button = document.getElementById("approve"), status = document.getElementById("why-not");
-  if (shown && button) button.disabled = shown.getElementById("approve")?.disabled ?? true;
+  const status = document.getElementById("why-not"), next = shown?.getElementById("approve");
+  if (shown && approval) approval.disabled = !next || next.disabled || "unseen" in next.dataset;
   if (shown && status) status.replaceChildren(...shown.getElementById("why-not")?.childNodes ?? []);
 }
 const first = document.querySelector("[data-seen]");
