@@ -17,7 +17,7 @@ from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
 from bulk_sync.runs import approvals
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
-from bulk_sync.storage.lock import Worker
+from bulk_sync.storage.lock import RunProcess
 
 _COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")
 _JOB: Final = _COLUMNS.index("job")
@@ -149,7 +149,7 @@ def _reason(run: Run) -> str:
     return first if run.has_begun else f"exit status {run.ended.exit}: {first}"
 
 
-def _next(run: Run, at_work: Mapping[str, Worker], *, may_pass: bool) -> str:
+def _next(run: Run, at_work: Mapping[str, RunProcess], *, may_pass: bool) -> str:
     """Return what to do next about a run; nothing if it is done."""
     if run.run_id in at_work:
         return f"It is at work, as {at_work[run.run_id]}: wait for its end."
@@ -223,7 +223,7 @@ def run_facts(run: Run, at_work: Collection[str]) -> dict[str, Any]:
     }
 
 
-def facts_lines(run: Run, at_work: Mapping[str, Worker], *, may_pass: bool) -> list[str]:
+def facts_lines(run: Run, at_work: Mapping[str, RunProcess], *, may_pass: bool) -> list[str]:
     """Return a run as lines, a fact each, without empty ones; times are local.
 
     Args:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from bulk_sync.campaign.client import Client
@@ -30,7 +31,7 @@ class EmailSearch:
     Args:
         ignores_case: whether capitals before the @ make no difference.
         is_wary: whether to search other spellings of an address too before it counts as unknown.
-        repeats: other spellings of addresses in the input.
+        other_spellings: of addresses in the input, by the one that is looked up.
 
     Attributes:
         known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
@@ -43,12 +44,12 @@ class EmailSearch:
         *,
         ignores_case: bool,
         is_wary: bool,
-        repeats: Mapping[str, Collection[str]],
+        other_spellings: Mapping[str, Collection[str]],
     ) -> None:
         self._match = match
         self._ignores_case = ignores_case
         self._is_wary = is_wary
-        self._repeats = repeats
+        self._other_spellings = other_spellings
         self.known_email = ""
         self.alike: dict[str, str] = {}
         self._is_refused = False
@@ -60,14 +61,17 @@ class EmailSearch:
         calls = sum(len(self._spellings(each)) for each in addresses)
         return calls + (len(addresses) if self._is_wary else 0)
 
+    def _in_the_input(self, address: str) -> Sequence[str]:
+        """Return the spellings of an address in the input."""
+        return (address, *self._other_spellings.get(address, ()))
+
     def _spellings(self, address: str) -> Sequence[str]:
-        """Return the possible spellings of an address, and of its repeats."""
-        ways = [
-            way
-            for each in (address, *self._repeats.get(address, ()))
-            for way in emails.spellings(each, ignore_case=self._ignores_case)
-        ]
-        return list(dict.fromkeys(ways))
+        """Return the possible spellings of an address, each once."""
+        found = (
+            emails.spellings(each, ignore_case=self._ignores_case)
+            for each in self._in_the_input(address)
+        )
+        return list(dict.fromkeys(chain.from_iterable(found)))
 
     async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         """Return the profiles with an address, and the HTTP tries.
@@ -101,9 +105,8 @@ class EmailSearch:
     async def _search_widely(self, client: Client, key: str, hits: "_Hits") -> bool:
         """Search every spelling of the domain; False if too many begin alike, such as info@."""
         try:
-            ways = (key, *self._repeats.get(key, ()))
-            texts = dict.fromkeys(text for way in ways for text in emails.beginnings(way))
-            await self._search(client, _BY_TEXT, list(texts), key, hits)
+            texts = chain.from_iterable(map(emails.beginnings, self._in_the_input(key)))
+            await self._search(client, _BY_TEXT, list(dict.fromkeys(texts)), key, hits)
         except EndlessError:
             return bool(hits.matches)
         return True

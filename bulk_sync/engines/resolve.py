@@ -45,7 +45,7 @@ class Resolver(Producer):
         attribute: the attribute with the state.
         reads_states: whether a state missing in a list is read by itself.
         is_wary: whether other spellings of an address are searched before it counts as unknown.
-        repeats: other spellings of addresses in the input.
+        other_spellings: of addresses in the input, by the one that is looked up.
         created_with: fields of the profiles to be created, which Campaign must have.
     """
 
@@ -58,7 +58,7 @@ class Resolver(Producer):
         *,
         reads_states: bool = True,
         is_wary: bool = False,
-        repeats: Mapping[str, Collection[str]] | None = None,
+        other_spellings: Mapping[str, Collection[str]] | None = None,
         created_with: Sequence[str] = (),
     ) -> None:
         self._keys = keys
@@ -68,7 +68,10 @@ class Resolver(Producer):
         self._created_with = created_with
         self.can_scan = keys.kind is not KeyKind.FILTER
         self._emails = EmailSearch(
-            self.match, ignores_case=self._ignores_case, is_wary=is_wary, repeats=repeats or {}
+            self.match,
+            ignores_case=self._ignores_case,
+            is_wary=is_wary,
+            other_spellings=other_spellings or {},
         )
         self._shows_keys = False
 

@@ -160,7 +160,7 @@ class WholeList:
     async def _try_keys(self, first: ListPage) -> int:
         """Stop if this instance seems to know none of the keys: see ``StateReader.try_keys``.
 
-        Their states come from the list all the same.
+        Return 0: the states of the keys come from the list all the same.
         """
         keys, run = self._some_keys(), self._run
         shown = (each.get("PKey") for each in first.profiles)

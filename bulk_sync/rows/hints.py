@@ -81,7 +81,7 @@ class UnusableCells:
     def add(self, rows: pd.DataFrame) -> None:
         """Count further rows, from ``check.rows``."""
         column = self.layout.columns.state
-        if column not in rows:  # nor is None
+        if column not in rows:  # None is in no frame
             return
         desired = columns.state_codes(rows[columns.DESIRED])
         self.states += int((desired >= 0).sum())

@@ -48,7 +48,7 @@ def _producer(job: Job, rows: pd.DataFrame) -> Producer:
         matching.keys,
         attribute,
         is_wary=creating is not None,
-        repeats=expand.other_spellings(rows),
+        other_spellings=expand.other_spellings(rows),
         created_with=fields,
     )
 

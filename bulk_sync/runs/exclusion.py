@@ -80,7 +80,7 @@ def working_on_plan(book: Ledger, state: State, run_id: str) -> Iterator[None]:
         yield
 
 
-def at_work(state: State, book: Ledger | None) -> dict[str, lock.Worker]:
+def at_work(state: State, book: Ledger | None) -> dict[str, lock.RunProcess]:
     """Return the runs at work now, each with its process.
 
     Locks in the state folder show the processes of this machine, those of the ledger's server all.

@@ -94,7 +94,9 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
             others = expand.other_spellings(rows)
-            resolver = Resolver(keys, job.connection.attribute, reads_states=False, repeats=others)
+            resolver = Resolver(
+                keys, job.connection.attribute, reads_states=False, other_spellings=others
+            )
             session.read(wanted, finding, job.reading, resolver)
         interrupts.defer()
         found = expand.matches_by_row(rows, finding)

@@ -126,6 +126,7 @@ def standing(story: Story) -> list[str]:
 
 
 def _is_absent(event: Event) -> bool:
+    """Return whether a run found no profile."""
     return bool(event_facts(event)["outcome"] == Outcome.NOT_FOUND)
 
 

@@ -34,7 +34,7 @@ _RUN: Final = re.compile(r"run (\S+) of (.+), since (\d{4}-\d\d-\d\dT\d\d:\d\d:\
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class RunProcess:
     """A process at work on a run.
 
     Attributes:
@@ -128,11 +128,11 @@ def holder(task: str) -> str:
     return f"{task} of {operator()}, process {os.getpid()}, since {since}"
 
 
-def runs_of(holders: Iterable[str]) -> dict[str, Worker]:
+def runs_of(holders: Iterable[str]) -> dict[str, RunProcess]:
     """Return the runs that holders work on."""
     found = [match.groups() for each in holders if (match := _RUN.fullmatch(each))]
     return {
-        run_id: Worker(process, round(datetime.fromisoformat(since).timestamp() * 1000))
+        run_id: RunProcess(process, round(datetime.fromisoformat(since).timestamp() * 1000))
         for run_id, process, since in found
     }
 

@@ -12,7 +12,7 @@ from bulk_sync import ledger
 from bulk_sync.ledger import Act, Head, Ledger, Run
 from bulk_sync.runs import at_work
 from bulk_sync.settings import State
-from bulk_sync.storage.lock import Worker
+from bulk_sync.storage.lock import RunProcess
 
 
 class LedgerView:
@@ -50,12 +50,12 @@ class LedgerView:
         with self._open() as book:
             return None if book is None else book.chain_end()
 
-    def at_work(self) -> dict[str, Worker]:
+    def at_work(self) -> dict[str, RunProcess]:
         """Return the runs that are at work now, on whatever machine, each with its process."""
         with self._open() as book:
             return at_work(self._state, book)
 
-    def requested_and_at_work(self) -> tuple[list[Run], dict[str, Worker]]:
+    def requested_and_at_work(self) -> tuple[list[Run], dict[str, RunProcess]]:
         """Return ``requested``, and the runs that are at work, each with its process.
 
         Locks are looked at before and after: a run that ends or begins meanwhile is at work, and

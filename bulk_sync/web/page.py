@@ -213,9 +213,9 @@ def attachment(name: str) -> Mapping[str, str]:
     plain = "".join(char if char.isascii() and char.isprintable() else "_" for char in name)
     plain = plain.translate(str.maketrans('"\\/', "___"))
     named = quote(name, safe="", errors="replace")
-    found = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{named}"}
+    headers = {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{named}"}
     kind = _WORKBOOKS.get(PurePath(name).suffix)
-    return found if kind is None else {**found, "Content-Type": kind}
+    return headers if kind is None else {**headers, "Content-Type": kind}
 
 
 def screen_of(request: web.Request) -> str:

@@ -13,7 +13,7 @@ from bulk_sync.report.facts import Facts
 from bulk_sync.report.wording import Tone, lacks_upload_alone
 from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
 from bulk_sync.runs.tally import Tally
-from bulk_sync.storage.lock import Worker
+from bulk_sync.storage.lock import RunProcess
 from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
@@ -67,7 +67,7 @@ class RunState:
     run: Run
     standing: RunStanding
     job: PageJob | None
-    worker: Worker | None
+    worker: RunProcess | None
     paper: Paper | None
     undone_by: str
     retried_by: str
@@ -118,7 +118,7 @@ def read(page: Page, run_id: str) -> RunState | None:
     jobs = _jobs(page, run, paper)
     alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
     if alive is not None:
-        at_work.setdefault(run_id, Worker("a process of this page"))
+        at_work.setdefault(run_id, RunProcess("a process of this page"))
     why_not = ""
     if not run.is_finished and not has_checkpoint(page.settings.state, run):
         why_not = without_checkpoint(page.settings.state, run)

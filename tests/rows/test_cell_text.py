@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bulk_sync.rows.parse.cell_text import NotANumber, number_text
+from bulk_sync.rows.parse.cell_text import UnusableNumber, number_text
 
 DATE, TIME = "yyyy-mm-dd", "h:mm:ss"
 
@@ -50,6 +50,6 @@ def test_a_workbook_may_count_its_days_from_1904(value: float, text: str) -> Non
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_no_number_is_refused_with_its_row(value: float) -> None:
-    with pytest.raises(NotANumber, match=f"Row 7 holds {value}, which is no number") as refused:
+    with pytest.raises(UnusableNumber, match=f"Row 7 holds {value}, which is no number") as refused:
         number_text(value, DATE, 7)
     assert refused.value.row == 7

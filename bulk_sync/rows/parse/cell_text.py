@@ -33,7 +33,7 @@ _LEAP_BUG: Final = 60
 """Spreadsheets count a 29 February 1900. Days before it are one too early."""
 
 
-class NotANumber(Exception):
+class UnusableNumber(Exception):
     """A cell of a row holds NaN or infinity, or a duration that does not exist."""
 
     def __init__(self, value: float, row: int, what: str = "number") -> None:
@@ -48,10 +48,10 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
     exist is the number, too. The workbook counts days from 1904 if ``is_1904``.
 
     Raises:
-        NotANumber: it is NaN or infinite, or its format is that of durations, and it is none.
+        UnusableNumber: it is NaN or infinite, or its format is that of durations, and it is none.
     """
     if not math.isfinite(value):
-        raise NotANumber(value, row)
+        raise UnusableNumber(value, row)
     if code:
         match _kind(code):
             case "date":
@@ -61,7 +61,7 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
                 try:
                     return str(_rounded(value))
                 except OverflowError as error:
-                    raise NotANumber(value, row, "duration") from error
+                    raise UnusableNumber(value, row, "duration") from error
         text = displayed(code, value)
         if text is not None:
             return text

@@ -19,7 +19,7 @@ import pyarrow as pa
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import Parsed, batch, ods, xls, xlsx
-from bulk_sync.rows.parse.cell_text import NotANumber
+from bulk_sync.rows.parse.cell_text import UnusableNumber
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Choose, Protected, Sheet, SheetRow, column_letters
 
@@ -89,7 +89,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise InputProblem(
             f"{path} is protected by a password. Save it without one, or as CSV, and try again."
         ) from problem
-    except NotANumber as problem:
+    except UnusableNumber as problem:
         raise InputProblem(
             f"Row {problem.row} of {path} holds {problem.value}, which is no {problem.what}. "
             "Correct it there."
