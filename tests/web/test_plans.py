@@ -62,6 +62,14 @@ def plan_to_approve(sim: Simulator, served: Served, path: Path, rows: int = 1) -
     return plan_id
 
 
+def opt_ins_to_approve(sim: Simulator, served: Served, path: Path, opt_ins: int) -> str:
+    """Make a plan that lifts opt-outs, ask for its approval, and return its id."""
+    raised = f"--allow inverted --max-opt-ins {opt_ins}"
+    plan_id = make_plan(served, write_mixed(sim, path, opt_ins, 0), raised=raised)
+    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    return plan_id
+
+
 def stage(served: Served, plan_id: str) -> PlanStage:
     state = plan_state.read(served.page, plan_id)
     assert state is not None
@@ -493,9 +501,7 @@ def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
 def test_each_page_of_fifty_opt_ins_is_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    path = write_mixed(sim, tmp_path / "in.csv", 120, 0)
-    plan_id = make_plan(served, path, raised="--allow inverted --max-opt-ins 120")
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = opt_ins_to_approve(sim, served, tmp_path / "in.csv", 120)
     ben = served.signed_in(Role.APPROVER)
     answer = press(ben, served, f"/plans/{plan_id}/seen", page="2")
     assert "Not on your screen yet: opt-ins 1 to 50 and on 1 more page ." in text_of(answer)
@@ -512,9 +518,7 @@ def test_each_page_of_fifty_opt_ins_is_confirmed(
 def test_a_ticked_box_counts_when_the_plan_is_approved_at_once(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    path = write_mixed(sim, tmp_path / "in.csv", 60, 0)
-    plan_id = make_plan(served, path, raised="--allow inverted --max-opt-ins 60")
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = opt_ins_to_approve(sim, served, tmp_path / "in.csv", 60)
     ben = served.signed_in(Role.APPROVER)
     for box, left in (("0", "1 to 50 and on 1 more page"), ("1", "51 to 60")):
         answer = approve(ben, served, plan_id, page=box, comment="By phone")
@@ -531,8 +535,7 @@ def test_a_ticked_box_counts_when_the_plan_is_approved_at_once(
 def test_a_typed_comment_stays_when_rows_are_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
-    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 60, 0), "--max-opt-ins=60")
-    press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/ask")
+    plan_id = opt_ins_to_approve(sim, served, tmp_path / "in.csv", 60)
     ben = served.signed_in(Role.APPROVER)
     screen = f"{served.url}/plans/{plan_id}"
     for _ in range(2):
