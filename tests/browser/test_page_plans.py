@@ -40,6 +40,7 @@ def plans(
     ana = served.signed_in(Role.UPLOADER)
     for at, name in enumerate(("at once", "sent back")):
         found[name] = make_plan(served, listed(sim, folder / f"{name}.csv", 1000 * at, 0, 2))
+    found["ticked"] = make_plan(served, listed(sim, folder / "ticked.csv", 3000, 2, 3))
     many = listed(sim, folder / "many.csv", 9000, _MANY, 10)
     raised = f"--allow inverted --max-opt-ins {_MANY}"
     found["many"] = make_plan(served, many, raised=raised)
@@ -112,3 +113,17 @@ def test_a_jump_to_the_end_does_not_confirm_the_skipped_opt_ins(
     ben.page.reload()
     expect(ben.button("Approve and apply")).to_be_enabled()
     assert sim.states[key(9000)]  # nothing is lifted before it is approved
+
+
+def test_without_the_script_a_ticked_box_is_enough_to_approve(
+    browser: Browser, sim: Simulator, served: Served, plans: Mapping[str, str]
+) -> None:
+    with reader(browser, served, Role.APPROVER, has_script=False) as plain:
+        plain.page.goto(plans["ticked"])
+        plain.press("Approve and apply")
+        wait_for_text(plain, "Not confirmed yet: opt-ins 1 to 2. Tick the box below them.")
+        assert sim.states[key(3000)]
+        plain.page.get_by_role("checkbox").check()
+        plain.press("Approve and apply")
+        plain.wait_for_run()
+    assert not sim.states[key(3000)]

@@ -100,7 +100,7 @@ def test_a_plan_is_shown_requested_approved_by_another_person_and_applied_once(
     assert press(ana, served, f"/plans/{plan_id}/approve").status_code == 403
     unseen = approve(ben, served, plan_id)
     assert unseen.status_code == 400
-    assert "Not on your screen yet: opt-ins 1 to 3." in unseen.text
+    assert "Not confirmed yet: opt-ins 1 to 3." in unseen.text
     assert press(ben, served, f"/plans/{plan_id}/seen", page="1").status_code == 200
     approve(ben, served, plan_id, comment="Checked")
     run_id = run_of(served, plan_id)
@@ -523,7 +523,7 @@ def test_a_ticked_box_counts_when_the_plan_is_approved_at_once(
     for box, left in (("0", "1 to 50 and on 1 more page"), ("1", "51 to 60")):
         answer = approve(ben, served, plan_id, page=box, comment="By phone")
         assert answer.status_code == 400
-        assert f"Not on your screen yet: opt-ins {left} . Look at them first." in text_of(answer)
+        assert f"Not confirmed yet: opt-ins {left}. Tick the box below them." in text_of(answer)
         assert ">By phone</textarea>" in answer.text
         assert stage(served, plan_id) is PlanStage.ASKED
     with without_processes():

@@ -141,7 +141,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         await _noted(page, state, person, form)
         left = await page.blocking(plan_view.unseen, page, state, person)
         if left:
-            problems = {"approve": f"Not on your screen yet: {left}. Look at them first."}
+            problems = {"approve": f"Not confirmed yet: {left}. Tick the box below them."}
             return await _shown(request, state, problems)
         await _decide(request, state, comment, is_approval=True)
         state = await _state(request)
