@@ -100,6 +100,12 @@ _DOUBTFUL: Final = (
 """Opt-ins, each with the first opt-out of a key in other capitals; none if keys are alike only if
 they are the same."""
 
+_NOT_IN_CONFLICT: Final = """
+DELETE FROM doubtful
+WHERE position IN (SELECT position FROM repeated SEMI JOIN spelled USING (identity))
+"""
+"""Opt-ins whose own key is opted out too are none of them."""
+
 _GROUPS: Final = (
     """
     CREATE TEMP TABLE grouped AS
@@ -262,14 +268,17 @@ class Store:
         with self._explained(pa.ArrowInvalid), pq.ParquetFile(self._path(kind, 0)) as file:
             yield from file.iter_batches(_BATCH_ROWS)
 
-    def repeats(self) -> Iterator[pa.RecordBatch]:
+    def repeats(self, *, conflicts_first: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield the rows whose key, or one alike, stands in several usable rows, by position.
+
+        With ``conflicts_first``, an opt-in whose own key is opted out too is not doubtful.
 
         Columns: position, forbids, first_forbids, first_allows and last_forbids as
         ``duplicates.Repeats`` has them; other, the opt-out because of which an opt-in is doubtful,
         or -1; and the places of these three rows.
         """
-        statements = (*_REPEATED, *_DOUBTFUL, *_GROUPS)
+        doubtful = (*_DOUBTFUL, _NOT_IN_CONFLICT) if conflicts_first else _DOUBTFUL
+        statements = (*_REPEATED, *doubtful, *_GROUPS)
         return self._query("Comparing the keys", self._tables("keys"), _REPEATS, statements)
 
     def combined(self) -> Iterator[pa.RecordBatch]:

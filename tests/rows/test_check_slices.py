@@ -6,13 +6,14 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from checked_rows import raw
 from examples import examples
 from hypothesis import HealthCheck, given
 from raw_inputs import MEMORY, RULES, SIZES, raw_rows
 
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import check, columns, read
-from bulk_sync.rows.check import Rules, slices
+from bulk_sync.rows.check import OnConflict, Rules, slices
 from bulk_sync.rows.check.footer import LEAST_ROWS
 from bulk_sync.rows.on_disk import Store
 from bulk_sync.rows.slices import Slices
@@ -88,3 +89,29 @@ def test_names_below_the_last_usable_row_are_no_second_table(tmp_path: Path) -> 
     with TemporaryDirectory() as folder, Store(Path(folder), MEMORY) as store:
         found = slices.check(frames, Rules(), store).rows.joined()
     assert (len(found), list(found[columns.REASON])[-1]) == (201, "bad_state")
+
+
+CAPITALS = {"b": "p@x.com", "B": "P@x.com"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "on_conflict", "expected"),
+    [
+        ("b+ b- B+", "reject", "conflict conflict -"),
+        ("B+ b- b+", "reject", "- conflict conflict"),
+        ("b+ B+ b- B-", "reject", "conflict conflict conflict conflict"),
+        ("b- B+", "reject", "conflict -"),
+        ("b+ b- B+", "last", "- conflict -"),
+        ("b+ b- B+", "opt-out", "- conflict -"),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_address_with_two_states_is_a_conflict_whatever_other_capitals_say(
+    rows: str, on_conflict: str, expected: str, size: int | None
+) -> None:
+    given = [(CAPITALS[row[0]], {"+": "yes", "-": "no"}[row[1]]) for row in rows.split()]
+    rules = Rules(on_conflict=OnConflict(on_conflict))
+    found = check_input(raw(given, ("email", "ccpaOptOut")), rules, size)
+    assert isinstance(found, check.Checked)
+    reasons = found.rows.joined()[columns.REASON].astype(object).fillna("-")
+    assert list(reasons) == expected.split()

@@ -80,7 +80,9 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
         if header.is_sure or header.at < last_usable:
             second_table.refuse(header, found, places.name(header.at))
     if found.keys.kind is KeyKind.EMAIL:
-        doubtful = keys.doubtful_opt_ins(judged.identities, judged.desired, verdicts.open)
+        doubtful = keys.doubtful_opt_ins(
+            judged.identities, judged.desired, verdicts.open, rules.on_conflict
+        )
         for at, other in doubtful:
             keys.refuse_doubtful_opt_in(at, places.name(other), verdicts)
     repeats = duplicates.find(judged.identities, judged.desired, verdicts.open)

@@ -15,6 +15,7 @@ from bulk_sync.rows import emails
 from bulk_sync.rows.characters import INVISIBLE, named
 from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.duplicates import beginning
+from bulk_sync.rows.check.rules import OnConflict
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
@@ -134,11 +135,15 @@ def identities(keys: pa.ChunkedArray, *, ignore_case: bool) -> pa.ChunkedArray:
 
 
 def doubtful_opt_ins(
-    identities: pa.ChunkedArray, desired: npt.NDArray[np.int8], usable: npt.NDArray[np.intp]
+    identities: pa.ChunkedArray,
+    desired: npt.NDArray[np.int8],
+    usable: npt.NDArray[np.intp],
+    on_conflict: OnConflict,
 ) -> Iterator[tuple[int, int]]:
     """Find opt-ins of addresses with an opt-out in other capitals.
 
-    By the letter these are two addresses, and hardly ever two people.
+    By the letter these are two addresses, and hardly ever two people. An opt-in whose own address
+    is opted out too is left to ``OnConflict.REJECT``, for both of its rows.
 
     Yields:
         The position of each, and that of the first such opt-out.
@@ -153,6 +158,8 @@ def doubtful_opt_ins(
             opted_out.setdefault(texts[at], {}).setdefault(letters[at], at)
     for at in usable.tolist():
         opt_outs = opted_out.get(texts[at], {}) if desired[at] == 0 else {}
+        if on_conflict is OnConflict.REJECT and letters[at] in opt_outs:
+            continue
         other = next((row for spelling, row in opt_outs.items() if spelling != letters[at]), None)
         if other is not None:
             yield at, other

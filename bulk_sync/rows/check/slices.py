@@ -23,7 +23,7 @@ from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_t
 from bulk_sync.rows.check.duplicates import Places, Repeats
 from bulk_sync.rows.check.parts import Part, Parts, file_of
 from bulk_sync.rows.check.row_by_row import JudgedRows
-from bulk_sync.rows.check.rules import Rules
+from bulk_sync.rows.check.rules import OnConflict, Rules
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.on_disk import TIMES, Cursor, Store
 from bulk_sync.rows.request_dates import DateColumn, RequestTimes
@@ -101,7 +101,8 @@ class _Checking:
                 places = Places(raw)
                 second_table.refuse(header, self._found, places.name(header.at))
         with self._store.writer(_SETTLED, _VERDICT) as file:
-            for batch in self._store.repeats():
+            is_strict = self._rules.on_conflict is OnConflict.REJECT
+            for batch in self._store.repeats(conflicts_first=is_strict):
                 file.write_batch(self._settled(batch))
         rows = Slices(self._parts.rows, lambda: ahead(self._slices()))
         if self._dates is None:
