@@ -150,10 +150,14 @@ def same_place(one: Place, other: Place) -> bool:
     return lock.name(one) == lock.name(other)
 
 
+def was_refused(run: Run) -> bool:
+    """Return whether a limit, a person or its options stopped a run."""
+    return run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
+
+
 def was_turned_away(run: Run) -> bool:
-    """Return whether a run ended before it wrote: a limit, a person or its options stopped it."""
-    is_refused = run.ended is not None and run.ended.exit in {Exit.REFUSED, Exit.USAGE}
-    return is_refused and not run.changes  # opt-outs may have been written early
+    """Return whether a run was refused before it wrote."""
+    return was_refused(run) and not run.changes  # opt-outs may have been written early
 
 
 def _counts(run: Run, *, also_begun: bool) -> bool:

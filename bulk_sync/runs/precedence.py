@@ -176,7 +176,11 @@ def last_writes(
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)
         counting = [run_id for run_id in runs if run_id not in put_back]
-        return _with_confirmed(written, _confirmed(state, keys, since_ms, counting))
+        refused = {run.run_id for run in every if lineage.was_refused(run)}
+        found = _confirmed(state, keys, since_ms, counting)
+        # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
+        confirmed = (each for each in found if each[1] or each[2].run_id not in refused)
+        return _with_confirmed(written, confirmed)
 
     return look_up
 

@@ -316,3 +316,22 @@ def test_a_later_list_that_was_undone_does_not_count(command: str, date: str, te
     results = team.results(command, first, *(("--max-calls", 99) * (command == "resume")))
     assert results[-1] == "updated"
     assert sim.states[key(3)] is (command != "undo")
+
+
+@pytest.mark.parametrize("limit", ["--max-changes", "--max-opt-ins"])
+def test_an_opt_in_of_a_refused_list_leaves_no_older_opt_out_undone(limit: str, team: Team) -> None:
+    team.sim.profiles[key(3)]["ccpaOptOut"] = True
+    refused = team.list_of("false", "2026-01-25", 4)
+    assert team.run(team.sim, "run", refused, limit, 0, "--report", "r.csv").status == 4
+    assert read_csv(team.folder / "r.csv")[0]["sync_outcome"] == "unchanged"
+    assert team.upload("true", "2026-01-20") == ["updated"]
+    assert team.results("run", refused) == ["updated", "unchanged", "unchanged", "updated"]
+
+
+def test_an_opt_out_of_a_refused_list_still_counts_against_an_older_opt_in(team: Team) -> None:
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
+    refused = team.list_of("true", "2026-01-25", 4)
+    words = ("--max-changes", 0, "--report", "r.csv")
+    assert team.run(team.sim, "run", refused, *words).status == 4
+    assert team.upload("false", "2026-01-20") == ["drifted"]
+    assert team.upload("false", "2026-01-26") == ["updated"]
