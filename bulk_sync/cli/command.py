@@ -1,8 +1,10 @@
 """The class of all commands, and the command line of this process."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import click
@@ -29,9 +31,13 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the context for messages about its options."""
+        """Keep the context for messages about its options; say where a typed secret belongs."""
         ctx.ensure_object(Invocation).context = ctx
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            text = error.message + config.place_of_secret(error.option_name)
+            raise click.NoSuchOption(error.option_name, text, error.possibilities, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Open the log, warn of values without effect, and carry the command out."""
@@ -114,9 +120,41 @@ class Invocation:
         """Parse the words of some parameters, and tolerate everything else."""
         return click.Command(None, params=params).make_context(
             None,
-            list(words),
+            list(_known(params, words)),
             obj=self,
             resilient_parsing=True,
             ignore_unknown_options=True,
             allow_extra_args=True,
         )
+
+
+def _known(params: Iterable[click.Parameter], words: Iterable[str]) -> Iterator[str]:
+    """Yield words without unknown options and their possible values, which may be secrets."""
+    takes_value = {
+        name: not option.is_flag
+        for option in params
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+    left, is_after_unknown = iter(words), False
+    for word in left:
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            yield from (word, *left)
+        elif name in takes_value:
+            yield word
+            yield from [next(left, "")] if takes_value[name] and not equals else []
+            is_after_unknown = False
+        elif word.startswith("-") and word != "-":
+            flags = "".join(takewhile(lambda letter: f"-{letter}" in takes_value, word[1:]))
+            yield from [f"-{flags}"] if flags else []
+            is_after_unknown = not equals
+        else:
+            yield from [] if is_after_unknown and not _is_there(word) else [word]
+            is_after_unknown = False
+
+
+def _is_there(word: str) -> bool:
+    with suppress(OSError, ValueError):
+        return Path(word).exists()
+    return False

@@ -182,6 +182,17 @@ def secret(name: str) -> str | None:
     return None
 
 
+def place_of_secret(flag: str) -> str:
+    """Return, as a further sentence, where a secret belongs that is no option; "" for others."""
+    name = flag.removeprefix("--").replace("-", "_")
+    if name not in _SECRETS:
+        return ""
+    return (
+        " Others can see a command line, so a secret is never typed: put it into "
+        f"{variable(name)}, or into a file that {variable(f'{name}_file')} names."
+    )
+
+
 def _content(path: Path) -> dict[str, Any]:
     """Read a configuration file; raise UsageProblem if it cannot be read, or is no TOML."""
     import tomllib

@@ -131,8 +131,11 @@ def test_the_message_on_an_unusable_secret_names_which_it_is(
     assert "with blanks" not in ran.err
 
 
-def test_a_secret_is_no_option(run: Run) -> None:
-    assert run(None, "run", "in.csv", "--client-secret", "x").status == 2
+@pytest.mark.parametrize("command", ["run", "check", "map"])
+def test_a_secret_is_no_option(command: str, run: Run) -> None:
+    ran = run(None, command, "in.csv", "--client-secret", "x")
+    assert ran.status == 2
+    assert "put it into BULK_SYNC_CLIENT_SECRET, or into a file that" in ran.err
 
 
 @pytest.mark.parametrize("value", ['"r.json"', '["r.json", "r.csv"]'])

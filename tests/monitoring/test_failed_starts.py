@@ -176,6 +176,35 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
     assert left["exit"] == 6
 
 
+@pytest.mark.parametrize(
+    ("words", "source"),
+    [
+        ("--access-token=S-cret in.csv", "in.csv"),
+        ("--client-secret S-cret in.csv", "in.csv"),
+        ("in.csv --client-secret S-cret", "in.csv"),
+        ("--client-secret S-cret", None),
+        ("-s S-cret", None),
+        ("-access-token=S-cret in.csv", "in.csv"),
+        ("--dryrun in.csv", "in.csv"),
+        ("--timeuot 5 missing.csv", "missing.csv"),
+        ("--bogus -- --access-token=in.csv", "--access-token=in.csv"),
+        ("-qz --rate 5 in.csv", "in.csv"),
+    ],
+)
+def test_neither_an_unknown_option_nor_its_value_is_taken_for_the_input(
+    words: str, source: str | None, filled: Simulator, run: Run, pings: Receiver, tmp_path: Path
+) -> None:
+    ran = run(filled, "run", "--metrics-file", "m.prom", *JSON, *words.split())
+    assert (ran.status, ran.summary["input"]) == (2, source)
+    assert "No such option" in ran.summary["message"]
+    (row,) = listed_runs(run)
+    assert row["input"] == (source or "")
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    sent = [f"{path} {body}" for path, body in pings.received]
+    assert "S-cret" not in ran.out + ran.err + "".join(sent)
+    assert not any(b"S-cret" in each for each in kept)
+
+
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
     assert run(filled, "run", "in.csv").status == 0
     assert run(filled, "run", "in.csv", "--rate", "fast").status == 2
