@@ -133,7 +133,7 @@ def read_days(texts: pa.Array, order: Order, today: date | None) -> Days:
     column = _plain(texts)
     numbers, stored = _numbers_of(column, today), _days_of(column, _STORED)
     swapped = _days_of(column, _SWAPPED) if order.doubts_stored else np.full(len(texts), UNDATED)
-    swapped[_is_far(swapped, today)] = UNDATED
+    swapped[_is_far(swapped, today) | (stored == UNDATED)] = UNDATED  # no workbook has 2026-13-01
     fits = numbers != UNDATED
     is_numeric = fits.any(axis=0)
     if order.name:

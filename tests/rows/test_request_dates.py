@@ -214,6 +214,14 @@ def test_dates_that_a_spreadsheet_stored_with_day_and_month_swapped_are_in_doubt
     assert warning.endswith(".")
 
 
+def test_a_date_that_does_not_exist_is_none_beside_dates_that_may_be_swapped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    read, _ = read_dates(column("2026-13-01", "14/3/2026"), date(2026, 11, 29))
+    assert read.earliest.tolist() == [UNDATED, ms(2026, 3, 14)]
+    assert "1 request date cannot be read (row 2)" in caplog.text
+
+
 @pytest.mark.parametrize(
     "others", [(), ("2026-03-14",), ("14.3.2026",), ("3-Mar-26",), ("5/5/2026",)], ids=str
 )
