@@ -166,9 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         status = _failed(invocation, Exit.INTERRUPTED, Interrupted("Interrupted."))
     except SystemExit:  # click's own, if the reader of the help has gone
-        status = Exit.DONE if invocation.params is None else Exit.BUG
+        status = Exit.DONE if invocation.shows_help else Exit.BUG
     except Exception as error:  # the outermost edge: report a bug, with exit 1
-        if isinstance(error, OSError) and invocation.params is None:  # help could not be printed
+        if isinstance(error, OSError) and invocation.shows_help:  # which could not be printed
             lost(sys.stdout, error)
             status = Exit.DONE
         elif is_disk_full(error):

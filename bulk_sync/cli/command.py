@@ -84,6 +84,11 @@ class Invocation:
         return click.get_current_context().ensure_object(cls)
 
     @property
+    def shows_help(self) -> bool:
+        """Return whether the words ask for help or the version, and no command began."""
+        return self.params is None and not {"-h", "--help", "--version"}.isdisjoint(self.words)
+
+    @property
     def form(self) -> Mapping[str, Any]:
         """The options ``summary``, ``log_format`` and ``quiet``, for errors too.
 

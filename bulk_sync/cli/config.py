@@ -96,15 +96,17 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     """Use the file's values as defaults of the options; raise UsageProblem if it is wrong."""
     try:
         Path.cwd()
+        if path is None and (own := Path(FILE)).is_file():
+            path = own
     except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError)
+        why = ". Perhaps it was removed" if is_gone else f": {error.strerror}"
         raise UsageProblem(
-            "The working directory cannot be read. Perhaps it was removed. Change to a folder "
-            "that exists (cd), and call the command again."
+            f"The working directory cannot be read{why}. Change to a folder that exists, and that "
+            "you may enter (cd), and call the command again."
         ) from error
     if path is None:
-        path = Path(FILE)
-        if not path.is_file():
-            return None
+        return None
     found = Configuration.current(ctx)
     typed, found.path = found.typed, path
     values = _content(path)

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import threading
@@ -89,6 +90,28 @@ def test_a_removed_working_directory_is_wrong_usage(line: str, sim: Simulator, r
     assert ran.status == 2
     assert "The working directory cannot be read. Perhaps it was removed." in ran.err
     assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("line", "status"), [("run in.csv", 2), ("resume --all", 2), ("run --help", 0)]
+)
+def test_a_working_directory_that_may_not_be_entered_is_wrong_usage(
+    line: str, status: int, filled: Simulator, tmp_path: Path
+) -> None:
+    # Root may enter every folder, unless it gives that right up.
+    (tmp_path / "locked").mkdir()
+    program = ["sh", "-c", 'cd locked; chmod 0 .; exec "$@"', "sh"]
+    if os.getuid() == 0:
+        if (drop := shutil.which("setpriv")) is None:
+            pytest.skip("root cannot give up its rights here")
+        program += [drop, "--bounding-set", "-dac_override,-dac_read_search"]
+    program += [sys.executable, "-m", "bulk_sync"]
+    with process(filled, tmp_path, *line.split(), program=program) as ran:
+        _, err = ran.communicate()
+    (tmp_path / "locked").chmod(0o700)
+    assert ran.returncode == status, err
+    assert ("The working directory cannot be read: Permission denied." in err) == (status == 2)
+    assert filled.requests == []
 
 
 @pytest.mark.usefixtures("removed")
