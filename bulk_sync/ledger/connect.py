@@ -215,10 +215,8 @@ def _engine(url: URL) -> Engine:
     path = _path(url)
 
     def connect() -> sqlite3.Connection:
-        can_be_written = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-        how = "" if can_be_written else "?mode=ro&immutable=1"
         found = sqlite3.connect(
-            f"{path.as_uri()}{how}", uri=True, timeout=_BUSY_S, check_same_thread=False
+            f"{path.as_uri()}{_mode(path)}", uri=True, timeout=_BUSY_S, check_same_thread=False
         )
         # Bytes that are no text were put there by another program: they must look different.
         found.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
@@ -235,6 +233,17 @@ def _engine(url: URL) -> Engine:
             connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _mode(path: Path) -> str:
+    """Return how SQLite opens a file, by what this user may do.
+
+    ``immutable`` needs no other file beside it, so the lines of ``-wal`` would be missing.
+    """
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return ""
+    beside = path.with_name(f"{path.name}-wal")
+    return "?mode=ro" if beside.exists() and beside.stat().st_size else "?mode=ro&immutable=1"
 
 
 def _bound_waits(connection: Any, _record: object) -> None:

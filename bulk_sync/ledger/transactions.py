@@ -7,7 +7,17 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR
+from sqlite3 import (
+    SQLITE_AUTH,
+    SQLITE_BUSY,
+    SQLITE_CANTOPEN,
+    SQLITE_FULL,
+    SQLITE_IOERR,
+    SQLITE_LOCKED,
+    SQLITE_NOMEM,
+    SQLITE_PERM,
+    SQLITE_READONLY,
+)
 from tempfile import TemporaryFile
 from typing import Any, Final
 
@@ -30,6 +40,12 @@ _LOCK_TIMEOUT: Final = "55P03"
 
 _PRIMARY: Final = 0xFF
 """The part of SQLite's error codes that is the same for all errors of one kind."""
+
+_OF_ACCESS: Final = {
+    *(SQLITE_AUTH, SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_LOCKED),
+    *(SQLITE_NOMEM, SQLITE_PERM, SQLITE_READONLY),
+}
+"""Errors that say nothing of what a ledger holds."""
 
 _SHARED_BYTES: Final = 32_768
 """How much SQLite wants for that file."""
@@ -98,24 +114,37 @@ def next_step(kind: type[StopRun], error: Exception) -> str:
         return "Make room there."
     if _is_busy(error):
         return "Another program is using it; try again when that has ended."
+    if _code(error) in {SQLITE_CANTOPEN, SQLITE_PERM}:
+        return (
+            "See that you may read it, and its -wal and -shm beside it, if they are there; or copy "
+            "all three to where you may write. Look at --state-dir and --ledger."
+        )
     return "Look at --state-dir and --ledger."
 
 
 def _is_busy(error: Exception) -> bool:
     """Return whether the wait for another user of a database came to its end."""
-    found = getattr(error, "orig", None) or error
-    code = getattr(found, "sqlite_errorcode", None)
-    is_locked = code is not None and code & _PRIMARY == SQLITE_BUSY
-    return is_locked or getattr(found, "sqlstate", None) == _LOCK_TIMEOUT
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return _code(error) == SQLITE_BUSY or state == _LOCK_TIMEOUT
+
+
+def _code(error: BaseException | None) -> int | None:
+    """Return the kind of an error of SQLite, also in one of SQLAlchemy; None for all others."""
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", None)
+    return None if code is None else int(code) & _PRIMARY
+
+
+def is_of_access(error: BaseException | None) -> bool:
+    """Return whether a ledger's file cannot be read now, or by this user: that is no damage."""
+    return isinstance(error, OSError) or _code(error) in _OF_ACCESS
 
 
 def is_full(error: Exception, ledger: str) -> bool:
     """Return whether a database has no room, or the disk below it; SQLite is named by its path."""
     found = getattr(error, "orig", None) or error
-    code = getattr(found, "sqlite_errorcode", None)
-    if code is not None and code & _PRIMARY == SQLITE_IOERR:
+    if _code(error) == SQLITE_IOERR:
         return _has_no_room(Path(ledger).parent)
-    return code == SQLITE_FULL or getattr(found, "sqlstate", None) == _DISK_FULL
+    return _code(error) == SQLITE_FULL or getattr(found, "sqlstate", None) == _DISK_FULL
 
 
 def _has_no_room(folder: Path) -> bool:

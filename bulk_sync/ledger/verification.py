@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.connect import UnknownSchema, anchor_of, folder_of, open_existing
+from bulk_sync.ledger.transactions import is_of_access
 from bulk_sync.settings import State
 
 
@@ -51,7 +52,7 @@ def verify(state: State, noted: Sequence[Head] = ()) -> LedgerVerdict:
     except UnknownSchema:
         raise
     except UsageProblem as problem:
-        if not last or folder_of(state) is None:
+        if not last or folder_of(state) is None or is_of_access(problem.__cause__):
             raise
         unread = Misfit(1, f"cannot be read: {str(problem).removesuffix('.')}")
         return LedgerVerdict(anchor.ledger, Head(), unread, bool(heads))

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 import pwd
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import unprivileged
 from conftest import Run, populate, process, write_states
 
 from bulk_sync.cli import main
@@ -98,14 +98,8 @@ def test_a_removed_working_directory_is_wrong_usage(line: str, sim: Simulator, r
 def test_a_working_directory_that_may_not_be_entered_is_wrong_usage(
     line: str, status: int, filled: Simulator, tmp_path: Path
 ) -> None:
-    # Root may enter every folder, unless it gives that right up.
     (tmp_path / "locked").mkdir()
-    program = ["sh", "-c", 'cd locked; chmod 0 .; exec "$@"', "sh"]
-    if os.getuid() == 0:
-        if (drop := shutil.which("setpriv")) is None:
-            pytest.skip("root cannot give up its rights here")
-        program += [drop, "--bounding-set", "-dac_override,-dac_read_search"]
-    program += [sys.executable, "-m", "bulk_sync"]
+    program = ("sh", "-c", 'cd locked; chmod 0 .; exec "$@"', "sh", *unprivileged.program())
     with process(filled, tmp_path, *line.split(), program=program) as ran:
         _, err = ran.communicate()
     (tmp_path / "locked").chmod(0o700)
