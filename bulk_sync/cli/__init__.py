@@ -132,6 +132,7 @@ def program() -> NoReturn:
     The process ends without taking the interpreter down. Meanwhile Arrow's threads may still free
     memory, and abort the process with -6 in place of the exit status.
     """
+    _use_utf_8()
     try:
         main()
     except SystemExit as ended:
@@ -139,6 +140,17 @@ def program() -> NoReturn:
             with suppress(OSError, ValueError):  # ``say`` has warned of the loss
                 stream.flush()
         os._exit(ended.code if isinstance(ended.code, int) else Exit.BUG)
+
+
+def _use_utf_8() -> None:
+    """Start this process again in Python's UTF-8 mode, if its locale has another encoding.
+
+    Else a file could have a name after which no report can be called, and every locale would have
+    its own name for one file, and so for its job. Python 3.15 has that mode anyway (PEP 686).
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
