@@ -6,9 +6,14 @@ import sys
 from pathlib import Path
 
 import orjson
-from conftest import Run, populate, read_csv, write_states
+import pandas as pd
+import pytest
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync.simulator import Simulator
+
+NO_TEXT = os.fsdecode(b"caf\xe9")
+"""The name of a café in Latin-1."""
 
 NO_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -34,3 +39,56 @@ def test_a_locale_without_utf_8_changes_no_name(sim: Simulator, tmp_path: Path, 
     assert [row["sync_outcome"] for row in rows] == ["updated"] * 2
     last = orjson.loads(run(None, "runs", "--json").out)[-1]
     assert last["input"] == stopped["input"]
+
+
+def write_input(suffix: str) -> Path:
+    """Write a file of two rows whose name is no text."""
+    table = pd.DataFrame({"PKey": [key(0), key(1)], "ccpaOptOut": ["true", "true"]})
+    path = Path(f"{NO_TEXT}{suffix}")
+    with path.open("wb") as file:
+        if suffix == ".parquet":
+            table.to_parquet(file)
+        elif suffix == ".xlsx":
+            table.to_excel(file, index=False)
+        else:
+            table.to_csv(file, index=False, compression="gzip" if ".gz" in suffix else None)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".xlsx"])
+def test_a_file_whose_name_is_no_text_can_be_read(suffix: str, sim: Simulator, run: Run) -> None:
+    populate(sim, 3)
+    path = write_input(suffix)
+    assert run(None, "validate", path, "--report", f"{NO_TEXT}.checked.xlsx").status == 0
+    write_states(Path("in.csv"), 3)
+    ran = run(sim, "run", "in.csv", "--protect", path, "--report", "1.csv")
+    assert [row["sync_outcome"] for row in read_csv(Path("1.csv"))] == [
+        "rejected", "rejected", "updated"
+    ]  # fmt: skip
+    assert ran.status == 3
+    ran = run(sim, "run", path, "--report", "2.csv")
+    assert [row["sync_outcome"] for row in read_csv(Path("2.csv"))] == ["updated"] * 2, ran.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx", ".html", ".json"])
+def test_a_report_whose_name_is_no_text_is_replaced_by_a_report_alone(
+    suffix: str, sim: Simulator, run: Run
+) -> None:
+    populate(sim, 2)
+    words = ("run", write_states(Path("in.csv"), 2), "--report", f"{NO_TEXT}{suffix}")
+    assert run(sim, *words).status == 0
+    assert "there already" not in run(sim, *words).err
+    if suffix in {".csv", ".parquet", ".xlsx"}:
+        write_input(suffix)
+        assert "is there already" in run(sim, *words).err
+
+
+def test_a_plan_whose_name_is_no_text_is_replaced_by_a_plan_alone(sim: Simulator, run: Run) -> None:
+    populate(sim, 2)
+    words = ("plan", write_states(Path("in.csv"), 2), "--out", f"{NO_TEXT}.parquet")
+    assert run(sim, *words).status == 0
+    assert run(sim, *words).status == 0
+    assert run(sim, "apply", f"{NO_TEXT}.parquet").status == 0
+    write_input(".parquet")
+    ran = run(sim, *words)
+    assert (ran.status, "would replace a file that is no plan" in ran.err) == (2, True)

@@ -19,4 +19,8 @@ def write(results: Results, file: BinaryIO) -> None:
 
 def names(path: Path, head: bytes) -> Sequence[str]:
     """Return the columns of a file; none if its first bytes are not those of Parquet."""
-    return pq.read_schema(path).names if head.startswith(b"PAR1") else ()
+    if not head.startswith(b"PAR1"):
+        return ()
+    with path.open("rb") as file:  # Arrow opens no file whose name is no text
+        names: list[str] = pq.read_schema(file).names
+    return names

@@ -183,7 +183,7 @@ def _keys(texts: pa.ChunkedArray, numbers: npt.NDArray[np.int64], path: Path) ->
         if kind is KeyKind.EMAIL:
             used = keys.identities(used, ignore_case=True)
         found[kind] = {
-            key: f"row {row} of {path.name}"
+            key: f"row {row} of {read.legible(path.name)}"
             for key, row in zip(used.to_pylist(), rows, strict=True)
             if key
         }

@@ -66,8 +66,8 @@ class LocalInput:
         return RawSlices(frames(), raw.places), digest
 
     def path_of(self, file: str) -> Path:
-        """Return where a file of a layout is."""
-        return Path(file)
+        """Return where a file of a layout is, which has its legible name."""
+        return next(path for path in read.files(self.source) if read.legible(path) == file)
 
 
 @dataclass(frozen=True, slots=True)

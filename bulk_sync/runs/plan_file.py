@@ -241,7 +241,8 @@ def made_at(path: Path) -> datetime | None:
 def _facts_of(path: Path) -> dict[str, Any] | None:
     """Return the facts of a plan, without a check; None if the file is none."""
     try:
-        notes = pq.read_schema(path).metadata or {}
+        with path.open("rb") as file:  # Arrow opens no file whose name is no text
+            notes = pq.read_schema(file).metadata or {}
         facts = json.loads(notes[_FACTS])
     except _DAMAGED:
         return None

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,34 +41,36 @@ def parse(path: Path, _: object = None) -> Parsed:
     Raises:
         InputProblem: it is another format, damaged, or holds bytes that are no text.
     """
-    with path.open("rb") as file:
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("rb"))  # Arrow opens none whose name is no text
         head = file.read(1024)
-    if not head.startswith(b"PAR1"):
-        raise InputProblem(
-            f"{path} is not a Parquet file: it is {describe(head)}. Correct the ending of its "
-            "name, or export it again."
-        )
-    with _explained(path):
-        parquet = pq.ParquetFile(
-            path,
-            coerce_int96_timestamp_unit="us",
-            pre_buffer=False,
-            buffer_size=_BUFFER_BYTES,
-        )
-        schema = parquet.schema_arrow
-        names = list(schema.names)
-        unnamed = _unnamed_indexes(schema)
-    kept = [at for at, name in enumerate(names) if name not in unnamed]
-    return Parsed([names[at] for at in kept], _batches(parquet, kept, names, path))
+        if not head.startswith(b"PAR1"):
+            raise InputProblem(
+                f"{path} is not a Parquet file: it is {describe(head)}. Correct the ending of its "
+                "name, or export it again."
+            )
+        with _explained(path):
+            parquet = pq.ParquetFile(
+                file,
+                coerce_int96_timestamp_unit="us",
+                pre_buffer=False,
+                buffer_size=_BUFFER_BYTES,
+            )
+            schema = parquet.schema_arrow
+            names = list(schema.names)
+            unnamed = _unnamed_indexes(schema)
+        kept = [at for at, name in enumerate(names) if name not in unnamed]
+        batches = _batches(parquet, kept, names, path, opened.pop_all())
+    return Parsed([names[at] for at in kept], batches)
 
 
 def _batches(
-    parquet: pq.ParquetFile, kept: list[int], names: list[str], path: Path
+    parquet: pq.ParquetFile, kept: list[int], names: list[str], path: Path, opened: ExitStack
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows as text."""
     collected: list[pa.RecordBatch] = []
     first = 2
-    with _explained(path), parquet:
+    with _explained(path), opened:
         for rows in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
             texts = [_text(rows.column(at), names[at], path, first) for at in kept]
             numbers = pa.array(range(first, first + rows.num_rows), pa.int64())

@@ -30,6 +30,7 @@ from bulk_sync.rows.read.sources import (
     text_bytes,
     warn_of_skipped,
 )
+from bulk_sync.rows.read.tables import legible
 
 __all__ = [
     "STDIN",
@@ -42,6 +43,7 @@ __all__ = [
     "files",
     "is_data",
     "is_todo",
+    "legible",
     "of_workbook",
     "origin",
     "slices",
