@@ -92,3 +92,40 @@ def test_a_plan_whose_name_is_no_text_is_replaced_by_a_plan_alone(sim: Simulator
     write_input(".parquet")
     ran = run(sim, *words)
     assert (ran.status, "would replace a file that is no plan" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "runs"])
+def test_a_state_folder_whose_name_is_no_text_is_refused(
+    command: str, sim: Simulator, run: Run
+) -> None:
+    path = write_states(Path("in.csv"), 1)
+    words = (command, path)[: 1 + (command != "runs")]
+    ran = run(sim, *words, "--state-dir", NO_TEXT)
+    assert ran.status == 2
+    assert "--state-dir" in ran.err
+    assert "is no text in UTF-8. Name another folder." in ran.err
+    assert sim.requests == []
+
+
+def test_a_folder_whose_name_is_no_text_can_hold_the_state(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 2)
+    (tmp_path / NO_TEXT).mkdir()
+    monkeypatch.chdir(tmp_path / NO_TEXT)
+    words = ("--state-dir", "state")
+    ran = run(sim, "run", write_states(Path("in.csv"), 2), "--max-calls", 2, *words)
+    assert ran.status == 6, ran.err
+    assert run(sim, "resume", "--max-calls", 9, *words).status == 0
+    assert len(sim.patched) == 2
+    assert run(None, "ledger", "verify", *words).status == 0
+
+
+def test_ledgers_whose_names_are_no_text_are_told_apart(sim: Simulator, run: Run) -> None:
+    populate(sim, 2)
+    for rows, name in ((1, b"a\xe8.db"), (2, b"a\xe9.db")):
+        words = ("--ledger", f"sqlite:///{os.fsdecode(name)}")
+        path = write_states(Path("in.csv"), rows)
+        ran = run(sim, "run", path, *words, "--report", f"{rows}.csv")
+        assert ran.status == 0, ran.err
+        assert run(None, "ledger", "verify", *words).status == 0

@@ -7,7 +7,15 @@ from typing import Final
 import platformdirs
 
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import FILE, FilledPath, duration, filled, time_of_day, web_address
+from bulk_sync.cli.value_types import (
+    FILE,
+    FilledPath,
+    TextPath,
+    duration,
+    filled,
+    time_of_day,
+    web_address,
+)
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import ATTRIBUTE as CCPA
 from bulk_sync.settings import AUTO, SCOPE
@@ -81,7 +89,7 @@ LOOKUP: Final = _connection(
 STATE_DIR: Final = _state(
     "--state-dir DIR",
     "Where runs, locks and the ledger are kept.",
-    type=FilledPath(path_type=Path, file_okay=False),
+    type=TextPath(path_type=Path, file_okay=False),
     default=_state_folder,
     show_default="the platform's user state folder",
 )

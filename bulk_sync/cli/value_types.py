@@ -40,6 +40,18 @@ class FilledPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class TextPath(FilledPath):
+    """A path that is text in UTF-8, as Arrow and SQLite need it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        try:
+            os.fsencode(value).decode()
+        except UnicodeDecodeError:
+            self.fail(f"{str(value)!r} is no text in UTF-8. Name another folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 FILE: Final = FilledPath(path_type=Path, dir_okay=False)
 """A file of this machine."""
 

@@ -100,7 +100,7 @@ def anchor_of(state: State) -> Anchor:
     """Return the file in which the end of the ledger is noted."""
     url = _url(state)
     if _is_file(url):
-        name = str(_path(url))
+        name = os.fsencode(_path(url)).decode("utf-8", "backslashreplace")  # may be no text
     else:
         secrets = [each for each in url.query if "password" in each]
         name = url.difference_update_query(secrets).render_as_string(hide_password=True)
