@@ -1,5 +1,6 @@
 """Names of files that are no text, or not in the encoding of the locale."""
 
+import io
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import Run, key, populate, read_csv, write_states
 
+from bulk_sync.cli import main
 from bulk_sync.simulator import Simulator
 
 NO_TEXT = os.fsdecode(b"caf\xe9")
@@ -129,3 +131,19 @@ def test_ledgers_whose_names_are_no_text_are_told_apart(sim: Simulator, run: Run
         ran = run(sim, "run", path, *words, "--report", f"{rows}.csv")
         assert ran.status == 0, ran.err
         assert run(None, "ledger", "verify", *words).status == 0
+
+
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_a_terminal_without_the_letters_of_a_name_shows_others(
+    command: str, sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 1)
+    run(sim, "runs")  # sets the variables
+    path = write_states(tmp_path / "日本.csv", 1)
+    shown = io.BytesIO()
+    with io.TextIOWrapper(shown, "latin-1", write_through=True) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(SystemExit) as ended:
+            main([command, str(path)])
+        assert ended.value.code == 0
+        assert b"??" in shown.getvalue()

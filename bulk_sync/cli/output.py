@@ -4,6 +4,7 @@ A run goes on without a reader (``| head``), on a full disk or a closed stream: 
 """
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -51,10 +52,16 @@ def say_json(value: object) -> None:
 
 
 def open_streams() -> None:
-    """Open each missing standard stream to nowhere."""
+    """Open each missing standard stream to nowhere; the others write what they can.
+
+    Without that a terminal that lacks a letter of a name would end a run in its middle.
+    """
     for name, mode in _MODES.items():
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, mode), "r" if not mode else "w"))
+        elif mode and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def laid_out(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
