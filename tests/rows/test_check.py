@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.check import BlankState, OnConflict, Rules
+from bulk_sync.rows.check.state_words import StateWords
 from bulk_sync.settings import KeyKind, Keys
 
 
@@ -107,6 +108,15 @@ def test_a_row_with_words_for_a_state_need_be_no_second_table(
     kind = KeyKind.EMAIL if key_column == "email" else KeyKind.CUSTOM
     rules = Rules(key_column=key_column, keys=Keys(kind), tells_kind=False)
     assert check.rows(raw, rules)[columns.OUTCOME].tolist()[1] == "rejected"
+
+
+@pytest.mark.parametrize("word", ["Consented", "opted out"])
+def test_a_state_in_words_of_the_user_is_no_header_beside_a_damaged_key(word: str) -> None:
+    lines = [("a@example.com", "opted out"), ("Jo Miller", word), ("b@example.com", "consented")]
+    raw = pd.DataFrame(lines, columns=["email", "status"], dtype="str")
+    raw[columns.ROW] = range(2, 5)
+    rules = Rules(state_column="status", words=StateWords.parse(None, "opted out", "consented"))
+    assert check.rows(raw, rules)[columns.REASON].astype("str").tolist()[1] == "bad_key"
 
 
 def test_the_header_of_a_second_table_may_have_the_name_of_the_keys_above_it() -> None:

@@ -55,7 +55,7 @@ def headers(
     is_header = is_sure
     if found.keys.kind is not KeyKind.CUSTOM:  # which may be any text
         can_be = ~keys.str.contains(_OF_KEYS)
-        names = states[can_be].unique().tolist()
+        names = [name for name in states[can_be].unique() if rules.words.state(name) is None]
         known = [name for name in names if allows(name) or forbids(name, rules)]
         is_header = is_sure | (can_be & states.isin(known)).to_numpy()
     for at in np.flatnonzero(is_header).tolist():
