@@ -49,6 +49,19 @@ def test_a_failure_leaves_the_older_file_and_no_other(
     assert [path.name for path in tmp_path.iterdir()] == ["report.csv"]
 
 
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_is_no_file_is_not_replaced(is_link: bool, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    with (
+        pytest.raises(FileExistsError, match="what has this name is no file"),
+        atomic.replacing(tmp_path / ("link" if is_link else "pipe")),
+    ):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_a_link_is_replaced_and_its_target_is_not(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"target")
     (tmp_path / "report.csv").symlink_to(tmp_path / "target")

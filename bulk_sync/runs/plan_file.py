@@ -95,6 +95,10 @@ def check_place(path: Path, reports: Iterable[Destination]) -> None:
     if any(each.is_file(path) for each in reports):
         raise UsageProblem(f"--out and --report both name {path}. Name two files.")
     try:
+        if path.exists() and not path.is_file():
+            raise UsageProblem(
+                f"--out {path} cannot be written: what has this name is no file. Name another path."
+            )
         if path.is_file() and path.stat().st_size and job_of(path) is None:
             raise UsageProblem(
                 f"--out {path} would replace a file that is no plan. Name another path, or move "

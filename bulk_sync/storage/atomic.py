@@ -1,11 +1,13 @@
 """Files that appear whole or not at all, readable by their owner only unless asked otherwise."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 TEMPORARY: Final = r"\.[0-9a-f]{16}\.tmp"
@@ -20,8 +22,12 @@ def replacing(path: Path, mode: int = 0o600) -> Iterator[BufferedRandom]:
     depend on the umask.
 
     Raises:
-        OSError: the file cannot be made, filled or moved.
+        OSError: the file cannot be made, filled or moved, or ``path`` is a device, such as
+            ``/dev/null``, which root could replace.
     """
+    with suppress(FileNotFoundError):
+        if not S_ISREG(path.stat().st_mode):
+            raise FileExistsError(errno.EEXIST, "what has this name is no file", str(path))
     # Not named after the report: a name of the greatest length has no room for more.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

@@ -205,17 +205,20 @@ def test_another_file_is_left_as_it_is(content: bytes, path: Path) -> None:
     [
         ("missing/job.prom", "there is no folder {folder}/missing. Make it, or name another file;"),
         ("in.csv/job.prom", "{folder}/in.csv/job.prom cannot be written: Not a directory."),
+        ("null", "{folder}/null cannot be written: what has this name is no file."),
     ],
 )
 def test_a_file_that_cannot_be_written_changes_nothing(
     name: str, why: str, filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
+    (tmp_path / "null").symlink_to(os.devnull)
     ran = run(
         filled, "run", write_states(tmp_path / "in.csv", 5), "--metrics-file", tmp_path / name
     )
     assert ran.status == 0
     assert f"WARNING --metrics-file: {why.format(folder=tmp_path)}" in ran.err
     assert "The run is not affected." in ran.err
+    assert (tmp_path / "null").is_symlink()
 
 
 def test_previews_leave_the_file_alone(

@@ -4,6 +4,7 @@ Each input here looks like a file of this program, as a todo file does: its cont
 allow its replacement.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,15 @@ def test_a_resumed_plan_replaces_no_file_that_is_no_plan(
     ran = run(sim, "resume", *ENOUGH)
     assert (ran.status, "would replace a file that is no plan" in message_of(ran)) == (2, True)
     assert (tmp_path / "p.parquet").read_bytes() == b"mine"
+
+
+@pytest.mark.usefixtures("todo")
+def test_a_plan_replaces_nothing_that_is_no_file(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "p.parquet").symlink_to(os.devnull)
+    ran = run(sim, "plan", "in.csv", "--out", "p.parquet", *LOOKUP, *ENOUGH)
+    assert (ran.status, "--out p.parquet cannot be written: what has" in ran.err) == (2, True)
+    assert (tmp_path / "p.parquet").is_symlink()
+    assert sim.requests == []
 
 
 @pytest.mark.usefixtures("todo")
