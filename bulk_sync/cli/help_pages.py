@@ -55,21 +55,22 @@ Examples:
 @click.command(
     "help",
     cls=Command,
-    params=[click.Argument(["topic"], required=False, metavar="[TOPIC]")],
+    params=[click.Argument(["topic"], nargs=-1, metavar="[TOPIC]")],
     epilog=_EPILOG,
 )
-def command(topic: str | None) -> None:
+def command(topic: tuple[str, ...]) -> None:
     """Show a page of the manual; without TOPIC, list the topics.
 
     At a terminal the page is styled, and opened in a pager if it is long. Elsewhere it is plain
     Markdown. With the name of a command it shows its options.
     """
-    if topic is None:
+    name = " ".join(topic)
+    if not topic:
         say("\n".join(_contents()))
-    elif topic in TOPICS:
-        _show(page(topic))
+    elif name in TOPICS:
+        _show(page(name))
     else:
-        say(_command_help(topic))
+        say(_command_help(name))
 
 
 def page(topic: str) -> str:
@@ -121,12 +122,14 @@ def _escaped(text: str) -> str:
 
 
 def _command_help(name: str) -> str:
-    """Return the help of a command; raise UsageProblem if there is none of this name."""
-    parent = click.get_current_context().parent
-    if parent is not None and isinstance(parent.command, click.Group):
-        found = parent.command.get_command(parent, name)
-        if found is not None:
-            return found.get_help(click.Context(found, parent, info_name=name))
+    """Return the help of a command, such as ``ledger verify``; raise UsageProblem for others."""
+    context, words = click.get_current_context().parent, name.split()
+    while words and context is not None and isinstance(context.command, click.Group):
+        word = words.pop(0)
+        found = context.command.get_command(context, word)
+        context = None if found is None else click.Context(found, context, info_name=word)
+        if context is not None and not words:
+            return context.get_help()
     raise UsageProblem(f"The manual has no page {name!r}. Its topics: {', '.join(TOPICS)}.")
 
 

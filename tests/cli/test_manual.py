@@ -133,6 +133,7 @@ def test_an_unknown_topic_lists_the_topics() -> None:
 
 def test_help_with_the_name_of_a_command_shows_its_options() -> None:
     assert "--give-up" in help_text("resume")
+    assert "--head" in help_text("ledger", "verify")
 
 
 @pytest.mark.parametrize("words", commands())
