@@ -116,7 +116,8 @@ def at(state: State, url: str) -> State:
     """
     found = replace(state, ledger=url)
     usual = replace(state, ledger=None)
-    is_usual = _is_file(_url(found)) and _path(_url(found)) == _path(_url(usual))
+    place = _url(found, "URL")
+    is_usual = _is_file(place) and _path(place) == _path(_url(usual))
     return usual if is_usual else found
 
 
@@ -144,21 +145,21 @@ def has_lock(state: State) -> bool:
     return _url(state).get_backend_name() == "postgresql"
 
 
-def _url(state: State) -> URL:
+def _url(state: State, name: str = "The ledger's URL (--ledger)") -> URL:
     if state.ledger is None:
         return URL.create("sqlite", database=str((state.folder / FILE).absolute()))
     try:
         url = make_url(state.ledger)
     except (ArgumentError, ValueError) as error:
         raise LedgerProblem(
-            "The ledger's URL (--ledger) is no URL that SQLAlchemy understands; write it like "
+            f"{name} is no URL that SQLAlchemy understands; write it like "
             "sqlite:////var/lib/bulk-sync/ledger.sqlite3 or postgresql://user@host/database."
         ) from error
     if url.drivername in {"postgresql", "postgres"}:
         return url.set(drivername="postgresql+psycopg")
     if _is_file(url) and (url.database or ":").startswith((":", "file:")):
         raise LedgerProblem(
-            "The ledger's URL (--ledger) names no file, and a ledger in memory proves nothing. "
+            f"{name} names no file, and a ledger in memory proves nothing. "
             "Write it like sqlite:////var/lib/bulk-sync/ledger.sqlite3."
         )
     return url

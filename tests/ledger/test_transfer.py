@@ -268,8 +268,8 @@ def test_a_run_beside_a_copy_is_named_the_copy(sim: Simulator, tmp_path: Path, r
 @pytest.mark.parametrize(
     ("url", "says", "status"),
     [
-        ("nonsense", "no URL", 2),
-        ("sqlite://", "in memory", 2),
+        ("nonsense", "bulk-sync: URL is no URL that SQLAlchemy understands", 2),
+        ("sqlite://", "bulk-sync: URL names no file, and a ledger in memory", 2),
         (f"postgresql://ann:{PASSWORD}@127.0.0.1:1/none", "does not answer", 6),
         (f"postgresql://ann@127.0.0.1:1/none?password={PASSWORD}", "does not answer", 6),
         ("sqlite:////proc/none/ledger.sqlite3", "cannot be opened", 2),
