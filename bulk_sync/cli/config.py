@@ -176,11 +176,13 @@ def secret(name: str) -> str | None:
             try:
                 return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
             except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
-                why = error.strerror if isinstance(error, OSError) else None
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                if isinstance(error, UnicodeDecodeError):  # whose text quotes the secret
+                    why = "it is no UTF-8 text"
                 raise UsageProblem(
-                    f"{place} names the file {str(path)!r}, which cannot be read: "
-                    f"{why or error}. Correct the path, or write the file."
-                ) from error
+                    f"{place} names the file {str(path)!r}, which cannot be read: {why}. Correct "
+                    "the path, or write the file."
+                ) from None
     return None
 
 

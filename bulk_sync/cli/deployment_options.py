@@ -13,6 +13,7 @@ from bulk_sync.cli.value_types import (
     TextPath,
     duration,
     filled,
+    period,
     time_of_day,
     web_address,
 )
@@ -143,7 +144,7 @@ SCHEDULE: Final = (
     _schedule(
         "--period DURATION",
         "How often a run of the job should end with 0: alerts wait for two of these.",
-        type=duration,
+        type=period,
         default="1d",
     ),
     _schedule(

@@ -8,6 +8,7 @@ import click
 from bulk_sync.cli import options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
+from bulk_sync.cli.value_types import Whole
 
 _EPILOG = """\b
 Examples:
@@ -20,7 +21,7 @@ Examples:
     "holidays",
     cls=Command,
     params=[
-        click.Argument(["years"], nargs=-1, type=click.IntRange(2020, 2100), metavar="[YEAR]..."),
+        click.Argument(["years"], nargs=-1, type=Whole(2020, 2100), metavar="[YEAR]..."),
         options.JSON,
     ],
     epilog=_EPILOG,

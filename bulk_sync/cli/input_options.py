@@ -3,10 +3,8 @@
 from functools import partial
 from typing import Final
 
-import click
-
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import Choice, size
+from bulk_sync.cli.value_types import Choice, Whole, size
 from bulk_sync.settings import DateOrder, Dialect, EmailCase, OnAmbiguous
 
 _input = partial(Option, group=Group.INPUT)
@@ -18,7 +16,7 @@ SHEET: Final = _input(
 HEADER_ROW: Final = _input(
     "--header-row N",
     "The row with the names of the columns, as a spreadsheet numbers it.",
-    type=click.IntRange(1),
+    type=Whole(1),
     show_default="the first row, or the only header among the first 20",
 )
 KEYS: Final = (

@@ -12,7 +12,16 @@ import click
 
 from bulk_sync.cli import config, deployment_options, input_options, page_options
 from bulk_sync.cli.option import Group, Option, Recorded, refuse_untyped
-from bulk_sync.cli.value_types import FILE, Choice, ReportName, duration, filled, person
+from bulk_sync.cli.value_types import (
+    FILE,
+    Choice,
+    Number,
+    ReportName,
+    Whole,
+    duration,
+    filled,
+    person,
+)
 from bulk_sync.remote import url
 from bulk_sync.settings import Fetch, Oddity
 from bulk_sync.storage import lock
@@ -24,9 +33,9 @@ _approval = partial(Option, group=Group.APPROVAL)
 _pace = partial(Option, group=Group.PACE)
 _output = partial(Option, group=Group.OUTPUT, recorded=Recorded.NEVER)
 
-_ABOVE_0: Final = click.FloatRange(0, min_open=True)
-_FROM_0: Final = click.IntRange(0)
-_FROM_1: Final = click.IntRange(1)
+_ABOVE_0: Final = Number(0, min_open=True)
+_FROM_0: Final = Whole(0)
+_FROM_1: Final = Whole(1)
 
 
 INPUT_FILE: Final = click.Argument(["input"], metavar="INPUT", type=url.source)
@@ -147,7 +156,7 @@ READING: Final = (
     _pace(
         "--page-size N",
         "Profiles on a page of Campaign's list.",
-        type=click.IntRange(1, 100_000),
+        type=Whole(1, 100_000),
         show_default="found by trying",
     ),
 )
@@ -155,7 +164,7 @@ PACE: Final = (
     _pace(
         "--concurrency N",
         "Requests in flight.",
-        type=click.IntRange(1, 256),
+        type=Whole(1, 256),
         show_default="adaptive, at most 64; more only if --rate needs it",
     ),
     _pace("--rate R", "Most requests a second.", type=_ABOVE_0, show_default="adaptive"),

@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import FILE, Choice, duration, network, size
+from bulk_sync.cli.value_types import FILE, Choice, Whole, duration, network, size
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
@@ -16,7 +16,7 @@ PAGE: Final = (
     _page(
         "--port N",
         "Port to listen on; 0: a free one.",
-        type=click.IntRange(0, 65_535),
+        type=Whole(0, 65_535),
         default=8710,
     ),
     _page(

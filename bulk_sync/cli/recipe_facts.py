@@ -217,6 +217,8 @@ def _input(machine: Machine) -> str:
     source = machine.values["input"]
     if source is None:
         return _NO_INPUT
+    if not source:
+        raise UsageProblem("INPUT is empty; an unset variable, perhaps. Name the nightly file.")
     if source == "-":
         raise UsageProblem("A job at night has no standard input: name a file, a folder or a glob.")
     return source if url.is_url(source) else str(machine.folder / Path(source).expanduser())

@@ -16,13 +16,13 @@ import click
 
 from bulk_sync.amounts import count
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.value_types import Choice
+from bulk_sync.cli.value_types import Choice, Number, Whole
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import check_host
 from bulk_sync.simulator import Fault, Options, Simulator, serve_in_foreground
 from bulk_sync.simulator.behavior import SINGULAR
 
-_FROM_0: Final = click.IntRange(0)
+_FROM_0: Final = Whole(0)
 _FIELDS: Final = {field.name: field for field in fields(Options)}
 
 _EPILOG = """\b
@@ -74,7 +74,7 @@ def _shares(
         _option(
             "--port N",
             "Port to listen on; 0 takes a free one.",
-            type=click.IntRange(0, 65_535),
+            type=Whole(0, 65_535),
             default=8080,
         ),
         _option("--profiles N", "How many profiles to make up.", type=_FROM_0, default=1000),
@@ -92,7 +92,7 @@ def _shares(
             "--token-life S",
             "Seconds for which an exchanged token is valid.",
             "token_life_s",
-            type=click.IntRange(1),
+            type=Whole(1),
         ),
         _option("--dialect", "Campaign Standard, or Campaign v8."),
         _option("--apis", "Spellings of profileAndServices that exist."),
@@ -106,9 +106,7 @@ def _shares(
         _option("--next-style", "How the link to the next page is written."),
         _option("--error-style", "How Campaign's own errors are sent."),
         _option("--scan-fault", "What is wrong with the list of profiles."),
-        _option(
-            "--page-cap N", "Most profiles on one page.", "max_line_count", type=click.IntRange(1)
-        ),
+        _option("--page-cap N", "Most profiles on one page.", "max_line_count", type=Whole(1)),
         _option(
             "--big-table N",
             "With more profiles than this, there is no next page without _forcePagination.",
@@ -118,13 +116,13 @@ def _shares(
         _option(
             "--latency MS",
             "Delay of every answer, in milliseconds.",
-            type=click.FloatRange(0),
+            type=Number(0),
             default=0,
         ),
         _option(
             "--rate R",
             "Requests a second before 429s.  [default: no limit]",
-            type=click.FloatRange(0, min_open=True),
+            type=Number(0, min_open=True),
         ),
         _option("--retry-after", "How 429s and 503s name the time to come back."),
         _option(
@@ -134,7 +132,7 @@ def _shares(
             multiple=True,
             callback=_shares,
         ),
-        _option("--seed N", "Decides profiles and faults.", type=int),
+        _option("--seed N", "Decides profiles and faults.", type=Whole()),
         _option("--access-log", "Print a line per request on standard error.", is_flag=True),
     ],
     epilog=_EPILOG,

@@ -30,6 +30,18 @@ class Choice(click.Choice[T]):
         return super().normalize_choice(str(choice), ctx)
 
 
+class Whole(click.IntRange):
+    """A whole number in a range; click calls a wrong one no valid integer range."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number in a range."""
+
+    name = "number"
+
+
 class FilledPath(click.Path):
     """Any path but an empty one, which would be the working directory."""
 
@@ -94,6 +106,14 @@ def duration(value: object) -> float:
     if match is None:
         raise ValueError(f"{value!r}: write a number of seconds, or 90s, 30m, 2h, 1d.")
     return float(match[1]) * _UNITS_S[match[2]]
+
+
+def period(value: object) -> float:
+    """Return the seconds of a duration of at least a minute."""
+    found = duration(value)
+    if found < _UNITS_S["m"]:
+        raise ValueError(f"{value!r}: a period takes a minute or more; write 30m, 12h or 1d.")
+    return found
 
 
 def time_of_day(value: object) -> time:

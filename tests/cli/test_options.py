@@ -70,7 +70,8 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
         ("max-changes = 1\nmax_changes = 9", "max-changes is there twice"),
         ("dry-run = 1", "true or false"),
         ("max-calls = true", "max-calls"),
-        ("concurrency = 1.7", "concurrency"),
+        ("concurrency = 1.7", "'--concurrency': '1.7' is not a valid whole number."),
+        ("rate = 'fast'", "'--rate': 'fast' is not a valid number."),
     ],
     ids=[
         "a name misspelt",
@@ -80,6 +81,7 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
         "no switch",
         "no number",
         "no whole number",
+        "no number but a word",
     ],
 )
 def test_a_wrong_file_is_explained(
@@ -129,6 +131,19 @@ def test_the_message_on_an_unusable_secret_names_which_it_is(
     assert ran.status == 2
     assert names in ran.err
     assert "with blanks" not in ran.err
+
+
+def test_no_byte_of_a_secret_that_is_no_utf_8_is_shown(
+    filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(filled, "check")  # sets the variables
+    (tmp_path / "secret").write_bytes(b"s3cr\xe9t")
+    monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN", "")
+    monkeypatch.setenv("BULK_SYNC_ACCESS_TOKEN_FILE", "secret")
+    ran = run(None, "check")
+    assert ran.status == 2
+    assert "the file 'secret', which cannot be read: it is no UTF-8 text. Correct" in ran.err
+    assert "0xe9" not in ran.err
 
 
 @pytest.mark.parametrize("command", ["run", "check", "map"])

@@ -160,8 +160,10 @@ def test_missing_values_are_placeholders_and_hints(tmp_path: Path) -> None:
         (["cron", "x.csv", "--at", "25:00"], "02:00"),
         (["cron", "x.csv", "--at", "02:00:30"], "02:00"),
         (["crontab"], "There are: cron,"),
+        (["cron", ""], "INPUT is empty; an unset variable, perhaps."),
+        (["alerts", "--period", "0"], "a period takes a minute or more"),
     ],
-    ids=["standard input", "line break", "no time", "seconds", "no recipe"],
+    ids=["standard input", "line break", "no time", "seconds", "no recipe", "empty", "no period"],
 )
 def test_impossible_values_are_explained(tmp_path: Path, words: list[str], message: str) -> None:
     printed = recipe(tmp_path, *words, status=2)
