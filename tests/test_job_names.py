@@ -38,6 +38,11 @@ def test_a_job_is_the_file_s_name_without_digits_and_what_they_leave_beside_a_bl
         ("vip.20261124T020000Z-0a1b2c.todo.csv", "vip.todo"),
         ("vip.20261123T020000Z-7f3a9c.todo.20261124T020000Z-0a1b2c.todo.csv", "vip.todo"),
         ("vip.20261123T020000Z-7f3a9c.todo.xlsx", "vip.todo"),
+        ("vip.20261123T020000Z-7f3a9c-2.todo.csv", "vip.todo"),
+        ("20261123T020000Z-7f3a9c.csv", "TZ-fac"),
+        ("20261123T020000Z-7f3a9c.20261124T020000Z-0a1b2c.todo.csv", "TZ-fac.todo"),
+        ("a.20261123T020000Z-7f3a9c.20261124T020000Z-0a1b2c.todo.csv", "a.TZ-fac.todo"),
+        ("a.20261123T020000Z-7f3a9c.b.20261124T020000Z-0a1b2c.todo.csv", "a.TZ-fac.b.todo"),
     ],
 )
 def test_rows_left_of_an_input_are_one_job_whatever_run_left_them(source: str, job: str) -> None:

@@ -30,6 +30,9 @@ STDIN_NAME: Final = "Standard input"
 _RUN: Final = re.compile(rf"\.{RUN_ID_PATTERN}(?:-\d+)?\.")
 """In the names of our files: the run's id, and a number if another file has the name already."""
 
+_TODO: Final = re.compile(rf"(?:{_RUN.pattern}todo)+\.[a-z]+$")
+"""What follows the input's stem in the name of a todo file, or of one that a todo file left."""
+
 _OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 """By the run's id in it: another file called ``.results.csv`` is data."""
 _NAMED: Final = 10
@@ -66,7 +69,7 @@ def is_todo(source: str) -> bool:
 
 def original_stem(todo: str) -> str:
     """Return how the reports of the file are called whose rows came into a todo file first."""
-    return _RUN.split(Path(todo).name)[0]
+    return _TODO.sub("", Path(todo).name)
 
 
 def files(source: str) -> list[Path]:
