@@ -147,3 +147,28 @@ def test_a_terminal_without_the_letters_of_a_name_shows_others(
             main([command, str(path)])
         assert ended.value.code == 0
         assert b"??" in shown.getvalue()
+
+
+@pytest.mark.parametrize("stem", ["{run_id}", "a{run_id}.{run_id}", "20261123T020000Z-7f3a9c"])
+def test_a_report_has_the_stem_of_an_input_called_like_a_run(
+    stem: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    path = write_states(tmp_path / f"{stem}.csv", 3)
+    assert run(sim, "run", path, "--fetch", "lookup", "--max-calls", 4).status == 6
+    assert run(sim, "resume", "--max-calls", 9).status == 0
+    (first,) = orjson.loads(run(None, "runs", "--json").out)
+    run_id = first["run_id"]
+    assert run(sim, "undo", run_id, "--max-opt-ins", 3).status == 0
+    undo_id = orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]
+    assert {each.name for each in tmp_path.glob("*.results.csv")} == {
+        f"{stem}.{run_id}.results.csv", f"{stem}.{undo_id}.results.csv"
+    }  # fmt: skip
+
+
+def test_every_place_of_the_run_s_id_in_a_typed_name_is_filled(sim: Simulator, run: Run) -> None:
+    populate(sim, 1)
+    path = write_states(Path("in.csv"), 1)
+    ran = run(sim, "run", path, "--report", "{run_id}-{run_id}.csv", "--summary", "json")
+    run_id = ran.summary["run_id"]
+    assert ran.summary["reports"] == [f"{run_id}-{run_id}.csv"]

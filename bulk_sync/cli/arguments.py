@@ -256,10 +256,10 @@ def limits(values: Values) -> Limits:
 
 def reports(values: Values, stem: str) -> tuple[str, ...]:
     """Return where the reports go: by default beside the input's name, in the working directory."""
-    from bulk_sync.runs import RUN_ID
+    from bulk_sync.runs import usual_report
 
     given: tuple[str, ...] = values["report"]
-    return given or (f"{stem}.{RUN_ID}.results.csv",)
+    return given or (usual_report(stem),)
 
 
 def job_name(given: "Input") -> str:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 RUN_ID: Final = "{run_id}"
 """The place of the run's id in the name of a destination."""
 
+_USUAL: Final = f".{RUN_ID}.results.csv"
+"""What follows the stem of the input in the name of a report, unless --report has one."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
@@ -184,6 +187,11 @@ Destination = LocalFile | RemoteFile
 """A file for people; ``str`` names it in full, its suffix decides the format."""
 
 
+def usual_report(stem: str) -> str:
+    """Return the destination of a report without --report, by the stem of the input."""
+    return f"{stem}{_USUAL}"
+
+
 def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
     """Return the destination in an option, with the run's id in the place of ``{run_id}``.
 
@@ -198,7 +206,16 @@ def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
     path = Path(text)
     if not path.name:
         raise UsageProblem("--report names no file. Write it like --report results.csv.")
-    return LocalFile(path.absolute().with_name(path.name.replace(RUN_ID, run_id)))
+    return LocalFile(path.absolute().with_name(_named(path.name, run_id)))
+
+
+def _named(name: str, run_id: str) -> str:
+    """Return a name with the run's id in its place; the input's own name may hold that text too."""
+    if run_id in name:  # of a resumed run
+        return name
+    if name.endswith(_USUAL):
+        return name.removesuffix(_USUAL) + _USUAL.replace(RUN_ID, run_id)
+    return name.replace(RUN_ID, run_id)
 
 
 def is_unpublished(destination: Destination | None) -> bool:
