@@ -3,16 +3,17 @@
     plan_ours.py INPUT.csv KNOWN.parquet
 
 In a run the states arrive over the network, one after the other. Here all of them are there, so
-Arrow finds their rows at once. ``scan_pages.py`` measures this part of a scan.
+DuckDB joins them at once, as it does for an input larger than memory. ``scan_pages.py`` measures
+this part of a scan.
 """
 
 import sys
 import time
 
+import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bulk_sync.rows import check, columns, comparison, read
 from bulk_sync.rows.results import Steps
@@ -22,13 +23,18 @@ from bulk_sync.rows.totals import Totals
 def known_states(checked: pd.DataFrame, known: str) -> Steps:
     """Return the known states of the rows to be looked up."""
     keys = checked.loc[checked[columns.OUTCOME].isna(), columns.KEY]
-    states = pq.read_table(known)
-    wanted = states["PKey"].cast(pa.large_string())
-    found = pc.fill_null(pc.index_in(wanted, pa.chunked_array(keys)), -1).to_numpy()
-    at = found[found >= 0]
     steps = Steps.blank(len(keys))
-    steps.state[at] = states["ccpaOptOut"].to_numpy()[found >= 0]
-    steps.attempts[at], steps.at_ms[at] = 1, int(time.time() * 1000)
+    with duckdb.connect() as database:
+        wanted = pa.table({"key": pa.chunked_array(keys), "position": np.arange(len(keys))})
+        database.register("wanted", wanted)
+        query = (
+            "SELECT position, ccpaOptOut FROM wanted "
+            "JOIN read_parquet($known) AS known ON key = PKey"
+        )
+        found = database.execute(query, {"known": known}).fetchnumpy()
+    positions = found["position"]
+    steps.state[positions] = found["ccpaOptOut"]
+    steps.attempts[positions], steps.at_ms[positions] = 1, int(time.time() * 1000)
     assert (steps.attempts == 1).all()
     return steps
 
