@@ -37,6 +37,12 @@ def test_the_second_run_learns_the_holder_of_the_lock(tmp_path: Path) -> None:
         pass
 
 
+def test_a_process_is_named_with_the_second_since_which_it_works() -> None:
+    process = lock.RunProcess("run 1 of somebody", 1_795_399_200_999)
+    assert str(process) == "run 1 of somebody, since 2026-11-23T02:00:00+00:00"
+    assert str(lock.RunProcess("run 1 of somebody")) == "run 1 of somebody"
+
+
 def test_a_lock_is_free_after_its_block_also_after_an_error(tmp_path: Path) -> None:
     def failing() -> None:
         with lock.hold(tmp_path, LOCK, "run 1"):

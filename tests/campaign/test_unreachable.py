@@ -55,8 +55,11 @@ class Far:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers.append(writer)
         while await reader.readline():
-            while (await reader.readline()).strip():
-                pass
+            length = 0
+            while line := (await reader.readline()).strip().lower():
+                if line.startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            await reader.readexactly(length)
             self.requests += 1
             sent = answer(200, PROFILE)
             if self.requests <= len(self.answers):
@@ -134,6 +137,31 @@ def test_an_error_that_stays_is_reported_as_it_is(sent: bytes, reason: Reason) -
     failed, requests = state_of([sent] * 9, Pace(retries=1))
     assert isinstance(failed, RowFailed)
     assert (failed.reason, failed.attempts, requests) == (reason, 2, 2)
+
+
+TOKEN: Final = answer(200, b'{"access_token":"a-token-from-ims","expires_in":3600}')
+GOOD: Final = answer(200, PROFILE)
+REFUSED: Final = answer(403, GATEWAY_403)
+
+
+@pytest.mark.parametrize(
+    ("answers", "renewals"),
+    [([TOKEN, GOOD, REFUSED, TOKEN], 1), ([TOKEN, REFUSED, GOOD], 0)],
+    ids=["it was accepted before", "it is new"],
+)
+def test_a_403_makes_ims_give_another_token_unless_that_is_new(
+    answers: Sequence[bytes], renewals: int
+) -> None:
+    async def inside() -> int:
+        async with Far(answers).listening() as far:
+            url = f"http://127.0.0.1:{far.port}"
+            credentials = Credentials("key", client_secret=Secret("s3cret"), ims_endpoint=url)
+            connection = Connection(url, "acme", credentials, api="profileAndServices")
+            async with connected(connection, Pace(retries=1), Stop()) as client:
+                assert [(await client.state("@a"))[0] for _ in range(2)] == [True, True]
+            return far.requests
+
+    assert asyncio.run(inside()) == 4 + renewals
 
 
 def test_a_403_of_campaign_itself_is_not_tried_again() -> None:

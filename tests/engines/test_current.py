@@ -9,6 +9,7 @@ from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
+from bulk_sync.errors import Refused
 from bulk_sync.rows.results import Steps
 from bulk_sync.settings import (
     Connection,
@@ -71,3 +72,16 @@ def test_the_table_has_a_row_per_profile_and_all_of_it_is_durable(
     if not is_pkey:
         expected[0] = sorted([*expected[0], ("@second", 0)])
     assert table == expected
+
+
+@pytest.mark.parametrize(("count", "is_stopped"), [(19, False), (20, True)])
+def test_a_file_of_twenty_unknown_keys_is_for_another_instance(
+    count: int, *, is_stopped: bool
+) -> None:
+    with running(Options()) as sim:
+        connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
+        pkeys = PKeys("ccpaOptOut", stamped=False, tries_keys=True)
+        with Session(connection, Pace(), lambda *_: None) as session:
+            keys = [key(number) for number in range(count)]
+            session.read(keys, Steps.blank(count), Reading(Fetch.LOOKUP), pkeys)
+        assert isinstance(session.cause, Refused) is is_stopped

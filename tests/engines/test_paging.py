@@ -67,6 +67,22 @@ def test_the_place_of_the_next_page_is_kept_if_it_may_be_needed(
     assert found is is_kept
 
 
+@pytest.mark.parametrize(
+    ("profiles", "log"), [(40, 1), (10, 0)], ids=["it goes on", "it has one page"]
+)
+def test_a_list_without_the_attribute_is_left_after_its_first_page(
+    profiles: int, log: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    with running(Options()) as sim:
+        for number in range(profiles):
+            sim.add(key(number))
+        shown, _ = read(sim.url, [key(number) for number in range(KEYS)])
+    assert shown == [(10, profiles)]
+    warning = "A page of Campaign's list shows no profile with the attribute: keys are looked up"
+    assert [each.message for each in caplog.records].count(warning) == log
+
+
 class Counted(Lying):
     """Two pages of two profiles; how many there are, and perhaps a link to a third page."""
 

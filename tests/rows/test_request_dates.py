@@ -149,6 +149,7 @@ def test_a_column_s_name_may_show_the_order() -> None:
     for name, day in (("MM/DD/YYYY", ms(2026, 11, 3)), ("dd/mm/yy", ms(2026, 3, 11))):
         cells = pd.Series(["11/03/2026"], dtype="str", name=f"Date received ({name})")
         assert requests_of(cells).earliest.tolist() == [day]
+        assert not requests_of(cells).is_doubtful.any()
     cells = pd.Series(["11/03/2026", "23/11/2026"], dtype="str", name="Received (MM/DD)")
     assert requests_of(cells).earliest.tolist() == [ms(2026, 3, 11), ms(2026, 11, 23)]
     assert requests_of(cells).is_doubtful.tolist() == [True, False]

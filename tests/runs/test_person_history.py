@@ -1,9 +1,11 @@
 """The whole history of one person: the present state, every write, and every row about them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow.parquet as pq
 import pytest
 from conftest import Run, key, populate, read_csv, write_states
 
@@ -311,11 +313,16 @@ def test_kept_rows_of_another_format_are_not_read(sim: Simulator, tmp_path: Path
     populate(sim, 1, state=True)
     run(sim, "run", write_states(tmp_path / "in.csv", 1))
     (kept,) = kept_rows.all_of(tmp_path / "state").values()
+    table = pq.read_table(kept.path)
+    notes = {**table.schema.metadata, b"bulk-sync.rows": b'{"format":1}'}
+    pq.write_table(table.replace_schema_metadata(notes), kept.path)
+    other = "it has the format 1, made by another version"
+    kept_ran = run(None, "history", key(0))
     kept.path.write_bytes(b"PAR1 damaged PAR1")
-    ran = run(None, "history", key(0))
-    assert ran.status == 0
-    assert "cannot be read" in ran.err
-    assert "are not kept here" in ran.out
+    for ran, says in ((kept_ran, other), (run(None, "history", key(0)), "Parquet")):
+        assert ran.status == 0
+        assert re.search(rf"rows of run \S+ cannot be read: .*{says}", ran.err), ran.err
+        assert "are not kept here" in ran.out
 
 
 def test_each_write_names_its_file_and_the_tries_that_it_took(
