@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from bulk_sync.remote import url
+
 NAME: Final = "NAME"
 """What suggested commands have in place of a person's name."""
 
@@ -43,12 +45,15 @@ class Number(click.FloatRange):
 
 
 class FilledPath(click.Path):
-    """Any path but an empty one, which would be the working directory."""
+    """Any path but an empty one, which would be the working directory, or a URL."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
         if value == "":
             self.fail(_EMPTY, param, ctx)
+        if isinstance(value, str) and url.is_url(value):
+            shown = url.without_secrets(value)
+            self.fail(f"{shown} is a URL. Name a path of this machine.", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -146,6 +146,25 @@ def test_no_byte_of_a_secret_that_is_no_utf_8_is_shown(
     assert "0xe9" not in ran.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "in.csv", "--out", "s3://bucket/p.parquet"),
+        ("map", "in.csv", "--out", "gs://bucket/new.csv"),
+        ("run", "in.csv", "--metrics-file", "https://me:s3cret@example.com/m?token=s3cret"),
+        ("run", "in.csv", "--protect", "s3://s3cret:s3cret@bucket/list.csv"),
+        ("runs", "--state-dir", "s3://bucket/state"),
+        ("check", "--config", "az://bucket/bulk-sync.toml"),
+    ],
+    ids=lambda words: words[-2],
+)
+def test_a_url_in_place_of_a_path_is_explained(words: tuple[str, ...], run: Run) -> None:
+    ran = run(None, *words)
+    assert ran.status == 2
+    assert " is a URL. Name a path of this machine." in ran.err
+    assert "s3cret" not in ran.err
+
+
 @pytest.mark.parametrize("command", ["run", "check", "map"])
 def test_a_secret_is_no_option(command: str, run: Run) -> None:
     ran = run(None, command, "in.csv", "--client-secret", "x")
