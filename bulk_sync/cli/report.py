@@ -52,9 +52,10 @@ def command(**values: Any) -> Exit:
     )
     screen.end_pass()
     names = [shown(report) for report in reports]
-    status = Exit.ROWS_LEFT if any(map(runs.is_unpublished, reports)) else Exit.DONE
+    files = runs.Files(reports, todo)
+    status = Exit.ROWS_LEFT if files.are_unpublished else Exit.DONE
     if values["summary"]:
-        facts = {"run_id": run.run_id, "exit": int(status), "message": "", "reports": names}
+        facts = {"run_id": run.run_id, "exit": int(status), "message": files.note, "reports": names}
         say_json({**facts, "todo": None if todo is None else shown(todo)})
         return status
     say(f"Run {run.run_id} of {run.begun.input}, begun {local(run.begun_ms)}")

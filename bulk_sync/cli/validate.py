@@ -74,12 +74,14 @@ def command(**values: Any) -> Exit:
         if values["outline"] is not None:
             outline.write(values["outline"], given, layout)
     screen.end_pass()
-    is_here = any(map(runs.is_unpublished, found.reports))
-    status = Exit.DONE if found.verdict.is_usable and not is_here else Exit.ROWS_LEFT
+    files = runs.Files(tuple(found.reports), found.todo)
+    is_done = found.verdict.is_usable and not files.are_unpublished
+    status = Exit.DONE if is_done else Exit.ROWS_LEFT
     if values["summary"]:
         monitor = Invocation.current().monitor
         monitor.job = job
-        say_json({**monitor.facts(), **as_json(found, given.source, status)})
+        facts = {**as_json(found, given.source, status), "message": files.note}
+        say_json({**monitor.facts(), **facts})
     else:
         for line in lines(found, given.source):
             say(line)

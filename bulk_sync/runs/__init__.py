@@ -23,7 +23,7 @@ exclusion.py. What may go: leftovers.py. Inputs larger than memory, and plans of
 large_input.py, dividing.py, rest.py.
 """
 
-from bulk_sync.report.destination import is_unpublished, usual_report
+from bulk_sync.report.destination import usual_report
 from bulk_sync.runs.approvals import PlanExpired
 from bulk_sync.runs.checkpoint import CheckpointProblem
 from bulk_sync.runs.exclusion import at_work
@@ -50,17 +50,17 @@ from bulk_sync.runs.person_history import Event, Story, look_up, story_of
 from bulk_sync.runs.reread import audit
 from bulk_sync.runs.resumption import CannotResume, abandon, resume
 from bulk_sync.runs.reversal import undo
-from bulk_sync.runs.review import Cost, Finished, Forecast, Plan
+from bulk_sync.runs.review import Cost, Files, Finished, Forecast, Plan
 from bulk_sync.runs.reviewed_plan import apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import preview, sync
 from bulk_sync.runs.validation import Judged
 
 __all__ = [
-    "CannotResume", "CheckpointProblem", "Cost", "Event", "Finished", "Forecast", "Input", "Job",
-    "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
+    "CannotResume", "CheckpointProblem", "Cost", "Event", "Files", "Finished", "Forecast", "Input",
+    "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
     "RetentionRules", "Story", "Tidied", "Validated", "abandon", "apply", "at_work", "audit",
-    "copy_ledger", "has_checkpoint", "interrupted", "is_held", "is_unpublished", "judge", "known",
+    "copy_ledger", "has_checkpoint", "interrupted", "is_held", "judge", "known",
     "look_up", "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again",
     "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo", "usual_report",
     "without_checkpoint",

@@ -104,6 +104,37 @@ def test_a_report_in_a_bucket_without_permission_stays_here(
     assert SECRET not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("what", ["report", "todo file"])
+def test_a_report_made_again_that_cannot_be_uploaded_is_in_the_summary(
+    what: str, filled: Simulator, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    rows = write_states(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
+    (tmp_path / "in.csv").write_text(rows)
+    run_id = run(filled, "run", "in.csv", "--summary", "json").summary["run_id"]
+    taken = "again.csv" if what == "report" else f"in.{run_id}.todo.csv"
+    s3.put(taken, "of another program")
+    words = ("--report", s3 / "again.csv", "--todo", "--summary", "json")
+    ran = run(None, "report", run_id, *words)
+    (here,) = staged(tmp_path)
+    note = f"A report could not be uploaded. It is here: {here}."
+    assert (ran.status, ran.summary["exit"], ran.summary["message"]) == (3, 3, note)
+    assert s3.get(taken) == b"of another program"
+
+
+@pytest.mark.parametrize("taken", ["again.csv", "in.todo.csv"])
+def test_files_of_a_check_that_cannot_be_uploaded_are_in_the_summary(
+    taken: str, run: Run, s3: Bucket, tmp_path: Path
+) -> None:
+    rows = write_states(tmp_path / "in.csv", 3).read_text() + f"{key(4)},maybe\n"
+    (tmp_path / "in.csv").write_text(rows)
+    s3.put(taken, "of another program")
+    words = ("--report", s3 / "again.csv", "--todo", "--summary", "json")
+    ran = run(None, "validate", "in.csv", *words)
+    (here,) = staged(tmp_path)
+    assert ran.status == 3
+    assert ran.summary["message"] == f"A report could not be uploaded. It is here: {here}."
+
+
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize(
     "url", ["https://example.com/report.csv", "s3://reports/", "s3://reports", "ftp://a/b.csv"]
