@@ -35,6 +35,7 @@ from bulk_sync.runs import (
     report_facts,
     write_records,
 )
+from bulk_sync.runs.exclusion import at_work
 from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
@@ -150,12 +151,12 @@ def _so_far(book: Ledger, state: State, run: Run) -> Slices:
         if has_checkpoint(state, run):  # the log has the reason
             raise UsageProblem(f"What run {run.run_id} has done so far cannot be read.")
         raise UsageProblem(without_checkpoint(state, run))
-    log.warning(
-        "Run %s is not finished: the report shows how far it got. To finish it: bulk-sync resume "
-        "%s",
-        run.run_id,
-        run.run_id,
-    )
+    process = at_work(state, book).get(run.run_id)
+    at_its_end = f"To finish it: bulk-sync resume {run.run_id}"
+    if process is not None:
+        at_its_end = f"It is at work, as {process}: wait for its end."
+    shown = f"Run {run.run_id} is not finished: the report shows how far it got."
+    log.warning("%s %s", shown, at_its_end)
     return rows
 
 

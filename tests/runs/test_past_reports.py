@@ -12,6 +12,7 @@ from bulk_sync import ledger
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
+from bulk_sync.storage import lock
 
 SAME = ("csv", "csv.gz", "parquet", "json")
 """Formats without the time of writing."""
@@ -156,8 +157,15 @@ def test_the_report_of_an_unfinished_run_shows_its_progress(
     assert run(sim, "run", write_states(tmp_path / "in.csv", 10), *words).status == 6
     ran = run(None, "report", "--report", "again.csv")
     assert ran.status == 0
-    assert "is not finished: the report shows how far it got" in ran.err
+    unfinished = runs(run)[-1]["run_id"]
+    progress = f"Run {unfinished} is not finished: the report shows how far it got."
+    assert f"{progress} To finish it: bulk-sync resume {unfinished}\n" in ran.err
     assert read_csv(tmp_path / "again.csv") == read_csv(tmp_path / "first.csv")
+    with lock.hold(tmp_path / "state", "acme", lock.holder(f"run {unfinished}")):
+        ran = run(None, "report", "--report", "again.csv")
+    assert ran.status == 0
+    assert f"{progress} It is at work, as " in ran.err
+    assert "bulk-sync resume" not in ran.err
 
 
 @pytest.mark.parametrize(
