@@ -158,6 +158,9 @@ def command(**values: Any) -> None:
     except OSError as error:
         message = f"The simulator cannot start: {error}; --port 0 takes a free port."
         raise UsageProblem(message) from error
+    except UnicodeDecodeError as error:
+        name = values["profiles_csv"]
+        raise UsageProblem(f"{name} is no text in UTF-8. Save it as UTF-8.") from error
     except ValueError as error:
         raise UsageProblem(f"{error}.") from error
 

@@ -74,7 +74,7 @@ def read(path: Path, seed: int, attribute: str) -> Iterator[Profile]:
                 if cell not in states:
                     raise ValueError(
                         f"{path}, row {number + 2}: {attribute} is {row[attribute]!r}; "
-                        "write true, false or nothing."
+                        "write true, false or nothing"
                     )
                 profile[attribute] = states[cell]
                 profile.setdefault(f"{attribute}LastModified", "")

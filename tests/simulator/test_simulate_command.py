@@ -67,16 +67,22 @@ def test_its_exports_and_options_reach_the_server(tmp_path: Path) -> None:
         (["--fault", "reset=often"], "'reset=often' is not KIND=SHARE"),
         (["--fault", "reset=0.7", "--fault", "hang=0.7"], "so is their sum"),
         (["--profiles-csv", "nowhere.csv"], "nowhere.csv"),
+        (["--profiles-csv", "latin.csv"], "latin.csv is no text in UTF-8. Save it as UTF-8."),
+        (["--profiles-csv", "word.csv"], "is 'maybe'; write true, false or nothing. END"),
         (["--host", "256.0.0.1"], "The simulator cannot start"),
         (["--host", "a..example"], "has an empty part"),
         (["--host", ""], "has an empty part"),
     ],
-    ids=["kind", "share", "sum", "file", "host", "name", "no name"],
+    ids=["kind", "share", "sum", "file", "no text", "no state", "host", "name", "no name"],
 )
-def test_it_refuses_impossible_options(arguments: Sequence[str], output: str, run: Run) -> None:
+def test_it_refuses_impossible_options(
+    arguments: Sequence[str], output: str, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "latin.csv").write_bytes(b"PKey\n@caf\xe9\n")
+    (tmp_path / "word.csv").write_text("PKey,ccpaOptOut\n@a,maybe\n")
     ran = run(None, "simulate", "--port", 0, *arguments)
     assert (ran.out, ran.status) == ("", 2)
-    assert output in " ".join(ran.err.split())
+    assert output in " ".join([*ran.err.split(), "END"])
 
 
 def test_a_port_in_use_is_reported_in_one_line(sim: Simulator, run: Run) -> None:
