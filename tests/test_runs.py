@@ -252,6 +252,10 @@ def test_check_names_the_problem(sim: Simulator, run: Run) -> None:
     populate_with(sim, [False])
     assert "--api-key" in run(sim, "check", "--api-key", "wrong", "--retries", 0).out
     assert run(sim, "check", "--organization", "wrong").status == 5
+    away = run(sim, "check", "--endpoint", "http://127.0.0.1:9", "--patience", 0.1)
+    assert (away.status, "check --endpoint and --ims-endpoint" in away.out) == (6, True)
+    spent = run(sim, "check", "--max-calls", 1)
+    assert (spent.status, "--ims-endpoint" in spent.out) == (6, False)
     ran = run(sim, "check", "--attribute", "cusOptOut")
     assert ran.status == 2
     assert "ccpaOptOut" in ran.out

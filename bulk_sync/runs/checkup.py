@@ -4,12 +4,18 @@ from dataclasses import dataclass, replace
 
 from bulk_sync.campaign import profiles
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import Exit, RowFailed, StopRun
+from bulk_sync.errors import BudgetSpent, Exit, RowFailed, StoppedEarly, StopRun
 from bulk_sync.settings import Connection, Pace
 
 _SAMPLE = 25
 _PATIENCE_S = 30.0
 """Seconds that a person is kept waiting for a server that cannot be reached, at most."""
+
+
+_UNREACHABLE = (
+    "If it should be reachable from here, check --endpoint and --ims-endpoint, and the proxy of "
+    "this machine (the variables HTTPS_PROXY and NO_PROXY)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,9 @@ def check(connection: Connection, pace: Pace) -> list[Finding]:
         try:
             session.run(_look(session, connection, findings))
         except StopRun as stop:
-            findings.append(Finding(good=False, text=str(stop), exit=stop.exit))
+            is_away = isinstance(stop, StoppedEarly) and not isinstance(stop, BudgetSpent)
+            text = f"{stop} {_UNREACHABLE}" if is_away and not findings else str(stop)
+            findings.append(Finding(good=False, text=text, exit=stop.exit))
         except RowFailed as failed:
             findings.append(Finding(good=False, text=failed.detail, exit=Exit.STOPPED_EARLY))
     return findings
