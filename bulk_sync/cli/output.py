@@ -20,12 +20,17 @@ log = logging.getLogger(__name__)
 _MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRONLY}
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line on standard output or error; give the stream up after a failure."""
+def say(text: str, *, err: bool = False) -> bool:
+    """Print a line on standard output or error; give the stream up after a failure.
+
+    Return False if the line is lost, and not because its reader has gone.
+    """
     try:
         click.echo(text.encode("utf-8", "replace").decode(), err=err)
     except OSError as error:
         lost(sys.stderr if err else sys.stdout, error)
+        return isinstance(error, BrokenPipeError)
+    return True
 
 
 def lost(stream: TextIO, error: OSError) -> None:

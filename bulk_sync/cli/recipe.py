@@ -5,7 +5,6 @@ by a person goes to standard error.
 """
 
 import shlex
-import sys
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
@@ -16,7 +15,7 @@ from bulk_sync.cli import deployment_options, escapes, options, recipe_facts
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.machine import Machine
 from bulk_sync.cli.output import say
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import Exit, UsageProblem
 
 RECIPES: Final = {
     "cron": "Read it, then add it to the crontab of the user of the job: crontab -e",
@@ -60,7 +59,7 @@ Examples:
     ],
     epilog=_EPILOG,
 )
-def command(**values: Any) -> None:
+def command(**values: Any) -> Exit:
     """Print a ready file with the paths and options of this machine; without NAME, list them.
 
     Call it as the user of the job, in the folder where the job works. INPUT is the nightly file: a
@@ -70,15 +69,16 @@ def command(**values: Any) -> None:
     name = values["name"]
     if name is None:
         say("\n".join(_contents()))
-        return
+        return Exit.DONE
     if name not in RECIPES:
         raise UsageProblem(f"There is no recipe {name!r}. There are: {', '.join(RECIPES)}.")
     machine = Machine(click.get_current_context())
     facts = recipe_facts.collect(machine, name)
-    say(rendered(name, facts).rstrip("\n"))
-    sys.stdout.flush()
+    if not say(rendered(name, facts).rstrip("\n")):
+        return Exit.STOPPED_EARLY  # half a crontab would take the place of a whole one
     for hint in (*facts["missing"], RECIPES[name].replace("UNIT", facts["unit"])):
         say(hint, err=True)
+    return Exit.DONE
 
 
 def title(name: str) -> str:

@@ -83,6 +83,15 @@ def test_lost_output_is_a_warning(environment: dict[str, str], line: str) -> Non
     assert "The output could not be written: No space left on device." in lost.stderr
 
 
+@pytest.mark.parametrize(("stdout", "status"), [("/dev/full", 6), (GONE, 0)])
+def test_a_recipe_that_is_lost_is_not_done(
+    environment: dict[str, str], stdout: str, status: int
+) -> None:
+    ended = type_line(environment, "bulk-sync recipe cron in.csv", stdout=stdout)
+    assert ended.returncode == status
+    assert ("crontab -e" in ended.stderr) == (status == 0)
+
+
 def test_output_after_its_reader_has_closed_is_no_warning(environment: dict[str, str]) -> None:
     ended = type_line(environment, "bulk-sync validate in.csv", stdout=GONE)
     assert "The output could not be written" not in ended.stderr
