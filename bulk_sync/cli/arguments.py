@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage, job_names
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.config import secret
+from bulk_sync.cli.config import GIVEN, secret
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
 from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
@@ -235,12 +235,18 @@ def state(values: Values) -> State:
     monitor = Invocation.current().monitor
     monitor.state = State(
         folder=values["state_dir"],
-        ledger=values["ledger"] or secret("ledger"),
+        ledger=_ledger(values),
         lock_wait_s=values["lock_wait"],
         keep_rows=values["keep_rows"],
         url=values["state_url"],
     )
     return monitor.state
+
+
+def _ledger(values: Values) -> str | None:
+    """Return the URL of the ledger: a file that a variable names comes before the configuration."""
+    source = click.get_current_context().get_parameter_source("ledger")
+    return values["ledger"] if source in GIVEN else secret("ledger")
 
 
 def limits(values: Values) -> Limits:

@@ -115,6 +115,39 @@ def test_a_secret_may_lie_in_a_file(
 
 
 @pytest.mark.parametrize(
+    ("words", "variables", "content", "expected"),
+    [
+        ((), {}, 'ledger = "{top}"', "top"),
+        ((), {}, 'ledger-file = "ledger-url"', "file"),
+        ((), {"LEDGER_FILE": "ledger-url"}, 'ledger = "{top}"', "file"),
+        ((), {"LEDGER": "{variable}"}, 'ledger-file = "ledger-url"', "variable"),
+        ((), {"LEDGER": "{variable}", "LEDGER_FILE": "ledger-url"}, "", "variable"),
+        (("--ledger", "{typed}"), {"LEDGER_FILE": "ledger-url"}, 'ledger = "{top}"', "typed"),
+    ],
+    ids=lambda value: str(value) or "none",
+)
+def test_the_ledger_is_found_in_the_order_of_the_manual(
+    words: tuple[str, ...],
+    variables: dict[str, str],
+    content: str,
+    expected: str,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urls = {
+        name: f"sqlite:///{tmp_path}/{name}.sqlite3"
+        for name in ("typed", "variable", "file", "top")
+    }
+    (tmp_path / "ledger-url").write_text(urls["file"])
+    (tmp_path / "bulk-sync.toml").write_text(content.format(**urls))
+    for name, value in variables.items():
+        monkeypatch.setenv(f"BULK_SYNC_{name}", value.format(**urls))
+    ran = run(None, "runs", *(word.format(**urls) for word in words))
+    assert f"There is no ledger at {tmp_path}/{expected}.sqlite3." in ran.err
+
+
+@pytest.mark.parametrize(
     ("variable", "names"),
     [
         ("BULK_SYNC_API_KEY", "--api-key is empty, or holds"),
