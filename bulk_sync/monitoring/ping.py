@@ -46,7 +46,8 @@ class Pings:
     def _send(self, place: str, body: str) -> bool:
         parts = urlsplit(self._url)
         query = f"{parts.query}&rid={self._rid}".lstrip("&")
-        url = parts._replace(path=parts.path.rstrip("/") + place, query=query).geturl()
+        path = parts.path.rstrip("/") + place if place else parts.path or "/"
+        url = parts._replace(path=path, query=query).geturl()
         tries = self._tries
         return self._time_budget.spend("--ping", [lambda: _post(url, body, tries)], EACH_S)
 

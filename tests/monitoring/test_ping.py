@@ -40,6 +40,25 @@ def test_a_run_pings_its_beginning_and_its_end(
     assert key(0) not in end
 
 
+@pytest.mark.parametrize(
+    ("given", "start", "end"),
+    [
+        ("", "/start?", "/?"),
+        ("/", "/start?", "/?"),
+        ("/uuid/?a=1", "/uuid/start?a=1&", "/uuid/?a=1&"),
+        ("?a=1", "/start?a=1&", "/?a=1&"),
+    ],
+)
+def test_a_url_is_pinged_as_it_is_given(
+    given: str, start: str, end: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    with receiving() as receiver:
+        url = receiver.url.removesuffix(PATH) + given
+        ran = run(filled, "run", write_states(tmp_path / "in.csv", 5), "--ping", url)
+    assert ran.status == 0
+    assert [path.partition("rid=")[0] for path, _ in receiver.received] == [start, end]
+
+
 def test_a_run_that_fails_pings_its_exit_status(
     filled: Simulator, tmp_path: Path, run: Run, receiver: Receiver
 ) -> None:
