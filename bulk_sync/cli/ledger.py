@@ -64,7 +64,8 @@ def verify(**values: Any) -> Exit:
     lines = verdict.head.position
     if verdict.misfit is not None:
         wrong = f"line {verdict.misfit.position:,} {verdict.misfit.problem}"
-        before = count(lines, "line before it fits", "lines before it fit")
+        fitting = min(lines, verdict.misfit.position - 1)  # a rewritten line fits the chain
+        before = count(fitting, "line before it fits", "lines before it fit")
         say(f"{verdict.ledger} was altered: {wrong}. The {before}.")
     else:
         fit = count(lines, "line fits", "lines fit")

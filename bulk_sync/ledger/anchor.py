@@ -34,7 +34,12 @@ class Anchor:
             return Head(int(noted["position"]), str(noted["hash"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise LedgerProblem(
+                f"{self.path}, the note of where the ledger ended, cannot be read: "
+                f"{error.strerror}. See that you may read it, as the ledger beside it."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise LedgerProblem(
                 f"{self.path}, the note of where the ledger ended, cannot be read ({error}). "
                 "Without it `bulk-sync ledger verify` cannot prove that the end of the ledger is "

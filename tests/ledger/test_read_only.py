@@ -59,6 +59,15 @@ def test_a_ledger_that_this_user_may_not_read_is_no_altered_one(name: str, folde
     assert "cannot be opened: unable to open database file. See that you may read it" in ran.stderr
 
 
+def test_a_note_of_the_end_that_this_user_may_not_read_is_not_to_be_moved_away(
+    folder: Path,
+) -> None:
+    (folder / "ledger.anchor").chmod(0)
+    ran = type_line(folder, "ledger", "verify")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "cannot be read: Permission denied. See that you may read it" in ran.stderr
+
+
 def test_a_ledger_that_another_program_holds_is_no_altered_one(
     folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

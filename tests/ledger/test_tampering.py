@@ -271,7 +271,9 @@ def test_a_ledger_can_be_checked_against_a_former_end(folder: Path, run: Run) ->
     forge(folder)
     (folder / "ledger.anchor").unlink()
     assert verify(run) == (0, None)
-    assert run(None, "ledger", "verify", "--head", first).status == 3
+    ran = run(None, "ledger", "verify", "--head", first)
+    assert (ran.status, f"line {LINES} was written anew" in ran.out) == (3, True)
+    assert f"The {LINES - 1} lines before it fit." in ran.out
 
 
 def test_a_damaged_file_is_reported_in_a_sentence(folder: Path, run: Run) -> None:
