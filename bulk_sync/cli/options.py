@@ -86,6 +86,7 @@ ALLOW: Final = _safety(
 JOB: Final = _safety(
     "--job NAME",
     "The name of the job. Runs of one job are compared with each other.",
+    type=filled,
     show_default="the input's file name without its digits",
 )
 VERIFY: Final = _safety("--verify", "Read every changed profile back.")
@@ -271,7 +272,7 @@ PAGE: Final = page_options.PAGE
 
 WANTED: Final = (
     _output("--last N", "List the newest N alone.", type=_FROM_1),
-    _output("--job NAME", "List the runs of this job alone, if it is typed."),
+    _output("--job NAME", "List the runs of this job alone, if it is typed.", type=filled),
     _output(
         "--since DATE",
         "List the runs since this day, or minute (2026-11-01T02:00), in local time.",

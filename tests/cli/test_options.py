@@ -56,6 +56,19 @@ def test_a_variable_without_an_option_is_a_warning(
     assert warning.endswith("Did you mean BULK_SYNC_MAX_OPT_INS?")
 
 
+@pytest.mark.parametrize("command", ["run", "validate", "plan", "runs"])
+def test_an_empty_name_of_a_job_is_no_name(
+    command: str, filled: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_states(tmp_path / "in.csv", 1)
+    source = [] if command == "runs" else ["in.csv"]
+    ran = run(filled, command, *source, "--job", "")
+    assert ran.status == 2
+    assert "Invalid value for '--job': it is empty; an unset variable, perhaps." in ran.err
+    monkeypatch.setenv("BULK_SYNC_JOB", "")
+    assert run(filled, "run", "in.csv", "--summary", "json").summary["job"] == "in"
+
+
 def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> None:
     (tmp_path / "other.toml").write_text('max-changes = "50%"\nlog-format = "json"\n')
     assert run_five(run, filled, tmp_path, "--config", "other.toml") == 4
