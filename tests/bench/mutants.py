@@ -38,7 +38,7 @@ ROOMS: Final = ("rows", "engines", "campaign", "ledger", "runs", "storage")
 TESTS: Final = (
     *(f"tests/{room}" for room in ("campaign", "engines", "ledger", "rows", "runs")),
     *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/test_*.py")),
-    *(f"tests/{room}" for room in ("cli", "remote", "report")),
+    *(f"tests/{room}" for room in ("cli", "monitoring", "remote", "report")),
 )
 MOST_S: Final = 60
 """Computing time of the tests of one mutant."""

@@ -1,6 +1,7 @@
 """The pacer's own reports, and single waits, in virtual time."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -149,6 +150,23 @@ def test_many_errors_cut_the_load_name_the_cause_and_hold_for_two_responses() ->
     assert limits == [FIRST_IN_FLIGHT] * 10 + [int(FIRST_IN_FLIGHT * 0.7)] * 7
     assert slowed_by == {"http_503": 1, "connection": 1}
     assert held == [0] * 9 + [1.0] * 7
+
+
+def test_the_log_has_a_smaller_load_every_thirty_seconds_at_most(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def cut(pacer: Pacer) -> None:
+        for _ in range(FIRST_IN_FLIGHT):
+            pacer.was_lost("connection")
+        for pause_s in (29.0, 2.0):
+            await asyncio.sleep(pause_s)
+            pacer.was_lost("connection")
+
+    caplog.set_level(logging.INFO)
+    with_pacer(Pace(), cut)
+    found = [each.getMessage().partition(": ")[2] for each in caplog.records]
+    limits = (int(FIRST_IN_FLIGHT * 0.7), int(FIRST_IN_FLIGHT * 0.7**3))
+    assert found == [f"at most {limit} requests are in flight for now" for limit in limits]
 
 
 def test_a_wait_for_one_request_holds_all_only_during_many_errors() -> None:
