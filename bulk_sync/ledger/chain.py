@@ -60,19 +60,20 @@ def link(previous: str, line: Sequence[object]) -> str:
 
 
 def walk(
-    lines: Iterable[Sequence[object]], heads: Iterable[Head] = ()
+    lines: Iterable[Sequence[object]], heads: Iterable[Head] = (), start: Head | None = None
 ) -> tuple[Head, Misfit | None]:
     """Walk along a chain from its beginning; return how far it fits, and the first misfit.
 
     Args:
         lines: every column of each line, position first and hash last, in order of position.
         heads: earlier ends of this chain, noted elsewhere; each must be on the way.
+        start: the end of the lines that fit already; ``lines`` are those after it.
     """
     noted: dict[int, set[str]] = {}
     for head in heads:
         if head.position:
             noted.setdefault(head.position, set()).add(head.hash)
-    end = Head()
+    end = start or Head()
     for *body, digest in lines:
         expected = end.position + 1
         if body[0] != expected:

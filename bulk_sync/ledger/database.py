@@ -151,12 +151,19 @@ class Ledger(Queries):
 
         ``noted`` are earlier ends of the chain, noted elsewhere. Memory: one batch of lines.
         """
-        ends = [*noted, *self.noted()]
-        with closing(self.batches(EVERY_LINE)) as batches:
-            end, misfit = walk(chain.from_iterable(batches), ends)
-        if misfit is None and self.chain_end() != end:
-            misfit = Misfit(end.position, "is not where the ledger says that it ends")
+        end, misfit = self._walk(Head(), [*noted, *self.noted()])
+        while misfit is None and (said := self.chain_end()) != end:
+            if said is None or said.position <= end.position:
+                misfit = Misfit(end.position, "is not where the ledger says that it ends")
+            else:  # a run at work has added lines
+                end, misfit = self._walk(end, [said])
         return end, misfit
+
+    def _walk(self, start: Head, ends: Sequence[Head]) -> tuple[Head, Misfit | None]:
+        """Walk along the chain from an end of it; see ``walk``."""
+        after = EVERY_LINE.where(lines.c.position > start.position)
+        with closing(self.batches(after)) as batches:
+            return walk(chain.from_iterable(batches), ends, start)
 
     def chain_end(self) -> Head | None:
         """Return where the ledger says that it ends; None if it does not."""

@@ -1,4 +1,4 @@
-"""A ledger that its reader may not change, or not even open, is not called altered."""
+"""A ledger that is at work, or that its reader may not change or open, is not called altered."""
 
 import shutil
 import sqlite3
@@ -12,7 +12,7 @@ from conftest import Run
 from ledger_lines import OTHER, RUN, fill
 
 from bulk_sync import ledger
-from bulk_sync.ledger import connect
+from bulk_sync.ledger import Ledger, connect
 from bulk_sync.settings import State
 
 LINES = 20
@@ -66,6 +66,24 @@ def test_a_note_of_the_end_that_this_user_may_not_read_is_not_to_be_moved_away(
     ran = type_line(folder, "ledger", "verify")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "cannot be read: Permission denied. See that you may read it" in ran.stderr
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_ledger_that_grows_meanwhile_is_no_altered_one(
+    times: int, folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, runs = Ledger.chain_end, [f"20261129T0200{number:02d}Z-7f3a9c" for number in range(times)]
+
+    def gone_on(book: Ledger) -> object:
+        if runs:
+            with ledger.open_ledger(State(folder)) as other:
+                fill(other, 4, runs.pop())
+        return ends(book)
+
+    monkeypatch.setattr(Ledger, "chain_end", gone_on)
+    ran = run(None, "ledger", "verify")
+    assert ran.status == 0, ran.out
+    assert f"all {LINES + 10 * times} lines fit" in ran.out
 
 
 def test_a_ledger_that_another_program_holds_is_no_altered_one(
