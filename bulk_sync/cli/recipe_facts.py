@@ -32,6 +32,11 @@ _NO_SHELL: Final = (
     "bulk-sync help remote"
 )
 
+_NO_QUERY: Final = (
+    "What the URL of the file holds besides its place (user, password, query) may be a secret, so "
+    "it is left out. If the web server needs it, write it in where only the job can read it."
+)
+
 _OUTPUT: Final = ("-q", "--summary", "json")
 _OF_MONITORING: Final = ("alerts", "dashboard")
 _OF_JOBS: Final = ("cron", "systemd", "kubernetes")
@@ -62,6 +67,8 @@ def collect(machine: Machine, name: str) -> dict[str, Any]:
         facts["missing"] = list(machine.missing())
         if facts["uses_bucket"]:
             facts["missing"].append(_NO_SHELL)
+        if _hides_secrets(machine.values["input"] or ""):
+            facts["missing"].append(_NO_QUERY)
         if machine.values["input"] is None:
             facts["missing"].append(
                 f"Name the nightly file, such as: bulk-sync recipe {name} '{_NO_INPUT}'"
@@ -221,7 +228,14 @@ def _input(machine: Machine) -> str:
         raise UsageProblem("INPUT is empty; an unset variable, perhaps. Name the nightly file.")
     if source == "-":
         raise UsageProblem("A job at night has no standard input: name a file, a folder or a glob.")
-    return source if url.is_url(source) else str(machine.folder / Path(source).expanduser())
+    if url.is_url(source):
+        return url.without_secrets(source)
+    return str(machine.folder / Path(source).expanduser())
+
+
+def _hides_secrets(source: str) -> bool:
+    """Return whether an input is a URL that may hold a secret."""
+    return url.is_url(source) and url.without_secrets(source) != source
 
 
 def _job(machine: Machine) -> str | None:

@@ -171,6 +171,23 @@ def test_impossible_values_are_explained(tmp_path: Path, words: list[str], messa
     assert message in printed.hints
 
 
+@pytest.mark.parametrize("name", ["cron", "systemd", "kubernetes"])
+@pytest.mark.parametrize(
+    "source",
+    ["https://web.example.com/in.csv?sig=s3cret", "https://me:s3cret@web.example.com/in.csv"],
+)
+def test_a_secret_in_the_url_of_the_file_is_not_printed(
+    name: str, source: str, tmp_path: Path
+) -> None:
+    printed = recipe(tmp_path, name, source)
+    assert "https://web.example.com/in.csv" in printed.text
+    assert "s3cret" not in printed.text + printed.hints
+    assert "may be a secret, so it is left out." in printed.hints
+    plain = recipe(tmp_path, name, "https://web.example.com/in.csv")
+    assert plain.text == printed.text
+    assert "left out" not in plain.hints
+
+
 def test_the_job_waits_for_another_run_by_default(home: Path) -> None:
     assert "--lock-wait 4h" in recipe(home, "cron", "x.csv").text
     settings = home / "bulk-sync.toml"
