@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,35 @@ def before_answer(sim: Simulator, method: str, count: int, act: Callable[[], obj
                 act()
 
     sim.requests = Watched(sim.requests)
+
+
+class Heeded(logging.Handler):
+    """Hears that this process has heeded a signal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.event = threading.Event()
+
+    def emit(self, _: logging.LogRecord) -> None:
+        self.event.set()
+
+
+def signal_before_answer(
+    sim: Simulator, method: str, count: int, number: signal.Signals = signal.SIGTERM
+) -> None:
+    """Send this process a signal just before the answer to the n-th request of a method.
+
+    The answer waits until the event loop has heeded it: else the run could go on, or end.
+    """
+
+    def act() -> None:
+        log, heeded = logging.getLogger("bulk_sync.signals"), Heeded()
+        log.addHandler(heeded)
+        os.kill(os.getpid(), number)
+        assert heeded.event.wait(60)
+        log.removeHandler(heeded)
+
+    before_answer(sim, method, count, act)
 
 
 class Process(subprocess.Popen[str]):

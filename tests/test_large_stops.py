@@ -1,7 +1,5 @@
 """Runs of large inputs killed, stopped or out of room at each stage: they can be resumed."""
 
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import Ran, Run, before_answer, key, kill_at, read_csv
+from conftest import Ran, Run, before_answer, key, kill_at, read_csv, signal_before_answer
 from full_disk import full_disk
 from large_inputs import MOMENTS_OF_RUN, at_moment, in_groups, in_slices, spilling
 
@@ -177,7 +175,7 @@ def check_validated(run: Run, checks: Path) -> None:
 
 
 def test_sigterm_while_the_list_is_read_keeps_the_place_in_it(filled: Simulator, run: Run) -> None:
-    before_answer(filled, "GET", 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signal_before_answer(filled, "GET", 4)
     with in_slices():
         ran = run(filled, "run", "in.csv", *SCAN)
     assert ran.status == 143, ran.err

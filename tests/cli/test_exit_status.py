@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, process, read_csv, write_states
+from conftest import Run, key, populate, process, read_csv, signal_before_answer, write_states
 
 from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
@@ -232,7 +232,7 @@ def test_130_and_143_after_the_requests_in_flight_have_ended(
 ) -> None:
     with running(Options(latency_s=0.05)) as sim:
         populate(sim, 200)
-        before_answer(sim, "PATCH", 1, lambda: os.kill(os.getpid(), number))
+        signal_before_answer(sim, "PATCH", 1, number)
         words = ("--concurrency", 4, "--fetch", "scan")
         ran = run(sim, "run", write_states(tmp_path / "in.csv", 200), *words)
         assert ran.status == status

@@ -2,13 +2,12 @@
 
 import os
 import pty
-import signal
 import time
 from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Copied, Run, before_answer, populate, write_states
+from conftest import Copied, Run, populate, signal_before_answer, write_states
 
 from bulk_sync.ledger import Begun, Ended, Kind, NotBegun, open_ledger
 from bulk_sync.settings import State
@@ -173,7 +172,7 @@ def test_the_report_of_a_run_that_cannot_be_resumed_offers_no_resume(
     populate(sim, 5)
     write_states(tmp_path / "in.csv", 5)
     assert run(sim, "run", "in.csv").status == 0
-    before_answer(sim, "GET", 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signal_before_answer(sim, "GET", 3)
     assert run(sim, "audit", "--concurrency", 1, "--report", "stopped.html").status == 143
     report = (tmp_path / "stopped.html").read_text("utf-8")
     assert "<p>Exit status 143: interrupted.</p>" in report

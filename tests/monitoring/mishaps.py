@@ -4,15 +4,13 @@ The causes of a night are repaired in the morning, at the end of ``Machine.aroun
 """
 
 import gzip
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import Ran, before_answer, key
+from conftest import Ran, before_answer, key, signal_before_answer
 from nights import EVER, KILLED, OFF, ROWS, SECRET, Machine
 from sqlalchemy import create_engine, make_url, text
 
@@ -163,7 +161,7 @@ def overlap(machine: Machine) -> None:
 def terminated(machine: Machine) -> None:
     good(machine)
     machine.options = ONE_BY_ONE
-    before_answer(machine.sim, "PATCH", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signal_before_answer(machine.sim, "PATCH", 1)
 
 
 def wait_for_end(machine: Machine, process: "subprocess.Popen[str]") -> Ran:

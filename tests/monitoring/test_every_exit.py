@@ -1,15 +1,13 @@
 """The end of a run reaches the log, the file, the ping and people, whatever its exit status."""
 
 import json
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, populate, write_states
+from conftest import Run, populate, signal_before_answer, write_states
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import Receiver, receiving
 
@@ -69,7 +67,7 @@ def prepare(case: str, sim: Simulator, folder: Path, around: ExitStack) -> None:
             name = lock.name(Connection(sim.url, "acme", credentials))
             around.enter_context(lock.hold(folder / "state", name, "another"))
         case "terminated":
-            before_answer(sim, "PATCH", 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+            signal_before_answer(sim, "PATCH", 1)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,6 +1,5 @@
 """Plans under a budget of calls: forecast, stored and resumed, without any write."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 import orjson
 import pandas as pd
 import pytest
-from conftest import Run, before_answer, key, populate, process, write_states
+from conftest import Run, before_answer, key, populate, process, signal_before_answer, write_states
 
 from bulk_sync.runs import plan_file
 from bulk_sync.runs.checkpoint import checkpoint_folder
@@ -108,7 +107,7 @@ def test_a_plan_stopped_by_a_signal_is_resumed(how: str, tmp_path: Path, run: Ru
         number = signal.Signals[how]
         words = ("plan", path, "--out", "plan.parquet", "--fetch", "lookup", "--rate", "200")
         if how == "SIGTERM":
-            before_answer(sim, "GET", 200, lambda: os.kill(os.getpid(), number))
+            signal_before_answer(sim, "GET", 200, number)
             assert run(sim, *words).status == 143
         else:
             before_answer(sim, "GET", 200, lambda: planning.send_signal(number))
@@ -148,7 +147,7 @@ def test_a_preview_is_listed_in_runs_and_keeps_no_rows(
 
 
 def test_a_stopped_dry_run_is_resumed(filled: Simulator, run: Run) -> None:
-    before_answer(filled, "GET", ROWS // 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signal_before_answer(filled, "GET", ROWS // 2)
     ran = run(filled, "run", "in.csv", "--dry-run", *LOOKUP)
     assert ran.status == 143
     assert "`bulk-sync resume` goes on" in " ".join(ran.out.split())
