@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bulk_sync import __version__
 from bulk_sync.cli.option import without_password
 from bulk_sync.errors import Exit, LedgerAway, LedgerProblem, StopRun
+from bulk_sync.remote.url import without_secrets
 from bulk_sync.storage import lock
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def _start(
     from bulk_sync.ledger import Kind, NotBegun
 
     place = monitor.place
+    endpoint = str(values.get("endpoint") or "") if place is None else place.endpoint
     return NotBegun(
         kind=Kind(monitor.kind),
         job=monitor.job or "",
-        endpoint=str(values.get("endpoint") or "") if place is None else place.endpoint,
+        endpoint=without_secrets(endpoint).rpartition("@")[2],
         organization=str(values.get("organization") or "") if place is None else place.organization,
         attribute=str(values.get("attribute") or ""),
         input=monitor.source or "",

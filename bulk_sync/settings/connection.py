@@ -139,20 +139,23 @@ def check_word(option: str, value: str) -> None:
 
 
 def _check_url(option: str, url: str) -> None:
+    without_user = re.sub(r"(?s)^(\w+://)?.*@", r"\g<1>***@", url)
+    shown = re.sub(r"(?s)[?#].*", "?***", without_user)
     if any(char.isspace() or not char.isprintable() for char in url):
         raise UsageProblem(
-            f"{option} {url!r} is no URL: it holds a blank or an invisible character."
+            f"{option} {shown!r} is no URL: it holds a blank or an invisible character."
         )
     try:
         parts = urlsplit(url)
         port = parts.port
         check_host(parts.hostname or "none")
     except ValueError as error:
-        raise UsageProblem(f"{option} {url!r} is no URL: {error}.") from error
+        why = f": {error}" if shown == url else ""  # it may quote a password
+        raise UsageProblem(f"{option} {shown!r} is no URL{why}.") from error
     if port == 0:
-        raise UsageProblem(f"{option} {url!r}: no server has port 0.")
+        raise UsageProblem(f"{option} {shown!r}: no server has port 0.")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageProblem(f"{option} {url!r} is no URL; write it like https://mc.adobe.io.")
+        raise UsageProblem(f"{option} {shown!r} is no URL; write it like https://mc.adobe.io.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageProblem(f"{option} must hold scheme, host and path alone.")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

@@ -205,6 +205,29 @@ def test_neither_an_unknown_option_nor_its_value_is_taken_for_the_input(
     assert not any(b"S-cret" in each for each in kept)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--endpoint", "https://me:S-cret@127.0.0.1/x"),
+        ("--endpoint", "https://127.0.0.1/x?token=S-cret"),
+        ("--endpoint", "https://me:S-cret/more@127.0.0.1/x"),
+        ("--endpoint", "me:S-cret@127.0.0.1/x"),
+        ("--endpoint", "https://me:S-cret word@127.0.0.1/x"),
+        ("--ims-endpoint", "https://me:S-cret@127.0.0.1/x"),
+        ("--state-url", "s3://me:S-cret@bucket/x"),
+        ("--metrics-file", "https://127.0.0.1/x?token=S-cret"),
+    ],
+)
+def test_a_secret_in_a_wrong_url_is_not_kept(
+    words: tuple[str, str], filled: Simulator, run: Run, pings: Receiver, tmp_path: Path
+) -> None:
+    ran = run(filled, "run", "in.csv", *words, *JSON)
+    assert (ran.status, ran.summary["recorded"]) == (2, True)
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert "S-cret" not in ran.out + ran.err + "".join(pings.bodies)
+    assert not any(b"S-cret" in each for each in kept)
+
+
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
     assert run(filled, "run", "in.csv").status == 0
     assert run(filled, "run", "in.csv", "--rate", "fast").status == 2
