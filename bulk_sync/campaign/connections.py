@@ -70,8 +70,12 @@ def _context(ca_file: Path | None) -> ssl.SSLContext | bool:
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
-    except (ssl.SSLError, OSError) as error:
-        raise UsageProblem(f"--ca-file {ca_file}: {error}.") from error
+    except OSError as error:
+        is_other = isinstance(error, ssl.SSLError)
+        why = "it holds no certificate in PEM" if is_other else error.strerror
+        raise UsageProblem(
+            f"--ca-file {ca_file}: {why}. Name the file with the certificates of your CA."
+        ) from error
     return context
 
 

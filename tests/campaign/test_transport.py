@@ -247,6 +247,12 @@ def test_credentials_of_a_netrc_file_are_not_taken(
     assert server.requests[0][1]["Authorization"] == "Bearer t0ken-of-8"
 
 
+def test_a_file_without_certificates_is_named_without_the_words_of_openssl(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("PKey,ccpaOptOut\n")
+    with pytest.raises(UsageProblem, match=r"ca.pem: it holds no certificate in PEM\. Name the"):
+        read("https://127.0.0.1:9", tmp_path / "ca.pem")
+
+
 def test_a_certificate_is_verified_and_a_private_ca_can_be_named(tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
