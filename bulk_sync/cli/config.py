@@ -208,7 +208,8 @@ def _content(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{path} is no UTF-8 ({error.reason}). Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{path}: {error}. Correct it there.") from error
+        hint = ' A line is like organization = "acme", with the text in quotes.'
+        raise UsageProblem(f"{path}: {error}. Correct it there.{hint}") from error
 
 
 def job_of(typed: Mapping[str, Any]) -> str | None:

@@ -79,6 +79,7 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
     [
         ("max-change = 1", "max-changes"),
         ("max-changes", "bulk-sync.toml"),
+        ("organization = acme", "Correct it there. A line is like organization = "),
         ("[run]\na=1", "run"),
         ("max-changes = 1\nmax_changes = 9", "max-changes is there twice"),
         ("dry-run = 1", "true or false"),
@@ -89,6 +90,7 @@ def test_the_file_may_be_named(filled: Simulator, tmp_path: Path, run: Run) -> N
     ids=[
         "a name misspelt",
         "no TOML",
+        "no quotes",
         "a table",
         "one name twice",
         "no switch",
