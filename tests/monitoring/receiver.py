@@ -4,9 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 
+import pytest
 from loopback import answering
+
+from bulk_sync.monitoring import ping, time_budget
+from bulk_sync.monitoring.time_budget import TimeBudget
 
 
 @dataclass
@@ -29,6 +34,12 @@ class Receiver:
     @property
     def bodies(self) -> list[str]:
         return [body for _, body in self.received]
+
+
+def leave_time(patch: pytest.MonkeyPatch) -> None:
+    """Give hooks in this process the time that a slow machine needs."""
+    patch.setattr(ping, "EACH_S", 600.0)
+    patch.setattr(time_budget, "TimeBudget", partial(TimeBudget, 600.0))
 
 
 @contextmanager

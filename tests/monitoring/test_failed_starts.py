@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 from conftest import Ran, Run, key, populate, process, write_states
-from receiver import Receiver, receiving
+from receiver import Receiver, leave_time, receiving
 
 from bulk_sync.errors import Exit
 from bulk_sync.report import wording
@@ -65,6 +65,7 @@ WITH_POSTGRESQL = ("no file", "a wrong value", "a wrong secret", "another run", 
 
 @pytest.fixture
 def pings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    leave_time(monkeypatch)
     with receiving() as receiver:
         monkeypatch.setenv("BULK_SYNC_PING", receiver.url)
         yield receiver

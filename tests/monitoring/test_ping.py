@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run, key, populate, write_states
-from receiver import Receiver, receiving
+from receiver import Receiver, leave_time, receiving
 
 from bulk_sync.monitoring import ping, time_budget
 from bulk_sync.simulator import Simulator
@@ -22,6 +22,7 @@ def filled(sim: Simulator) -> Simulator:
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    leave_time(monkeypatch)
     with receiving() as receiver:
         monkeypatch.setenv("BULK_SYNC_PING", receiver.url)
         yield receiver
@@ -131,7 +132,7 @@ def test_a_ping_is_tried_twice_and_once_after_a_start_that_failed(
     run: Run,
     receiver: Receiver,
 ) -> None:
-    receiver.answers = answers
+    receiver.answers = [*answers]
     run(filled, "run", write_states(tmp_path / "in.csv", 5))
     assert receiver.paths == [f"{PATH}{path}" for path in paths]
 
