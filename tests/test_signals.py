@@ -1,5 +1,6 @@
 """The effect of SIGTERM on a hanging process, and of a second one on any process."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from conftest import Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import signals
 from bulk_sync.campaign import transport
+from bulk_sync.runs import checkup
 from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Simulator
 from bulk_sync.storage import lock
@@ -159,3 +161,24 @@ def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_and_runs_lists_
     (row,) = orjson.loads(run(None, "runs", "--json").out)
     assert (row["exit"], row["started"]) == (143, False)
     assert "Stopped by SIGTERM" in row["message"]
+
+
+class Signalled:
+    """Part of a class; a signal comes while that is made, as in an import."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        self._number = number
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        os.kill(os.getpid(), self._number)
+        for _ in range(100):
+            pass
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_a_class_is_made_is_no_bug(
+    number: signal.Signals, status: int, sim: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "check", lambda *_: type("Made", (), {"a": Signalled(number)}))
+    ran = run(sim, "check")
+    assert (ran.status, ran.err) == (status, f"bulk-sync: Stopped by {number.name}.\n")

@@ -179,19 +179,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _failed(invocation, Exit.INTERRUPTED, Interrupted("Interrupted."))
     except SystemExit:  # click's own, if the reader of the help has gone
         status = Exit.DONE if invocation.shows_help else Exit.BUG
-    except Exception as error:  # the outermost edge: report a bug, with exit 1
-        if isinstance(error, OSError) and invocation.shows_help:  # which could not be printed
-            lost(sys.stdout, error)
-            status = Exit.DONE
-        elif is_disk_full(error):
-            status = _failed(invocation, DiskFull.exit, DiskFull(f"{error}. Make room."))
-        else:
-            logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
-            shown = f"bulk-sync: {_message(error)} (add -v for the traceback)"
-            status = _failed(invocation, Exit.BUG, error, shown)
+    except Exception as error:  # noqa: BLE001  # the outermost edge, which logs it
+        status = _unexpected(invocation, error)
     finally:
         DEADLINE.cancel()
     sys.exit(int(status or Exit.DONE))
+
+
+def _unexpected(invocation: Invocation, error: Exception) -> Exit:
+    """Report an error that no command knows: a bug, unless a signal or the machine is behind it."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, Interrupted):
+        behind = behind.__cause__ or behind.__context__
+    if behind is not None:  # a signal during an import: Python wraps what a class raises
+        return _failed(invocation, behind.exit, behind)
+    if isinstance(error, OSError) and invocation.shows_help:  # which could not be printed
+        lost(sys.stdout, error)
+        return Exit.DONE
+    if is_disk_full(error):
+        return _failed(invocation, DiskFull.exit, DiskFull(f"{error}. Make room."))
+    logging.getLogger(__name__).debug("Unexpected error", exc_info=error)
+    shown = f"bulk-sync: {_message(error)} (add -v for the traceback)"
+    return _failed(invocation, Exit.BUG, error, shown)
 
 
 def _explained(problem: InputProblem, invocation: Invocation) -> str:
