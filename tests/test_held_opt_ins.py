@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import pandas as pd
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, read_csv
@@ -173,6 +174,23 @@ def test_an_undo_holds_back_its_opt_ins(filled: Simulator, run: Run) -> None:
     words = ("--hold-opt-ins", "--max-opt-ins", 0, "--report", "undo.csv")
     assert run(filled, "undo", run_id, *words).status == 3
     assert opted_out(filled) == ROWS
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--hold-opt-ins"], 3), ([], 4)])
+def test_an_undo_that_reads_nothing_claims_to_know_no_state(
+    words: list[str], status: int, filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    run_id = run_with_hold(filled, run).summary["run_id"]
+    filled.profiles[key(20)]["ccpaOptOut"] = False  # somebody changes it, after the run
+    filled.clear()
+    ran = run(filled, "undo", run_id, *words, "--max-opt-ins", 0, "--report", "undo.csv")
+    assert ran.status == status
+    assert filled.requests == []
+    rows = read_csv(tmp_path / "undo.csv")
+    assert {(row["sync_before"], row["sync_after"]) for row in rows} == {("", "")}
+    *_, changed, waits = orjson.loads(run(None, "history", key(20), "--json").out)
+    assert (changed["run"], changed["after"], changed["stands"]) == (run_id, "true", True)
+    assert (waits["kind"], waits["after"], waits["stands"]) == ("undo", "", False)
 
 
 def test_the_same_file_again_gives_up_the_opt_ins_held_back(filled: Simulator, run: Run) -> None:

@@ -239,7 +239,24 @@ def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
     held[columns.REASON] = frame[columns.REASON].mask(waits, str(reason))
     is_blank = waits & (frame[columns.DETAIL] == "")
     held[columns.DETAIL] = frame[columns.DETAIL].mask(is_blank, _NOT_DONE[reason])
-    return held
+    return as_read(held)
+
+
+def as_read(results: pd.DataFrame) -> pd.DataFrame:
+    """Return results without states of ``pending`` rows that were never read.
+
+    The plan of an undo has the states that its run should have left.
+    """
+    is_unread = columns.have_outcome(results, [Outcome.PENDING])
+    is_unread &= (results[columns.ATTEMPTS].to_numpy() == 0) & results[columns.AT].isna().to_numpy()
+    if not is_unread.any():
+        return results
+    known = results.copy(deep=False)
+    for name in (columns.BEFORE, columns.AFTER):
+        codes = columns.state_codes(results[name])
+        codes[is_unread] = UNREAD
+        known[name] = columns.states(codes)
+    return known
 
 
 def repeat(frame: pd.DataFrame) -> pd.DataFrame:

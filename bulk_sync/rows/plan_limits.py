@@ -85,7 +85,7 @@ def without_opt_ins(planned: pd.DataFrame) -> pd.DataFrame:
     sentence = "Held back: a person decides about these opt-ins."
     for at in comparison.opt_ins(planned).tolist():
         verdicts.overrule(at, Outcome.PENDING, Reason.LIMIT, sentence)
-    return verdicts.applied(planned)
+    return comparison.as_read(verdicts.applied(planned))
 
 
 def passes_however(
