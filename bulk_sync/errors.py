@@ -33,6 +33,11 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk, a spent quota, and ``ulimit -f``."""
 
 
+def clause(text: str) -> str:
+    """Return a sentence by others without the mark at its end: more text follows."""
+    return text.rstrip(" .?!")
+
+
 class Exit(IntEnum):
     """Exit statuses; any code but 0 means: something is left to do."""
 
@@ -158,7 +163,7 @@ class LedgerAway(StoppedEarly):
     def __init__(self, ledger: str, reason: str) -> None:
         super().__init__(
             f"The ledger {ledger} cannot be used, because its database server does not answer: "
-            f"{reason.rstrip('.?')}. Start the command again when the server is back."
+            f"{clause(reason)}. Start the command again when the server is back."
         )
 
 
@@ -226,7 +231,7 @@ class RetryLater(BulkSyncError):
     ) -> None:
         super().__init__(detail)
         self.reason = reason
-        self.detail = detail.rstrip(".")
+        self.detail = clause(detail)
         self.wait_s = wait_s
         self.refused = refused
         self.sent_at = sent_at

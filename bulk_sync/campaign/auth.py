@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 
 from bulk_sync.campaign.responses import Response, problem, summary
-from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem
+from bulk_sync.errors import AccessDenied, RetryLater, UsageProblem, clause
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Credentials, is_sendable
 
@@ -146,7 +146,7 @@ class Tokens:
 
 def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
     """Return the error for a response of IMS without a token."""
-    error, answer = problem(response), f"{response.status}: {summary(response)}".rstrip(".")
+    error, answer = problem(response), f"{response.status}: {clause(summary(response))}"
     denied = AccessDenied(
         f"IMS refused the credentials with {answer}. Check --api-key (the client id), "
         "BULK_SYNC_CLIENT_SECRET, --scope and --ims-endpoint."

@@ -16,7 +16,14 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from bulk_sync.errors import AccessDenied, BulkSyncError, RetryLater, RowFailed, UsageProblem
+from bulk_sync.errors import (
+    AccessDenied,
+    BulkSyncError,
+    RetryLater,
+    RowFailed,
+    UsageProblem,
+    clause,
+)
 from bulk_sync.outcomes import Outcome, Reason
 
 
@@ -257,7 +264,7 @@ def _by_text(response: Response, text: str, detail: str) -> BulkSyncError | None
     if _NO_SUCH_KEY.search(text):
         return RowFailed(Reason.INVALID_KEY, detail, outcome=Outcome.NOT_FOUND)
     if _NO_SUCH_FIELD.search(text):
-        return FieldRefused(reason, f"{detail.rstrip('.')}.")
+        return FieldRefused(reason, f"{clause(detail)}.")
     return RowFailed(reason, detail) if _NEVER.search(text) else None
 
 
@@ -301,7 +308,7 @@ def access_denied(error: BulkSyncError) -> AccessDenied:
             "instance ends in -mkt-stage), --endpoint and --api. A 502 of this kind means that "
             "the instance's CNAME is missing."
         )
-    return AccessDenied(f"{str(error).rstrip('.')}. {hint}")
+    return AccessDenied(f"{clause(str(error))}. {hint}")
 
 
 def field_refused(failed: RowFailed) -> UsageProblem:

@@ -16,7 +16,7 @@ from bulk_sync.campaign.responses import (
     access_denied,
     field_refused,
 )
-from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem
+from bulk_sync.errors import RowFailed, StoppedEarly, StopRun, UsageProblem, clause
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.settings import Failures
 from bulk_sync.stopping import Stop
@@ -91,14 +91,14 @@ class Breaker:
     def _cause(self, failed: RowFailed, name: str) -> StopRun | None:
         """Return why the run must end with this row; None if it goes on."""
         limits, alike = self._limits, self._reasons[failed.reason]
-        last = f"the last one: {failed.detail.rstrip('.')}."
+        last = f"the last one: {clause(failed.detail)}."
         if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, name):
             is_field = isinstance(failed, FieldRefused)
             return field_refused(failed) if is_field else access_denied(failed)
         if limits.lost is not None and self._lost_in_a_row >= limits.lost:
             return StoppedEarly(
                 f"Campaign does not answer: {self._lost_in_a_row} rows in a row were given up "
-                f"({failed.detail})."
+                f"({clause(failed.detail)})."
             )
         if limits.most is not None and self._failed > limits.most:
             if self._missing == self._failed and not self._succeeded:

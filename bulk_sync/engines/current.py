@@ -21,7 +21,7 @@ from bulk_sync.engines.journal import ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.list_choice import Costs, ProfileList
 from bulk_sync.engines.producer import Producer
 from bulk_sync.engines.workers import Workers
-from bulk_sync.errors import Refused, RowFailed, StopRun
+from bulk_sync.errors import Refused, RowFailed, StopRun, clause
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows.plan_limits import FEWEST, MIGRATED
 from bulk_sync.rows.results import Steps
@@ -291,8 +291,8 @@ def positions_to_try(count: int) -> tuple[Sequence[int], Sequence[int]]:
 def _unknown_keys(count: int, problem: RowFailed) -> Refused:
     return Refused(
         f"Nothing was written: none of {TRIED} keys, out of the {count:,} to be "
-        f"looked up, is known to this instance. {problem.detail} PKeys of stage are not those of "
-        f"production, and {MIGRATED} If the keys are right, let them pass with --allow "
+        f"looked up, is known to this instance. {clause(problem.detail)}. PKeys of stage are not "
+        f"those of production, and {MIGRATED} If the keys are right, let them pass with --allow "
         f"{Oddity.UNKNOWN_KEYS}.",
         f"--allow {Oddity.UNKNOWN_KEYS}",
     )

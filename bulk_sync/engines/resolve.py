@@ -24,7 +24,7 @@ from bulk_sync.engines.journal import Recorder
 from bulk_sync.engines.list_choice import ProfileList
 from bulk_sync.engines.producer import Producer
 from bulk_sync.engines.resolve_from_list import Gathering, ListedKeys, text_of
-from bulk_sync.errors import RowFailed, UsageProblem
+from bulk_sync.errors import RowFailed, UsageProblem, clause
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import emails
 from bulk_sync.rows.results import UNREAD, Match, Steps
@@ -191,7 +191,7 @@ class Resolver(Producer):
             if is_refusal(failed) and not self._shows_keys:
                 raise UsageProblem(
                     f"--key filter:{keys.filter}:{keys.param}: {client.api} knows no such filter "
-                    f"({failed.detail.rstrip('.')}). Custom filters are on {EXTENDED} alone; "
+                    f"({clause(failed.detail)}). Custom filters are on {EXTENDED} alone; "
                     "Campaign v8 knows them without 'by': --dialect v8."
                 ) from failed
             raise

@@ -30,6 +30,7 @@ from bulk_sync.errors import (
     StoppedEarly,
     StopRun,
     UsageProblem,
+    clause,
     is_disk_full,
 )
 from bulk_sync.ledger import availability
@@ -163,4 +164,4 @@ def _has_no_room(folder: Path) -> bool:
 def database_message(error: Exception) -> str:
     """Return the message of a database in one line, without the statement and its values."""
     text = str(getattr(error, "orig", None) or error)
-    return " ".join(text.split()).rstrip(".")
+    return clause(" ".join(text.split()))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import Exit, UsageProblem, clause
 from bulk_sync.ledger.chain import Head, Misfit
 from bulk_sync.ledger.connect import UnknownSchema, anchor_of, folder_of, open_existing
 from bulk_sync.ledger.transactions import is_of_access
@@ -54,7 +54,7 @@ def verify(state: State, noted: Sequence[Head] = ()) -> LedgerVerdict:
     except UsageProblem as problem:
         if not last or folder_of(state) is None or is_of_access(problem.__cause__):
             raise
-        unread = Misfit(1, f"cannot be read: {str(problem).removesuffix('.')}")
+        unread = Misfit(1, f"cannot be read: {clause(str(problem))}")
         return LedgerVerdict(anchor.ledger, Head(), unread, bool(heads))
     if not last:
         raise UsageProblem(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import StoppedEarly
+from bulk_sync.errors import StoppedEarly, clause
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import protected_keys
 from bulk_sync.rows.protected_keys import ProtectedKeys
@@ -59,7 +59,7 @@ class Protection:
                 session.stop(
                     StoppedEarly(
                         f"The protected address in {place} could not be looked up: "
-                        f"{problem.detail} Nothing is written before it is."
+                        f"{clause(problem.detail)}. Nothing is written before it is."
                     )
                 )
         found = {

@@ -89,6 +89,14 @@ def test_twenty_five_failures_in_succession_end_the_run() -> None:
     assert isinstance(stop.cause, StoppedEarly)
 
 
+@pytest.mark.parametrize("answer", ["Bad gateway", "Bad gateway.", "Bad gateway!"])
+def test_an_answer_in_brackets_has_no_mark_at_its_end(answer: str) -> None:
+    counted, stop = breaker()
+    for _ in range(25):
+        counted.failed(RowFailed(Reason.HTTP_5XX, answer, passing=True), "read", again=False)
+    assert "(Bad gateway)." in str(stop.cause)
+
+
 def test_too_many_failures_name_the_count_the_limit_and_the_option() -> None:
     counted, stop = breaker(Failures(most=0))
     counted.failed(RowFailed(Reason.HTTP_400, "Campaign answered 400: bad"), "write", again=False)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from bulk_sync.errors import InputProblem
+from bulk_sync.errors import InputProblem, clause
 from bulk_sync.rows.parse import Parsed, batch
 from bulk_sync.rows.parse.formats import describe
 
@@ -187,4 +187,4 @@ def _json(value: Any) -> str | None:
 
 
 def _first_line(problem: Exception) -> str:
-    return str(problem).partition("\n")[0].rstrip(".")
+    return clause(str(problem).partition("\n")[0])
