@@ -61,6 +61,12 @@ def test_an_outline_has_the_columns_with_samples_and_their_roles(tmp_path: Path,
     assert sheet["rows"][1] == [2, ["a@example.com", "yes", "2026-11-20"]]
 
 
+def test_a_short_row_has_no_sample_for_the_columns_behind_it(tmp_path: Path, run: Run) -> None:
+    head, whole = ["E-mail", "Opt out", "Note"], ["b@example.com", "no", "by phone"]
+    path = workbook(tmp_path / "in.xlsx", S=[head, ["a@example.com", "yes"], whole])
+    assert outline_of(run, path)["columns"][2] == {"name": "Note", "samples": ["by phone"]}
+
+
 def test_the_choices_of_an_outline_given_as_options_read_the_same(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.csv"
     path.write_text(REQUESTS)
