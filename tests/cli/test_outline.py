@@ -62,8 +62,12 @@ def test_an_outline_has_the_columns_with_samples_and_their_roles(tmp_path: Path,
 
 
 def test_a_short_row_has_no_sample_for_the_columns_behind_it(tmp_path: Path, run: Run) -> None:
-    head, whole = ["E-mail", "Opt out", "Note"], ["b@example.com", "no", "by phone"]
-    path = workbook(tmp_path / "in.xlsx", S=[head, ["a@example.com", "yes"], whole])
+    rows: list[list[object]] = [
+        ["E-mail", "Opt out", "Note"],
+        ["a@example.com", "yes"],
+        ["b@example.com", "no", "by phone"],
+    ]
+    path = workbook(tmp_path / "in.xlsx", S=rows)
     assert outline_of(run, path)["columns"][2] == {"name": "Note", "samples": ["by phone"]}
 
 

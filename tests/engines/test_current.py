@@ -74,6 +74,19 @@ def test_the_table_has_a_row_per_profile_and_all_of_it_is_durable(
     assert table == expected
 
 
+def test_the_progress_of_a_pass_ends_with_all_its_rows() -> None:
+    shown = list[tuple[str, int, int]]()
+    with running(Options()) as sim:
+        for number in range(ROWS):
+            sim.add(key(number), ccpaOptOut=True)
+        connection = Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
+        keys, steps = [key(number) for number in range(ROWS)], Steps.blank(ROWS)
+        with Session(connection, Pace(), lambda *now: shown.append(now[:3])) as session:
+            session.read(keys, steps, Reading(Fetch.LOOKUP))
+    assert shown[-1] == ("read", ROWS, ROWS)
+    assert all(done <= ROWS for _, done, _ in shown)
+
+
 @pytest.mark.parametrize(("count", "is_stopped"), [(19, False), (20, True)])
 def test_a_file_of_twenty_unknown_keys_is_for_another_instance(
     count: int, *, is_stopped: bool

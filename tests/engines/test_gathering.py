@@ -47,6 +47,7 @@ def gathered(
         matches = {at: [each.pkey for each in group] for at, group in steps.matches(KEYS)}
         assert kept == set(matches)
         assert found.shown == sum(len(each.profiles) for each in pages)
+        assert found.pages == len(pages)
         return matches, found.is_used, paths
 
     return virtually(work())

@@ -18,9 +18,11 @@ class Recorded:
 
     def __init__(self, full_at: int = 1_000_000) -> None:
         self.groups: list[list[int]] = []
+        self.attempts = 0
         self._full_at = full_at
 
     def __call__(self, positions: Sequence[int]) -> None:
+        self.attempts += 1
         if len(self.groups) + 1 >= self._full_at:
             raise StoppedEarly("The disk is full.")
         self.groups.append(list(positions))
@@ -75,6 +77,7 @@ def test_no_position_is_handed_out_without_an_intent(full_at: int) -> None:
     record = Recorded(full_at)
     handed = take_all(5000, record)
     assert set(handed) <= set(record.all)
+    assert record.attempts == full_at  # then the run stops
 
 
 def test_positions_that_were_not_taken_can_be_withdrawn() -> None:

@@ -246,6 +246,16 @@ def test_files_with_only_pkeys_are_mentioned_and_can_be_searched(
     assert "e-mail address" in ran.err
 
 
+@pytest.mark.parametrize("email", ["jo@example.com", "nobody@example.com"])
+def test_a_file_of_addresses_is_not_mentioned_whatever_its_column_is_called(
+    email: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(1), email="jo@example.com", ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", "jo@example.com,true", header="Kontakt,ccpaOptOut")
+    run(sim, "run", path, "--key", "email", "--key-column", "Kontakt")
+    assert History(run, email).notes == []
+
+
 def test_files_with_only_other_keys_are_mentioned(tmp_path: Path, run: Run) -> None:
     words = ("--key", "custom", "--key-column", "cusId", "--api", "profileAndServicesExt")
     with running(Options(custom_key="cusId")) as sim:
