@@ -213,8 +213,10 @@ def test_an_undo_and_a_retry_leave_protected_people_alone(
     undone = run(filled, "undo", first.summary["run_id"], *words)
     assert undone.status == 3, undone.err
     assert [at for at in range(ROWS) if filled.states[key(at)]] == [1]
-    reasons = [row["sync_reason"] for row in read_csv(tmp_path / "c.csv")]
-    assert reasons == ["", "protected", "", ""]
+    rows = read_csv(tmp_path / "c.csv")
+    assert [row["sync_reason"] for row in rows] == ["", "protected", "", ""]
+    assert [row["sync_before"] for row in rows] == ["true", "", "true", "true"]  # as read
+    assert [row["sync_after"] for row in rows] == ["false", "", "false", "false"]
 
 
 def test_a_recorded_list_counts_beside_a_variable_and_a_typed_one_replaces_it(

@@ -243,11 +243,11 @@ def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
 
 
 def as_read(results: pd.DataFrame) -> pd.DataFrame:
-    """Return results without states of ``pending`` rows that were never read.
+    """Return results without states of rows that were left alone and never read.
 
     The plan of an undo has the states that its run should have left.
     """
-    is_unread = columns.have_outcome(results, [Outcome.PENDING])
+    is_unread = columns.have_outcome(results, [Outcome.PENDING, Outcome.REJECTED])
     is_unread &= (results[columns.ATTEMPTS].to_numpy() == 0) & results[columns.AT].isna().to_numpy()
     if not is_unread.any():
         return results

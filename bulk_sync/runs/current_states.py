@@ -82,4 +82,4 @@ def protected(run: RunContext, planned: pd.DataFrame, protection: Protection) ->
     if not protection.files:
         return planned
     written = {write.intent.key for write in run.ledger.writes(run.run_id)}
-    return protection.rejected(planned, written)
+    return comparison.as_read(protection.rejected(planned, written))
