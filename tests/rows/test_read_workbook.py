@@ -200,6 +200,15 @@ def test_a_formula_without_a_value_in_xls_rejects_its_row(
     }  # fmt: skip
 
 
+def test_an_empty_text_beside_other_results_in_xls_is_an_empty_cell(tmp_path: Path) -> None:
+    true = b"\x01\x00\x01\x00\x00\x00\xff\xff"
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
+    cells += office.xls_text(1, 0, "@a") + office.xls_formula(1, 1, true)
+    cells += office.xls_text(2, 0, "@b") + office.xls_formula(2, 1, XLS_EMPTY)
+    path = office.xls(tmp_path / "in.xls", {"S": cells})
+    assert table(path) == [(2, "@a", "TRUE"), (3, "@b", "")]
+
+
 def test_a_formula_without_a_value_in_ods_rejects_its_row(tmp_path: Path) -> None:
     rows = office.ods_row("PKey", "ccpaOptOut") + office.ods_row(NO_VALUE, NO_VALUE)
     rows += office.ods_row("@a", "true")
