@@ -11,7 +11,7 @@ import click
 
 from bulk_sync.cli import config, logs
 from bulk_sync.cli.monitor import Monitor
-from bulk_sync.cli.option import Group
+from bulk_sync.cli.option import Group, variable
 from bulk_sync.errors import StopRun, UsageProblem
 
 
@@ -36,7 +36,7 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            text = error.message + config.place_of_secret(error.option_name)
+            text = error.message + _place_of_secret(error.option_name)
             raise click.NoSuchOption(error.option_name, text, error.possibilities, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -163,3 +163,14 @@ def _is_there(word: str) -> bool:
     with suppress(OSError, ValueError):
         return Path(word).exists()
     return False
+
+
+def _place_of_secret(flag: str) -> str:
+    """Return, as a further sentence, where a secret belongs that is no option; "" for others."""
+    name = flag.removeprefix("--").replace("-", "_")
+    if name not in config.NEVER_TYPED:
+        return ""
+    return (
+        " Others can see a command line, so a secret is never typed: put it into "
+        f"{variable(name)}, or into a file that {variable(f'{name}_file')} names."
+    )

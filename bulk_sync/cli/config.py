@@ -23,17 +23,17 @@ from bulk_sync.cli.option import DECLARED, Option, Recorded, variable
 from bulk_sync.errors import UsageProblem
 
 FILE: Final = "bulk-sync.toml"
-_SECRETS: Final = ("access_token", "client_secret", "ledger")
+NEVER_TYPED: Final = ("access_token", "client_secret", "ledger")
 """What may also lie in a file of its own, which ``NAME_file`` names."""
 
 _HOOKS: Final = ("ping", "notify")
 """Options whose value is a secret, so that it may lie in such a file too."""
 
-SECRETS: Final = (*_SECRETS, *_HOOKS)
+SECRETS: Final = (*NEVER_TYPED, *_HOOKS)
 """Everything that may lie in a file of its own."""
 
 _OF_ALL_JOBS: Final = frozenset(
-    {"state_dir", "state_url", "job", *_SECRETS, *(f"{name}_file" for name in _SECRETS)}
+    {"state_dir", "state_url", "job", *NEVER_TYPED, *(f"{name}_file" for name in NEVER_TYPED)}
 )
 """What no table of a job may hold: a run is found, and resumed, without knowing its job."""
 
@@ -96,8 +96,7 @@ def load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path
     """Use the file's values as defaults of the options; raise UsageProblem if it is wrong."""
     try:
         Path.cwd()
-        if path is None and (own := Path(FILE)).is_file():
-            path = own
+        path = path or _own_file()
     except OSError as error:
         is_gone = isinstance(error, FileNotFoundError)
         why = ". Perhaps it was removed" if is_gone else f": {error.strerror}"
@@ -186,14 +185,16 @@ def secret(name: str) -> str | None:
     return None
 
 
-def place_of_secret(flag: str) -> str:
-    """Return, as a further sentence, where a secret belongs that is no option; "" for others."""
-    name = flag.removeprefix("--").replace("-", "_")
-    if name not in _SECRETS:
-        return ""
-    return (
-        " Others can see a command line, so a secret is never typed: put it into "
-        f"{variable(name)}, or into a file that {variable(f'{name}_file')} names."
+def _own_file() -> Path | None:
+    """Return the file of the working directory; None if there is none, not even its name."""
+    if (own := Path(FILE)).is_file():
+        return own
+    if not os.path.lexists(own):
+        return None
+    what = "a folder" if own.is_dir() else "no file, or a link to a file that is not there"
+    raise UsageProblem(
+        f"{FILE} cannot be read: it is {what}. The limits and lists that it should hold would not "
+        "hold. Put the file there, or remove that name, or name another file with --config."
     )
 
 
@@ -318,7 +319,7 @@ def warnings(ctx: click.Context) -> Iterator[str]:
 def _known() -> dict[str, Option | None]:
     """Return what the file may hold, by name; a secret belongs to no option."""
     known: dict[str, Option | None] = {each.key: each for each in DECLARED if each.key != "config"}
-    for name in _SECRETS:
+    for name in NEVER_TYPED:
         known |= {name: None, f"{name}_file": None}
     return known | {f"{name}_file": None for name in _HOOKS}
 

@@ -1,5 +1,6 @@
 """The source of an option's value: command line, variable, file, default, in this order."""
 
+import os
 from pathlib import Path
 
 import click
@@ -106,6 +107,23 @@ def test_a_wrong_file_is_explained(
     ran = run(filled, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 2
     assert says in ran.err
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nothing", "pipe"])
+def test_a_configuration_that_is_no_file_is_not_passed_over(
+    filled: Simulator, tmp_path: Path, run: Run, kind: str
+) -> None:
+    path = tmp_path / "bulk-sync.toml"
+    if kind == "folder":  # as a container makes one, in place of a file that its host lacks
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("unmounted/bulk-sync.toml")
+    ran = run(filled, "run", write_states(tmp_path / "in.csv", 1))
+    assert ran.status == 2
+    assert "bulk-sync.toml cannot be read: it is " in ran.err
+    assert filled.requests == []
 
 
 @pytest.mark.parametrize("where", ["variable", "file", "file of an editor", "configuration"])
