@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from errno import EINVAL
 from functools import partial
 from hashlib import file_digest
 from io import BufferedIOBase, BufferedReader
@@ -170,7 +171,7 @@ def read(path: Path, memory: int | None = None) -> PlanFile:
             pass over its rows.
     """
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             return _read(path, file, sliced_bytes(memory))
     except FileNotFoundError as error:
         raise InputProblem(
@@ -206,13 +207,20 @@ def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
 def _opened(path: Path, digest: str) -> Iterator[pq.ParquetFile]:
     """Open a plan; raise InputProblem in the end if it is not the one with this SHA-256."""
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             yield pq.ParquetFile(file)
             is_same = _digest(file) == digest
     except _DAMAGED as error:
         raise _edited(path) from error
     if not is_same:
         raise _edited(path)
+
+
+def _open(path: Path) -> BufferedReader:
+    """Open a file; raise OSError if it is a pipe or a device, whose end may never come."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(EINVAL, "it is a pipe or a device, and a plan is read more than once")
+    return path.open("rb")
 
 
 def _digest(file: BufferedIOBase) -> str:
@@ -245,7 +253,7 @@ def made_at(path: Path) -> datetime | None:
 def _facts_of(path: Path) -> dict[str, Any] | None:
     """Return the facts of a plan, without a check; None if the file is none."""
     try:
-        with path.open("rb") as file:  # Arrow opens no file whose name is no text
+        with _open(path) as file:  # Arrow opens no file whose name is no text
             notes = pq.read_schema(file).metadata or {}
         facts = json.loads(notes[_FACTS])
     except _DAMAGED:

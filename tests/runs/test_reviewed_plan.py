@@ -388,3 +388,15 @@ def test_what_another_run_has_changed_since_is_not_called_unchanged(
     assert rows["sync_reason"].tolist() == ["newer_run"] + [""] * 11
     assert rows["sync_after"].tolist() == ["false"] + ["true"] * 11
     assert filled.states[key(0)] is False
+
+
+@pytest.mark.parametrize("words", [("apply", "pipe"), ("apply", "/dev/zero")], ids=["pipe", "device"])
+def test_a_plan_that_may_never_end_is_refused(
+    words: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "bulk-sync.toml").write_text("[job.requests]\nmax-changes = 4\n")
+    ran = run(filled, *words)
+    assert ran.status == 2
+    assert f"{words[1]}: it is a pipe or a device" in ran.err
+    assert filled.requests == []
