@@ -5,7 +5,7 @@ source --at_hand--> local: as it lies there, read twice to see that it does not 
 """
 
 import logging
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from bulk_sync.rows import columns, read
 from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read import RawSlices, Wanted
+from bulk_sync.runs import plan_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class LocalInput:
             stdin, digest = read.stdin(read.spooling(most_bytes, folder))
             return read_on(stdin=stdin), digest
         digest = read.digest(source)
+        _check_no_plan((path, str(path)) for path in read.files(source))
         raw = read_on()
 
         def frames() -> Generator[pd.DataFrame, None, None]:
@@ -92,6 +94,7 @@ class RemoteInput:
     ) -> tuple[RawSlices, str]:
         """Read the copies in slices, and call them by their URLs."""
         read.warn_of_skipped(self.source, self.download.skipped)
+        _check_no_plan((copy.path, copy.url) for copy in self.download.copies)
         paths = [copy.path for copy in self.download.copies]
         source, paths = (str(paths[0]), []) if self.download.is_one else (self.source, paths)
         urls = {str(copy.path): copy.url for copy in self.download.copies}
@@ -117,6 +120,20 @@ class RemoteInput:
 
 
 InputFiles = LocalInput | RemoteInput
+
+
+def _check_no_plan(files: Iterable[tuple[Path, str]]) -> None:
+    """Raise InputProblem if a file, which messages call by the name beside it, is a plan.
+
+    The list in it is that of its input: the plan of an undo would be carried out the wrong way
+    round, and others without approval.
+    """
+    for path, name in files:
+        if path.suffix.lower() == plan_file.SUFFIX and plan_file.job_of(path) is not None:
+            raise InputProblem(
+                f"{name} is a plan, no list. `bulk-sync apply {name}` carries it out. As INPUT, "
+                "name the list that it was made of; keep plans out of folders of lists."
+            )
 
 
 @contextmanager

@@ -390,7 +390,9 @@ def test_what_another_run_has_changed_since_is_not_called_unchanged(
     assert filled.states[key(0)] is False
 
 
-@pytest.mark.parametrize("words", [("apply", "pipe"), ("apply", "/dev/zero")], ids=["pipe", "device"])
+@pytest.mark.parametrize(
+    "words", [("apply", "pipe"), ("apply", "/dev/zero")], ids=["pipe", "device"]
+)
 def test_a_plan_that_may_never_end_is_refused(
     words: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -400,3 +402,12 @@ def test_a_plan_that_may_never_end_is_refused(
     assert ran.status == 2
     assert f"{words[1]}: it is a pipe or a device" in ran.err
     assert filled.requests == []
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+def test_a_plan_is_no_list(command: str, plan: Path, filled: Simulator, run: Run) -> None:
+    read = len(filled.requests)
+    ran = run(filled, command, plan.name)
+    assert ran.status == 2
+    assert "plan.parquet is a plan, no list. `bulk-sync apply plan.parquet` carries" in ran.err
+    assert len(filled.requests) == read
