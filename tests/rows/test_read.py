@@ -461,6 +461,20 @@ def test_a_pipe_is_read_from_standard_input_alone(tmp_path: Path) -> None:
         read_whole(str(tmp_path / "in.csv"))
 
 
+@pytest.mark.parametrize("kind", ["link to a file that is not there", "pipe or a device"])
+@pytest.mark.parametrize("source", ["", "/*.csv"], ids=["folder", "glob"])
+def test_a_file_of_a_folder_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, source: str, kind: str
+) -> None:
+    save(tmp_path / "a.csv", "PKey,ccpaOptOut\n@a,true\n")
+    if kind.startswith("link"):
+        (tmp_path / "b.csv").symlink_to("unmounted/b.csv")
+    else:
+        os.mkfifo(tmp_path / "b.csv")
+    with pytest.raises(InputProblem, match=f"b.csv cannot be read: it is a {kind}"):
+        read_whole(f"{tmp_path}{source}")
+
+
 def test_a_missing_file_is_compared_with_the_files_that_can_be_read(tmp_path: Path) -> None:
     save(tmp_path / "nightly.sh", "")
     with pytest.raises(InputProblem, match="Check the path"):

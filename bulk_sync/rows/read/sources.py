@@ -84,7 +84,8 @@ def files(source: str) -> list[Path]:
         ``.results.``; nothing for standard input.
 
     Raises:
-        InputProblem: there is no such file, or none with an accepted suffix.
+        InputProblem: there is no such file, or none with an accepted suffix; or one of a folder
+            is a link to nothing.
     """
     if source == STDIN:
         return []
@@ -93,9 +94,16 @@ def files(source: str) -> list[Path]:
     if is_one(source):
         return [Path(source)]
     with explained(source):
-        found = (path for path in _found(source) if is_data(path.name, source))
+        found = [path for path in _found(source) if is_data(path.name, source)]
         taken = sorted(path for path in found if path.is_file())
+        lost = sorted(path for path in {*found} - {*taken} if not path.is_dir())
         where = f"{'In the folder' if Path(source).is_dir() else 'By the pattern'} {source}"
+    if lost:
+        what = "link to a file that is not there" if lost[0].is_symlink() else "pipe or a device"
+        raise InputProblem(
+            f"{lost[0]} cannot be read: it is a {what}. Put the file there, or remove that name: "
+            "its rows may be wanted."
+        )
     if not taken:
         raise InputProblem(
             f"{where} there is no data file. Looked for the suffixes {formats.list_suffixes()}; "
