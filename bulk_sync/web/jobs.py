@@ -35,15 +35,20 @@ from bulk_sync.web.settings import PageSettings
 _LOOKS_EVERY_S: Final = (0.1, 1.0)
 """How often the files of a process are read while somebody waits for it: at first, and later."""
 
-_PROGRESS_EVERY: Final = "2s"
 _ANSWERS_AT_ONCE: Final = 2
 """A report of a million rows takes a core for a minute, and so does the proof of a ledger."""
 _ANSWER_S: Final = 3 * 3600.0
 """At most, so that a command that hangs does not keep its place."""
 _WAIT: Final[Mapping[str, str]] = {"BULK_SYNC_LOCK_WAIT": "1m"}
 """Two people may press a button at the same moment: the second process waits for the first."""
-_OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_LOG_FORMAT", "BULK_SYNC_QUIET", "BULK_SYNC_REPORT")
+_OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_REPORT")
 """Variables that would change what the page reads, or where files go."""
+_READ: Final[Mapping[str, str]] = {
+    "BULK_SYNC_LOG_FORMAT": "text",
+    "BULK_SYNC_PROGRESS_EVERY": "2s",
+    "BULK_SYNC_QUIET": "false",
+}
+"""What the page needs to read events and messages, whatever the configuration says."""
 
 _SUMMARY: Final = "summary.json"
 _LOG: Final = "log.jsonl"
@@ -251,8 +256,7 @@ class Jobs:
     def _environment(self) -> Mapping[str, str]:
         """Return the variables of a process: those of the page, secrets included, and its place."""
         kept = {name: value for name, value in os.environ.items() if name not in _OWN}
-        progress = {"BULK_SYNC_PROGRESS_EVERY": _PROGRESS_EVERY}
-        return {**_WAIT, **kept, **progress, **self._settings.variables}
+        return {**_WAIT, **kept, **_READ, **self._settings.variables}
 
     def _read(self, query: Select[Any]) -> list[PageJob]:
         rows = self._database.rows(query.order_by(jobs.c.id.desc()))

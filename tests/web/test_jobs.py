@@ -76,6 +76,26 @@ def test_a_process_leaves_its_progress_its_run_and_its_summary(
     assert sim.states[key(0)] is True
 
 
+def test_a_quiet_configuration_hides_no_event_and_no_message_from_the_page(
+    sim: Simulator, settings: PageSettings, tmp_path: Path
+) -> None:
+    config = tmp_path / "quiet.toml"
+    config.write_text('quiet = true\nlog-format = "json"\nmax-changes = 3\n')
+    variables = {**settings.variables, "BULK_SYNC_CONFIG": str(config)}
+    jobs = Jobs(open_database(settings.state), replace(settings, variables=variables))
+    populate(sim, 5)
+    words = [str(write_states(tmp_path / "in.csv", 5)), f"--out={tmp_path / 'plan.parquet'}"]
+    with copying():
+        progress = wait_for_end(jobs.start("plan", words, about="p1", who="Ana Diaz"))
+        answer = asyncio.run(jobs.answer("report", "no-such-run"))
+    assert progress.plan is not None
+    assert progress.plan["outcomes"] == {"would_update": 5}
+    assert progress.limit is not None
+    assert progress.limit["option"] == "--max-changes 5"
+    assert isinstance(answer, str)
+    assert not answer.startswith("{")
+
+
 def test_another_page_finds_the_process_and_reads_the_same(
     sim: Simulator, copied_jobs: Jobs, settings: PageSettings, tmp_path: Path
 ) -> None:
