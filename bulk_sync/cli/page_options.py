@@ -6,13 +6,23 @@ from typing import Final
 import click
 
 from bulk_sync.cli.option import Group, Option, Recorded
-from bulk_sync.cli.value_types import FILE, Choice, Whole, duration, network, size
+from bulk_sync.cli.value_types import (
+    FILE,
+    Choice,
+    Whole,
+    filled,
+    header_name,
+    host_name,
+    network,
+    size,
+    validity,
+)
 from bulk_sync.web.identity import Role
 
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
 PAGE: Final = (
-    _page("--host ADDRESS", "Address to listen on.", default="127.0.0.1"),
+    _page("--host ADDRESS", "Address to listen on.", type=filled, default="127.0.0.1"),
     _page(
         "--port N",
         "Port to listen on; 0: a free one.",
@@ -37,6 +47,7 @@ PAGE: Final = (
     _page(
         "--public-host NAME ...",
         "A name of the page in the address line of browsers, such as optouts.example.com.",
+        type=host_name,
     ),
     _page(
         "--trusted-proxy CIDR ...",
@@ -46,16 +57,18 @@ PAGE: Final = (
     _page(
         "--user-header NAME",
         "The header in which a trusted proxy names the person who has signed in.",
+        type=header_name,
     ),
     _page(
         "--role-header NAME",
         "The header in which it names their roles, separated by commas.",
+        type=header_name,
         show_default="the role of the account of that name, else viewer",
     ),
     _page(
         "--approval-valid DURATION",
         "How long an approval counts.",
-        type=duration,
+        type=validity,
         default="24h",
     ),
     _page("--max-upload SIZE", "The largest file to upload.", type=size(), default="200MB"),

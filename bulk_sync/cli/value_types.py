@@ -163,6 +163,30 @@ def network(value: str) -> IPv4Network | IPv6Network:
         raise ValueError(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.") from error
 
 
+def host_name(value: str) -> str:
+    """Return the name of a host, as it stands in the address line of a browser."""
+    text = filled(value.strip()).rstrip(".")
+    if re.fullmatch(r"[\w.-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", text) is None:
+        raise ValueError(f"{value!r}: write the name alone, such as optouts.example.com.")
+    return text
+
+
+def header_name(value: str) -> str:
+    """Return the name of a header of HTTP."""
+    text = filled(value.strip())
+    if re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", text, re.ASCII) is None:
+        raise ValueError(f"{value!r}: write the name alone, such as X-Forwarded-User.")
+    return text
+
+
+def validity(value: object) -> float:
+    """Return the seconds of a duration that is more than nothing."""
+    found = duration(value)
+    if not found:
+        raise ValueError(f"{value!r}: nothing would count for any time; write 30m, 24h or 2d.")
+    return found
+
+
 def _bytes(text: str) -> int | None:
     """Parse a size; return None if it is none. ``MB`` and ``M`` are millions, ``MiB`` is 2**20."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?))?B?", text.strip().upper())

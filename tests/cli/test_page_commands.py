@@ -18,6 +18,8 @@ from bulk_sync.settings import State
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.database import open_database
 
+_PROXY = ("--trusted-proxy", "127.0.0.1", "--behind-proxy")
+
 
 def test_accounts_are_added_listed_changed_and_removed(tmp_path: Path, run: Run) -> None:
     secret = tmp_path / "secret"
@@ -93,6 +95,15 @@ def test_an_impossible_change_of_an_account_is_explained(
         (["--role-header", "X-Roles"], "--user-header"),
         (["--max-upload", "many"], "200MB"),
         (["--tls-cert", "page.pem", "--tls-key", "page.pem"], "PEM"),
+        (["--host", "", "--behind-proxy"], "an unset variable, perhaps"),
+        (["--public-host", ""], "an unset variable, perhaps"),
+        (["--public-host", "https://optouts.example.com/"], "such as optouts.example.com."),
+        (["--public-host", "optouts.example.com:443"], "such as optouts.example.com."),
+        (["--public-host", "*.example.com"], "such as optouts.example.com."),
+        ([*_PROXY, "--user-header", ""], "an unset variable, perhaps"),
+        ([*_PROXY, "--user-header", "X-User:"], "such as X-Forwarded-User."),
+        ([*_PROXY, "--user-header", "X-User", "--role-header", ""], "an unset variable, perhaps"),
+        (["--approval-valid", "0"], "24h"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
