@@ -5,6 +5,7 @@ making --> made --ask--> asked --enough approvals--> approved --> applying --> a
   '--> not made                      '--too old--> expired
 """
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ class PlanStage(StrEnum):
 
     MAKING = "being made"
     NOT_MADE = "not made"
+    DAMAGED = "its file was changed or damaged"
     DELETED = "no longer kept"
     REPLACED = "replaced by another plan"
     EMPTY = "nothing to change"
@@ -217,6 +219,7 @@ def _stage(state: PlanState, page: Page) -> PlanStage:
         (PlanStage.REPLACED, paper.replaced_by is not None),
         (PlanStage.MAKING, state.making.is_alive),
         (PlanStage.NOT_MADE, not paper.sha256),
+        (PlanStage.DAMAGED, not state.made_ms and os.path.lexists(state.path)),
         (PlanStage.DELETED, not state.made_ms),
         (PlanStage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
         (PlanStage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),

@@ -363,6 +363,25 @@ def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
     assert sim.states[key(0)] is True
 
 
+def test_a_plan_with_a_damaged_file_is_not_called_deleted_and_a_new_one_takes_its_place(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
+    path = plan_state.path_of(served.page, plan_id)
+    path.write_bytes(path.read_bytes()[:-9])
+    ben, ana = served.signed_in(Role.APPROVER), served.signed_in(Role.UPLOADER)
+    shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+    assert "The file of this plan was changed or damaged after it was made." in shown
+    assert "no longer kept" not in shown
+    refused = approve(ben, served, plan_id)
+    assert refused.status_code == 409
+    assert "changed or damaged" in refused.text
+    new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
+    assert stage(served, new) is PlanStage.MADE
+    assert stage(served, plan_id) is PlanStage.REPLACED
+    assert not sim.patched
+
+
 def test_an_expired_plan_is_refused_and_a_new_one_takes_its_place(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
