@@ -9,6 +9,7 @@
 Headers are added to every response, those of errors too.
 """
 
+import errno
 import logging
 from functools import cache
 from ipaddress import ip_address
@@ -33,6 +34,12 @@ _AWAY: Final = (
     "tell the person who looks after this page."
 )
 
+_NO_FILE: Final = (
+    "A file of the page could not be used: {}. What you have just pressed may not be recorded, so "
+    "look how it stands first. Tell the person who looks after this page: there must be room, and "
+    "the right to write in the state folder."
+)
+
 _ANSWER_S: Final = 240.0
 """Browsers give up after 300 s."""
 
@@ -41,6 +48,12 @@ _SLOW: Final = (
     "look how it stands before you press anything again. If this lasts, tell the person who looks "
     "after this page."
 )
+
+_UNUSABLE: Final = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+})  # fmt: skip
+"""What the machine lacks if a file cannot be used: no bug of the page."""
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -79,7 +92,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return page.problem(request, 503, str(stop))
     except (ConnectionError, TimeoutError):
         raise
-    except Exception:  # the outermost edge of the page
+    except Exception as error:  # the outermost edge of the page
+        if isinstance(error, OSError) and error.errno in _UNUSABLE:
+            log.warning("%s %s: %s", request.method, _pattern(request), error)
+            return page.problem(request, 503, _NO_FILE.format(error.strerror))
         log.exception("%s %s failed: a bug", request.method, _pattern(request))
         return page.problem(request, 500, "")
 

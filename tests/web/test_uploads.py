@@ -21,6 +21,7 @@ import requests
 import workbook_kinds
 from conftest import populate
 from flow import page_for, without_processes
+from full_disk import full_disk
 from serving import Served, wait_for
 from visitors import ANSWER_S
 
@@ -501,6 +502,19 @@ def test_a_check_that_was_killed_is_shown_and_made_again(
     assert "The check broke off" in wait_for_check(ana, served, answer)
     press(ana, ana.get(path(answer)), "check")
     assert "1 row can be used, 3 cannot" in wait_for_check(ana, served, answer)
+
+
+def test_a_check_for_which_there_is_no_room_is_no_bug(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    fresh = served.signed_in(Role.UPLOADER)  # an older one would be noted as seen
+    with full_disk(0):
+        refused = fresh.post(f"{path(answer)}/check", data=form(answer.text))
+    assert refused.status_code == 503
+    assert "there must be room" in text_of(refused)
+    press(fresh, answer, "check")
+    assert "1 row can be used, 3 cannot" in wait_for_check(fresh, served, answer)
 
 
 def bomb() -> bytes:
