@@ -3,9 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+UNREADABLE: Final = (
+    ValueError, LookupError, TypeError, AssertionError, RuntimeError,
+    web.RequestPayloadError, HttpProcessingError,
+)  # fmt: skip
+"""What aiohttp raises if the body of a request is not what its headers say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,7 @@ class Form:
         """
         try:
             data = await request.post()
-        except (ValueError, LookupError, TypeError, AssertionError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise web.HTTPBadRequest(
                 text="The form could not be read, so nothing was done. Load the page again."
             ) from error

@@ -13,13 +13,12 @@ from pathlib import Path, PurePath
 from typing import IO, Final
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.rows import read
 from bulk_sync.rows.parse import formats
 from bulk_sync.storage import atomic
-from bulk_sync.web.forms import clean
+from bulk_sync.web.forms import UNREADABLE, clean
 from bulk_sync.web.page import Page
 
 FILE: Final = "file"
@@ -35,11 +34,6 @@ _READ_ON_TIMES: Final = 5
 answer only after it has sent the file. What comes after that is not read."""
 
 _NO_FILE: Final = "Choose a file."
-
-_UNREADABLE: Final = (
-    ValueError, LookupError, TypeError, AssertionError, RuntimeError,
-    web.RequestPayloadError, HttpProcessingError,
-)  # fmt: skip
 
 
 class NotReceived(Exception):
@@ -88,7 +82,7 @@ async def received(page: Page, request: web.Request, folder: Path) -> AsyncItera
             await _read(page, request, folder, found)
             if found.path is None and found.problem is None:
                 found.problem = NotReceived(_NO_FILE, 400)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise web.HTTPBadRequest(
                 text="The form could not be read, so nothing was kept. Load the page again."
             ) from error
