@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
+from bulk_sync.web.malformed import without_content
 from bulk_sync.web.page import LASTING, PAGE, RIGHT, Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
@@ -32,6 +33,7 @@ def make(settings: PageSettings) -> web.Application:
     Raises:
         UsageProblem: its database cannot be opened.
     """
+    logging.getLogger("aiohttp.server").addFilter(without_content)
     app = web.Application(middlewares=[security.guard], client_max_size=_FORM_BYTES)
     app[PAGE] = page = Page(settings)
     app[RIGHT] = {route.handler: route.right for route in ROUTES}

@@ -5,6 +5,7 @@ import re
 import socket
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -17,6 +18,7 @@ from bulk_sync.web.security import HEADERS, is_known_host
 from bulk_sync.web.settings import TrustedProxy
 
 OPEN = {"/healthz", "/sign-in", "/static/{name}"}
+FORM = "application/x-www-form-urlencoded"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -80,6 +82,46 @@ def test_the_log_holds_no_key_and_no_address(
     ours = [record for record in caplog.records if not record.name.startswith("urllib3")]
     text = "".join(logging.Formatter().format(record) for record in ours)
     assert "GET / failed: a bug" in text
+    assert "jo@example.com" not in text
+    assert "127.0.0.1" not in text
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("path", ["/sign-in", "/people", "/plans/abc/ask", "/uploads/new"])
+def test_a_form_that_is_not_packed_as_its_headers_say_is_no_bug(
+    shared: Served, path: str, encoding: str
+) -> None:
+    session = shared.visitor() if path == "/sign-in" else shared.signed_in(Role.UPLOADER)
+    kind = "multipart/form-data; boundary=x" if path == "/uploads/new" else FORM
+    headers = {"Content-Type": kind, "Content-Encoding": encoding}
+    answer = session.post(shared.url + path, data=b"name=x&password=y", headers=headers)
+    assert answer.status_code == 400
+    assert "The form could not be read" in answer.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET / HTTP/1.1\r\nCookie: bulk-sync=jo@example.com\x01",
+        b"GET / HTTP/1.1\r\nCookie: bulk-sync=" + b"jo@example.com" * 1000,
+        b"GET /people?key=jo@example.com\x01 HTTP/1.1",
+        b"GET /sign-in?token=jo@example.com x HTTP/1.1",
+        b"GET /" + b"jo@example.com" * 1000 + b" HTTP/1.1",
+        b"GET / HTTP/1.1\r\nAuthorization jo@example.com",
+        b"jo@example.com",
+    ],
+    ids=lambda line: line[:40],
+)
+def test_the_log_holds_nothing_of_a_malformed_request(
+    shared: Served, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    place = urlsplit(shared.url)
+    with socket.create_connection((place.hostname, place.port), timeout=ANSWER_S) as connection:
+        connection.sendall(line + b"\r\n\r\n")
+        assert b" 400 " in connection.makefile("rb").readline()
+    text = "".join(logging.Formatter().format(record) for record in caplog.records)
+    assert "A request that is no valid HTTP was refused." in text
     assert "jo@example.com" not in text
     assert "127.0.0.1" not in text
 
