@@ -3,6 +3,7 @@
     STATE_DIR/page/jobs/ID/summary.json   its standard output: the summary, once it has ended
                           /log.jsonl      its standard error: one event a line
                           /alive          its number; locked by it for as long as it lives
+                          /stopped      made when a person last pressed Stop
 
 A process belongs to a session of its own and writes into files, so it outlives the page. A page
 that starts again reads the same files. The lock, unlike the number of a process, is never another
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +55,8 @@ _READ: Final[Mapping[str, str]] = {
 _SUMMARY: Final = "summary.json"
 _LOG: Final = "log.jsonl"
 _ALIVE: Final = "alive"
+_STOPPED: Final = "stopped"
+_STOPS_AGAIN_S: Final = 10.0
 
 
 class PageJob(NamedTuple):
@@ -108,14 +112,33 @@ class PageJob(NamedTuple):
         return Progress.read(self.folder / _LOG, self.folder / _SUMMARY, is_alive=is_alive)
 
     def stop(self) -> bool:
-        """Ask the process to end as Ctrl-C does; return False if it has ended already."""
+        """Ask the process to end as Ctrl-C does; return False if it has ended already.
+
+        A second Ctrl-C cancels what is in flight. A double click is no such wish.
+        """
         if not self.is_alive:
             return False
+        if self._is_stopping():
+            return True
         try:
             os.kill(self.pid, signal.SIGINT)
         except ProcessLookupError:
             return False
         return True
+
+    def _is_stopping(self) -> bool:
+        """Return whether the process was asked to end just now; else note that it is."""
+        path = self.folder / _STOPPED
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if abs(time.time() - path.stat().st_mtime) < _STOPS_AGAIN_S:
+                return True
+            with suppress(OSError):
+                os.utime(path)
+        except OSError:  # a full disk
+            return False
+        return False
 
 
 class Jobs:

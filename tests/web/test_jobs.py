@@ -149,6 +149,45 @@ def test_stop_finishes_requests_in_flight_and_ends(
     assert 0 < list(sim.states.values()).count(True) < 200
 
 
+def test_a_double_click_on_stop_is_one_stop(
+    sim: Simulator, copied_jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 50)
+    path = str(write_states(tmp_path / "in.csv", 50))
+    job: list[PageJob] = []
+
+    def stop() -> None:
+        assert [job[0].stop() for _ in range(3)] == [True] * 3
+
+    before_answer(sim, "PATCH", 5, stop)
+    words = [path, "--concurrency", "1"]
+    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
+    progress = wait_for_end(job[0])
+    assert progress.exit == 130
+    assert progress.summary is not None
+    assert "Stopped by SIGINT" in progress.summary["message"]
+    assert not job[0].stop()
+
+
+def test_stop_is_sent_again_after_a_while(
+    sim: Simulator, copied_jobs: Jobs, tmp_path: Path
+) -> None:
+    populate(sim, 50)
+    path = str(write_states(tmp_path / "in.csv", 50))
+    job: list[PageJob] = []
+
+    def stop() -> None:
+        assert job[0].stop()
+        os.utime(job[0].folder / "stopped", (0, 0))
+        assert job[0].stop()
+
+    before_answer(sim, "PATCH", 5, stop)
+    words = [path, "--concurrency", "1"]
+    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
+    wait_for_end(job[0])
+    assert (job[0].folder / "stopped").stat().st_mtime > 0
+
+
 def test_an_unreachable_campaign_is_shown_during_the_retries(
     copied_jobs: Jobs, tmp_path: Path
 ) -> None:
