@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     garbage.put_off()
     open_streams()
-    invocation = Invocation(list(sys.argv[1:] if arguments is None else arguments))
+    invocation = Invocation.of(sys.argv[1:] if arguments is None else arguments)
     try:
         with Interrupts(""):  # also while libraries are imported, which takes a moment
             status = group.main(

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import config, logs
+from bulk_sync.cli import config, logs, typed_secrets
 from bulk_sync.cli.monitor import Monitor
-from bulk_sync.cli.option import Group, variable
+from bulk_sync.cli.option import Group
 from bulk_sync.errors import StopRun, UsageProblem
 
 
@@ -31,12 +31,19 @@ class Command(click.Command):
                     formatter.write_dl(records)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the context for messages about its options; say where a typed secret belongs."""
-        ctx.ensure_object(Invocation).context = ctx
+        """Keep the context for messages about its options; refuse secrets among the words."""
+        invocation = ctx.ensure_object(Invocation)
+        invocation.context = ctx
+        if invocation.typed_secret:
+            raise UsageProblem(
+                f"The secret in {invocation.typed_secret} is typed on the command line too, where "
+                "others can see it, and from where it would be stored. Leave it out there. If "
+                "anybody may have seen it, have a new one made."
+            )
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            text = error.message + _place_of_secret(error.option_name)
+            text = error.message + typed_secrets.place_of_secret(error.option_name)
             raise click.NoSuchOption(error.option_name, text, error.possibilities, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -70,6 +77,7 @@ class Invocation:
         context: of the command at work, or of its options as far as they are parsed.
         params: parsed values of the command at work; None while there is none.
         monitor: what is known of its run.
+        typed_secret: the variable of a secret that was among the words; "" if none was.
     """
 
     words: list[str] = field(default_factory=list)
@@ -77,6 +85,13 @@ class Invocation:
     context: click.Context | None = None
     params: Mapping[str, Any] | None = None
     monitor: Monitor = field(default_factory=Monitor)
+    typed_secret: str = ""
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> "Invocation":
+        """Return that of the words of a command line, without the secrets that variables hold."""
+        typed, found = typed_secrets.masked(words)
+        return cls(typed, typed_secret=found)
 
     @classmethod
     def current(cls) -> "Invocation":
@@ -163,14 +178,3 @@ def _is_there(word: str) -> bool:
     with suppress(OSError, ValueError):
         return Path(word).exists()
     return False
-
-
-def _place_of_secret(flag: str) -> str:
-    """Return, as a further sentence, where a secret belongs that is no option; "" for others."""
-    name = flag.removeprefix("--").replace("-", "_")
-    if name not in config.NEVER_TYPED:
-        return ""
-    return (
-        " Others can see a command line, so a secret is never typed: put it into "
-        f"{variable(name)}, or into a file that {variable(f'{name}_file')} names."
-    )

@@ -229,6 +229,44 @@ def test_a_secret_in_a_wrong_url_is_not_kept(
     assert not any(b"S-cret" in each for each in kept)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run {}",
+        "run in.csv --job {}",
+        "run in.csv --ticket=re-{}",
+        "apply {}",
+        "run in.csv {}",
+        "{}",
+    ],
+)
+@pytest.mark.parametrize("is_in_file", [False, True], ids=["variable", "file"])
+def test_a_secret_in_a_wrong_place_is_neither_shown_nor_kept(
+    words: str,
+    is_in_file: bool,
+    filled: Simulator,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "0123-wrong-place"
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", secret)
+    if is_in_file:
+        file = tmp_path.parent / f"{tmp_path.name}.secret"
+        file.write_text(f"{secret}\n")
+        monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", str(file))
+        monkeypatch.delenv("BULK_SYNC_CLIENT_SECRET")
+    ran = run(filled, *words.format(secret).split())
+    assert ran.status == 2
+    assert secret not in ran.out + ran.err
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in each for each in kept)
+    if words != "{}":
+        assert "is typed on the command line too" in ran.err
+        assert listed_runs(run)[-1]["exit"] == 2
+    assert filled.patched == []
+
+
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
     assert run(filled, "run", "in.csv").status == 0
     assert run(filled, "run", "in.csv", "--rate", "fast").status == 2
