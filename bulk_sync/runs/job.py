@@ -57,7 +57,7 @@ class Input:
         path = Path(unquoted(self.source))
         if self.source == "-":
             return "stdin"
-        if any(char in self.source for char in "*?[") and not path.exists():
+        if any(char in self.source for char in "*?[") and not os.path.lexists(path):
             return path.parent.name or "input"
         name = path.name if path.name not in {"", ".."} else path.resolve().name
         for suffix in reversed(path.suffixes):

@@ -228,3 +228,26 @@ def test_fewer_open_files_mean_fewer_requests_in_flight(filled: Simulator, tmp_p
         _, err = ran.communicate()
     assert ran.returncode == 0, err
     assert "At most 26 requests are in flight: the system allows no more open files" in err
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o100], ids=["nothing", "list", "enter"])
+@pytest.mark.parametrize("pattern", ["lists/**/*.csv", "lists/*/*.csv"])
+def test_a_glob_does_not_pass_over_a_folder_that_cannot_be_read(
+    pattern: str, mode: int, tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "lists" / name).mkdir(parents=True)
+        (tmp_path / f"lists/{name}/{name}.csv").write_text("PKey,ccpaOptOut\n@a,true\n")
+    (tmp_path / "lists/b").chmod(mode)
+    try:
+        ended = subprocess.run(
+            [*unprivileged.program(), "validate", pattern],
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        (tmp_path / "lists/b").chmod(0o700)
+    assert ended.returncode == 2
+    assert "lists/b cannot be read: Permission denied." in ended.stderr

@@ -5,6 +5,7 @@ A file with the very name of the source wins over the glob.
 
 import glob
 import logging
+import os
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -38,6 +39,9 @@ _OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 _NAMED: Final = 10
 _PACKED_TIMES: Final = 10
 """Lists of keys are packed to a tenth."""
+
+_OF_THE_DISK: Final = "lost+found"
+"""The folder in which file systems keep damaged files; root alone may read it."""
 
 _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
@@ -190,8 +194,27 @@ def _found(source: str) -> list[Path]:
     if Path(source).is_dir():
         return list(Path(source).iterdir())
     if any(char in source for char in "*?["):
+        _check_folders(source)
         return [Path(name) for name in glob.iglob(source, recursive=True)]  # noqa: PTH207 - may be absolute
     raise InputProblem(_missing(Path(source)))
+
+
+def _check_folders(pattern: str) -> None:
+    """Raise InputProblem if a folder on the way of a glob cannot be read: it may hold matches."""
+    parts, is_open = Path(pattern).parts, False
+    for at, part in enumerate(parts):
+        is_glob = glob.has_magic(part)
+        is_open = is_open or is_glob
+        if not is_open:
+            continue
+        wanted = os.X_OK | (os.R_OK if is_glob else 0)
+        above = str(Path(*parts[:at], ""))
+        for folder in glob.iglob(f"{above}/", recursive=True):  # noqa: PTH207 - may be absolute
+            if not os.access(folder, wanted) and Path(folder).name != _OF_THE_DISK:
+                raise InputProblem(
+                    f"{Path(folder)} cannot be read: Permission denied. See that you may read it, "
+                    f"or name a pattern without it: by {pattern}, its files may be wanted."
+                )
 
 
 def is_data(name: str, source: str) -> bool:
