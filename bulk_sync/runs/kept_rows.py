@@ -169,7 +169,7 @@ def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> str:
 def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
     """Find the kept rows of all runs, by the runs' ids."""
     folder = state_dir / FOLDER
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = checkpoint_place.listed(folder)
     found = filter(None, (_NAME.fullmatch(path.name) for path in paths))
     return {
         match["run"]: KeptRows(folder / match[0], match["run"], date.fromisoformat(match["day"]))

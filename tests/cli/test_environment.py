@@ -251,3 +251,24 @@ def test_a_glob_does_not_pass_over_a_folder_that_cannot_be_read(
         (tmp_path / "lists/b").chmod(0o700)
     assert ended.returncode == 2
     assert "lists/b cannot be read: Permission denied." in ended.stderr
+
+
+@pytest.mark.parametrize("folder", ["rows", "runs"])
+def test_a_folder_of_another_user_in_the_state_folder_is_explained(
+    folder: str, sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    populate(sim, 3)
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 3)).status == 0
+    (tmp_path / "state" / folder).chmod(0)
+    try:
+        ended = subprocess.run(
+            [*unprivileged.program(), "run", "in.csv"],
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        (tmp_path / "state" / folder).chmod(0o700)
+    assert ended.returncode == 2
+    assert f"state/{folder} cannot be read: Permission denied. See that you" in ended.stderr
