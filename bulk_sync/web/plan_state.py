@@ -35,7 +35,7 @@ class PlanStage(StrEnum):
 
     MAKING = "being made"
     NOT_MADE = "not made"
-    DAMAGED = "its file was changed or damaged"
+    DAMAGED = "its files were changed or damaged"
     DELETED = "no longer kept"
     REPLACED = "replaced by another plan"
     EMPTY = "nothing to change"
@@ -222,6 +222,7 @@ def _stage(state: PlanState, page: Page) -> PlanStage:
         (PlanStage.DAMAGED, not state.made_ms and os.path.lexists(state.path)),
         (PlanStage.DELETED, not state.made_ms),
         (PlanStage.EXPIRED, is_expired(state.made_ms, page.settings.plan_valid_s)),
+        (PlanStage.DAMAGED, not state.facts),  # its limits and changes are not known
         (PlanStage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),
         (PlanStage.EMPTY, not _changes(state)),
         (PlanStage.APPROVED, approved),

@@ -371,7 +371,7 @@ def test_a_plan_with_a_damaged_file_is_not_called_deleted_and_a_new_one_takes_it
     path.write_bytes(path.read_bytes()[:-9])
     ben, ana = served.signed_in(Role.APPROVER), served.signed_in(Role.UPLOADER)
     shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
-    assert "The file of this plan was changed or damaged after it was made." in shown
+    assert "A file of this plan was changed or damaged after it was made" in shown
     assert "no longer kept" not in shown
     refused = approve(ben, served, plan_id)
     assert refused.status_code == 409
@@ -379,6 +379,21 @@ def test_a_plan_with_a_damaged_file_is_not_called_deleted_and_a_new_one_takes_it
     new = press(ana, served, f"/plans/{plan_id}/again").url.rpartition("/")[2]
     assert stage(served, new) is PlanStage.MADE
     assert stage(served, plan_id) is PlanStage.REPLACED
+    assert not sim.patched
+
+
+def test_a_plan_is_not_called_empty_if_the_log_of_its_making_is_lost(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
+    assert stage(served, plan_id) is PlanStage.ASKED
+    (job,) = served.page.jobs.list_about(plan_id, "plan")
+    (job.folder / "log.jsonl").write_text("")
+    ben = served.signed_in(Role.APPROVER)
+    shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+    assert "A file of this plan was changed or damaged after it was made" in shown
+    assert "Nothing would be changed" not in shown
+    assert approve(ben, served, plan_id).status_code == 409
     assert not sim.patched
 
 

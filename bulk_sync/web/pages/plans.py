@@ -230,7 +230,7 @@ def _why_not(state: PlanState, person: Person | None = None) -> str:
         PlanStage.MAKING: "The plan is being made. Wait until it is complete.",
         PlanStage.NOT_MADE: "There is no plan yet. Make it again.",
         PlanStage.REPLACED: "Another plan stands in the place of this one. Decide about that one.",
-        PlanStage.DAMAGED: "The file of the plan was changed or damaged. Make a new plan.",
+        PlanStage.DAMAGED: "A file of the plan was changed or damaged. Make a new plan.",
         PlanStage.DELETED: "The plan is no longer kept. Make a new one.",
         PlanStage.EMPTY: "Nothing would be changed, so there is nothing to approve.",
         PlanStage.LIMITED: "A limit stops this plan. See the plan for what can be done.",
