@@ -29,6 +29,16 @@ def test_of_two_separators_the_one_with_more_cells_wins() -> None:
     assert read_text("PKey;state;n,b\n@a;true;2,1\n") == ([("@a", "true", "2,1")], [2])
 
 
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [("in.tsv", ["PKey", "state,a,b"]), ("in.txt", ["PKey\tstate", "a", "b"])],
+    ids=["tsv", "txt"],
+)
+def test_in_a_tsv_the_tab_wins(name: str, names: list[str], tmp_path: Path) -> None:
+    (tmp_path / name).write_text("PKey\tstate,a,b\n@a\ttrue,1,2\n")
+    assert list(read_whole(str(tmp_path / name)).columns) == [*names, columns.ROW]
+
+
 def quoted(record: tuple[str, ...]) -> str:
     return ";".join('"' + cell.replace('"', '""') + '"' for cell in record)
 
