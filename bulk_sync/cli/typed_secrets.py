@@ -11,8 +11,8 @@ from bulk_sync.cli.option import MASK, variable
 
 _CREDENTIALS: Final = ("access_token", "client_secret")
 
-_SHORT: Final = 8
-"""A secret with fewer characters may be a part of any word."""
+_LEAST: Final = 20
+"""A shorter secret may be a part of any word, as of a simulator; Adobe's have some 30 and more."""
 
 
 def masked(words: Iterable[str]) -> tuple[list[str], str]:
@@ -21,7 +21,7 @@ def masked(words: Iterable[str]) -> tuple[list[str], str]:
     if typed[:1] == ["simulate"]:  # its options are the secrets of its clients
         return typed, ""
     for name, secret in _of_variables():
-        if len(secret) >= _SHORT and any(secret in word for word in typed):
+        if len(secret) >= _LEAST and any(secret in word for word in typed):
             typed, found = [word.replace(secret, MASK) for word in typed], name
     return typed, found
 

@@ -249,7 +249,7 @@ def test_a_secret_in_a_wrong_place_is_neither_shown_nor_kept(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    secret = "0123-wrong-place"
+    secret = "p8e-0123456789-in-a-wrong-place"
     monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", secret)
     if is_in_file:
         file = tmp_path.parent / f"{tmp_path.name}.secret"
@@ -265,6 +265,13 @@ def test_a_secret_in_a_wrong_place_is_neither_shown_nor_kept(
         assert "is typed on the command line too" in ran.err
         assert listed_runs(run)[-1]["exit"] == 2
     assert filled.patched == []
+
+
+def test_a_short_secret_as_of_a_simulator_may_be_a_part_of_words(
+    filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "nightly-secret")
+    assert run(filled, "run", "in.csv", "--job", "nightly-secret-list").status == 0
 
 
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
