@@ -271,7 +271,7 @@ def test_a_short_secret_as_of_a_simulator_may_be_a_part_of_words(
     filled: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", "nightly-secret")
-    assert run(filled, "run", "in.csv", "--job", "nightly-secret-list").status == 0
+    assert run(filled, "validate", "in.csv", "--job", "nightly-secret-list").status == 0
 
 
 def test_a_run_that_could_not_start_counts_for_no_other_run(filled: Simulator, run: Run) -> None:
