@@ -1,6 +1,5 @@
 """The effect of SIGTERM on a hanging process, and of a second one on any process."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from conftest import Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import signals
 from bulk_sync.campaign import transport
-from bulk_sync.runs import checkup
 from bulk_sync.settings import Connection, Credentials, Secret
 from bulk_sync.simulator import Fault, Simulator
 from bulk_sync.storage import lock
@@ -163,22 +161,30 @@ def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_and_runs_lists_
     assert "Stopped by SIGTERM" in row["message"]
 
 
-class Signalled:
-    """Part of a class; a signal comes while that is made, as in an import."""
+SIGNALLED = """import os, signal
 
-    def __init__(self, number: signal.Signals) -> None:
-        self._number = number
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        os.kill(os.getpid(), self._number)
+class Part:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.{})
         for _ in range(100):
             pass
+
+class Made:
+    part = Part()
+"""
+"""A library during whose import a signal comes, while one of its classes is made."""
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_while_a_class_is_made_is_no_bug(
-    number: signal.Signals, status: int, sim: Simulator, run: Run, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, status: int, sim: Simulator, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(checkup, "check", lambda *_: type("Made", (), {"a": Signalled(number)}))
-    ran = run(sim, "check")
-    assert (ran.status, ran.err) == (status, f"bulk-sync: Stopped by {number.name}.\n")
+    library = tmp_path / "libraries" / "uvloop.py"
+    library.parent.mkdir()
+    library.write_text(SIGNALLED.format(number.name))
+    first = {"PYTHONPATH": str(library.parent)}
+    program = (sys.executable, "-m", "bulk_sync")
+    with process(sim, tmp_path, "check", program=program, more=first) as checking:
+        assert checking.stderr is not None
+        assert checking.stderr.read() == f"bulk-sync: Stopped by {number.name}.\n"
+    assert checking.returncode == status
