@@ -97,6 +97,7 @@ def run_of(url: str, path: Path, fetch: str = "lookup") -> list[str]:
     kept = ["--state-dir", str(folder / "state"), "--report", str(path.with_suffix(".results.csv"))]
     (folder / "token.toml").write_text('access-token = "demo-token"\n')
     words = ["--config", str(folder / "token.toml"), "-q", "--max-opt-ins", "100%"]
+    words += ["--allow", "same-file"]
     return [
         PYTHON,
         "-m",
