@@ -280,12 +280,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 @pytest.fixture(autouse=True)
 def _log_levels() -> Iterator[None]:
-    """Restore the log levels after a command: ``caplog`` depends on them."""
+    """Restore the log after a command: its levels, on which ``caplog`` depends, and its form."""
     loggers = [logging.getLogger(name) for name in (None, "bulk_sync", "bulk_sync.simulator")]
     levels = [each.level for each in loggers]
     yield
     for each, level in zip(loggers, levels, strict=True):
         each.setLevel(level)
+    for handler in [*loggers[0].handlers]:
+        if getattr(handler.formatter, "is_json", False):
+            loggers[0].removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
