@@ -159,19 +159,19 @@ def _known(params: Iterable[click.Parameter], words: Iterable[str]) -> Iterator[
     left, is_after_unknown = iter(words), False
     for word in left:
         name, equals, _ = word.partition("=")
+        is_unknown = word.startswith("-") and word not in {"-", "--"} and name not in takes_value
         if word == "--":
             yield from (word, *left)
+        elif is_unknown:
+            if flags := "".join(takewhile(lambda letter: f"-{letter}" in takes_value, word[1:])):
+                yield f"-{flags}"
         elif name in takes_value:
             yield word
-            yield from [next(left, "")] if takes_value[name] and not equals else []
-            is_after_unknown = False
-        elif word.startswith("-") and word != "-":
-            flags = "".join(takewhile(lambda letter: f"-{letter}" in takes_value, word[1:]))
-            yield from [f"-{flags}"] if flags else []
-            is_after_unknown = not equals
-        else:
-            yield from [] if is_after_unknown and not _is_there(word) else [word]
-            is_after_unknown = False
+            if takes_value[name] and not equals:
+                yield next(left, "")
+        elif not is_after_unknown or _is_there(word):
+            yield word
+        is_after_unknown = is_unknown and not equals
 
 
 def _is_there(word: str) -> bool:

@@ -42,10 +42,10 @@ _LOCK_TIMEOUT: Final = "55P03"
 _PRIMARY: Final = 0xFF
 """The part of SQLite's error codes that is the same for all errors of one kind."""
 
-_OF_ACCESS: Final = {
-    *(SQLITE_AUTH, SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_LOCKED),
-    *(SQLITE_NOMEM, SQLITE_PERM, SQLITE_READONLY),
-}
+_OF_ACCESS: Final = frozenset({
+    SQLITE_AUTH, SQLITE_BUSY, SQLITE_CANTOPEN, SQLITE_IOERR, SQLITE_LOCKED, SQLITE_NOMEM,
+    SQLITE_PERM, SQLITE_READONLY,
+})  # fmt: skip
 """Errors that say nothing of what a ledger holds."""
 
 _SHARED_BYTES: Final = 32_768

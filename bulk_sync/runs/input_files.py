@@ -69,7 +69,8 @@ class LocalInput:
 
     def path_of(self, file: str) -> Path:
         """Return where a file of a layout is, which has its legible name."""
-        return next(path for path in read.files(self.source) if read.legible(path) == file)
+        found = (path for path in read.files(self.source) if read.legible(path) == file)
+        return next(found, Path(file))  # it may be gone by now
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,19 +110,28 @@ def test_another_page_finds_the_process_and_reads_the_same(
     assert wait_for_end(job).exit == 0
 
 
+def ended(
+    sim: Simulator, jobs: Jobs, folder: Path, act: Callable[[PageJob], object], rows: int = 50
+) -> tuple[PageJob, Progress]:
+    """Start a run, do something to it at its fifth write, and wait for its end."""
+    populate(sim, rows)
+    words = [str(write_states(folder / "in.csv", rows)), "--concurrency", "1"]
+    job: list[PageJob] = []
+    before_answer(sim, "PATCH", 5, lambda: act(job[0]))
+    job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
+    return job[0], wait_for_end(job[0])
+
+
 def test_a_killed_process_counts_as_dead_and_its_run_can_be_resumed(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
-    populate(sim, 50)
-    path = str(write_states(tmp_path / "in.csv", 50))
-    job: list[PageJob] = []
-    before_answer(sim, "PATCH", 5, lambda: os.kill(job[0].pid, signal.SIGKILL))
-    job.append(copied_jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    progress = wait_for_end(job[0])
+    job, progress = ended(
+        sim, copied_jobs, tmp_path, lambda killed: os.kill(killed.pid, signal.SIGKILL)
+    )
     assert not progress.is_alive
     assert progress.exit is None
     assert progress.run_id is not None
-    assert job[0].stop() is False
+    assert job.stop() is False
     resumed = copied_jobs.start("resume", [progress.run_id], about=progress.run_id, who="Ana Diaz")
     assert wait_for_end(resumed).exit == 0
     assert all(sim.states.values())
@@ -131,20 +140,14 @@ def test_a_killed_process_counts_as_dead_and_its_run_can_be_resumed(
 def test_stop_finishes_requests_in_flight_and_ends(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
-    populate(sim, 200)
-    path = str(write_states(tmp_path / "in.csv", 200))
-    job: list[PageJob] = []
     found: list[PageJob | None] = []
 
-    def stop() -> None:
-        found.append(copied_jobs.find(job[0].id))
+    def stop(job: PageJob) -> None:
+        found.append(copied_jobs.find(job.id))
         assert found[0] is not None
         assert found[0].stop()
 
-    before_answer(sim, "PATCH", 5, stop)
-    words = [path, "--concurrency", "1"]
-    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
-    progress = wait_for_end(job[0])
+    _, progress = ended(sim, copied_jobs, tmp_path, stop, rows=200)
     assert progress.exit == 130
     assert 0 < list(sim.states.values()).count(True) < 200
 
@@ -152,44 +155,30 @@ def test_stop_finishes_requests_in_flight_and_ends(
 def test_a_double_click_on_stop_is_one_stop(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
-    populate(sim, 50)
-    path = str(write_states(tmp_path / "in.csv", 50))
-    job: list[PageJob] = []
-
-    def stop() -> None:
-        assert job[0].stop()
-        while b"Stopping" not in (job[0].folder / "log.jsonl").read_bytes():
+    def stop(job: PageJob) -> None:
+        assert job.stop()
+        while b"Stopping" not in (job.folder / "log.jsonl").read_bytes():
             os.sched_yield()
-        assert [job[0].stop() for _ in range(2)] == [True] * 2
+        assert [job.stop() for _ in range(2)] == [True] * 2
 
-    before_answer(sim, "PATCH", 5, stop)
-    words = [path, "--concurrency", "1"]
-    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
-    progress = wait_for_end(job[0])
+    job, progress = ended(sim, copied_jobs, tmp_path, stop)
     assert progress.exit == 130
     assert progress.summary is not None
     assert "Stopped by SIGINT" in progress.summary["message"]
     assert progress.summary["outcomes"].keys() == {"updated", "pending"}
-    assert not job[0].stop()
+    assert not job.stop()
 
 
 def test_stop_is_sent_again_after_a_while(
     sim: Simulator, copied_jobs: Jobs, tmp_path: Path
 ) -> None:
-    populate(sim, 50)
-    path = str(write_states(tmp_path / "in.csv", 50))
-    job: list[PageJob] = []
+    def stop(job: PageJob) -> None:
+        assert job.stop()
+        os.utime(job.folder / "stopped", (0, 0))
+        assert job.stop()
 
-    def stop() -> None:
-        assert job[0].stop()
-        os.utime(job[0].folder / "stopped", (0, 0))
-        assert job[0].stop()
-
-    before_answer(sim, "PATCH", 5, stop)
-    words = [path, "--concurrency", "1"]
-    job.append(copied_jobs.start("run", words, about="u1", who="Ana Diaz"))
-    wait_for_end(job[0])
-    assert (job[0].folder / "stopped").stat().st_mtime > 0
+    job, _ = ended(sim, copied_jobs, tmp_path, stop)
+    assert (job.folder / "stopped").stat().st_mtime > 0
 
 
 def test_an_unreachable_campaign_is_shown_during_the_retries(
