@@ -13,10 +13,11 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage, job_names
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.config import GIVEN, secret
+from bulk_sync.cli.config import GIVEN
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
 from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
+from bulk_sync.cli.secret_values import secret
 from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import (
     Bound,

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import config, logs, typed_secrets
+from bulk_sync.cli import config, logs, secret_values
 from bulk_sync.cli.monitor import Monitor
 from bulk_sync.cli.option import Group
 from bulk_sync.errors import StopRun, UsageProblem
@@ -43,7 +43,7 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            text = error.message + typed_secrets.place_of_secret(error.option_name)
+            text = error.message + secret_values.place_of_secret(error.option_name)
             raise click.NoSuchOption(error.option_name, text, error.possibilities, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -90,7 +90,7 @@ class Invocation:
     @classmethod
     def of(cls, words: Iterable[str]) -> "Invocation":
         """Return that of the words of a command line, without the secrets that variables hold."""
-        typed, found = typed_secrets.masked(words)
+        typed, found = secret_values.masked(words)
         return cls(typed, typed_secret=found)
 
     @classmethod

@@ -162,29 +162,6 @@ def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
     return {each.key: each.type_cast_value(ctx, values.get(each.key)) for each in absent}
 
 
-def secret(name: str) -> str | None:
-    """Find a secret: its variable, the file named by another, then the same two in the file."""
-    found, file = Configuration.current(click.get_current_context()), f"{name}_file"
-    for values, direct, through, place in (
-        (os.environ, variable(name), variable(file), variable(file)),
-        (found.values, name, file, f"{found.path}: {_dashed(file)}"),
-    ):
-        if value := values.get(direct):
-            return str(value).strip()
-        if path := values.get(through):
-            try:
-                return Path(str(path)).expanduser().read_text("utf-8-sig").strip()
-            except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
-                why = error.strerror if isinstance(error, OSError) else str(error)
-                if isinstance(error, UnicodeDecodeError):  # whose text quotes the secret
-                    why = "it is no UTF-8 text"
-                raise UsageProblem(
-                    f"{place} names the file {str(path)!r}, which cannot be read: {why}. Correct "
-                    "the path, or write the file."
-                ) from None
-    return None
-
-
 def _own_file() -> Path | None:
     """Return the file of the working directory; None if there is none, not even its name."""
     if (own := Path(FILE)).is_file():

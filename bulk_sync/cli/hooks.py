@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli.config import GIVEN, secret
+from bulk_sync.cli.config import GIVEN
 from bulk_sync.cli.option import Option, variable
+from bulk_sync.cli.secret_values import secret
 from bulk_sync.monitoring.run_end import JobStanding, RunEnd
 from bulk_sync.signals import Interrupts
 

@@ -1,4 +1,7 @@
-"""Secrets on the command line, where none belongs: others can see it, and words are stored."""
+"""Secrets: read from where they lie, and refused on the command line.
+
+Others can see a command line, and its words are stored.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -6,13 +9,44 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bulk_sync.cli import config
+import click
+
+from bulk_sync.cli.config import NEVER_TYPED, Configuration
 from bulk_sync.cli.option import MASK, variable
+from bulk_sync.errors import UsageProblem
 
 _CREDENTIALS: Final = ("access_token", "client_secret")
 
 _LEAST: Final = 20
 """A shorter secret may be a part of any word, as of a simulator; Adobe's have some 30 and more."""
+
+
+def secret(name: str) -> str | None:
+    """Find a secret: its variable, the file named by another, then the same two in the file.
+
+    Raises:
+        UsageProblem: the file cannot be read.
+    """
+    found, file = Configuration.current(click.get_current_context()), f"{name}_file"
+    in_file = f"{found.path}: {file.replace('_', '-')}"
+    for values, direct, through, place in (
+        (os.environ, variable(name), variable(file), variable(file)),
+        (found.values, name, file, in_file),
+    ):
+        if value := values.get(direct):
+            return str(value).strip()
+        if path := values.get(through):
+            try:
+                return _read(str(path))
+            except (OSError, UnicodeDecodeError, RuntimeError) as error:  # the last of ~
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                if isinstance(error, UnicodeDecodeError):  # whose text quotes the secret
+                    why = "it is no UTF-8 text"
+                raise UsageProblem(
+                    f"{place} names the file {str(path)!r}, which cannot be read: {why}. Correct "
+                    "the path, or write the file."
+                ) from None
+    return None
 
 
 def masked(words: Iterable[str]) -> tuple[list[str], str]:
@@ -29,7 +63,7 @@ def masked(words: Iterable[str]) -> tuple[list[str], str]:
 def place_of_secret(flag: str) -> str:
     """Return, as a further sentence, where a secret belongs that is no option; "" for others."""
     name = flag.removeprefix("--").replace("-", "_")
-    if name not in config.NEVER_TYPED:
+    if name not in NEVER_TYPED:
         return ""
     return (
         " Others can see a command line, so a secret is never typed: put it into "
@@ -45,6 +79,9 @@ def _of_variables() -> Iterator[tuple[str, str]]:
             yield direct, secret
         elif path := os.environ.get(through, ""):
             with suppress(OSError, ValueError, RuntimeError):  # the command explains them
-                file = Path(path).expanduser()
-                if file.is_file():  # a pipe can be read once, which the command does
-                    yield through, file.read_text("utf-8-sig").strip()
+                if Path(path).expanduser().is_file():  # a pipe can be read once, by the command
+                    yield through, _read(path)
+
+
+def _read(path: str) -> str:
+    return Path(path).expanduser().read_text("utf-8-sig").strip()
