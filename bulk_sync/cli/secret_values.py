@@ -54,9 +54,9 @@ def masked(words: Iterable[str]) -> tuple[list[str], str]:
     typed, found = list(words), ""
     if typed[:1] == ["simulate"]:  # its options are the secrets of its clients
         return typed, ""
-    for name, secret in _of_variables():
-        if len(secret) >= _LEAST and any(secret in word for word in typed):
-            typed, found = [word.replace(secret, MASK) for word in typed], name
+    for name, value in _of_variables():
+        if len(value) >= _LEAST and any(value in word for word in typed):
+            typed, found = [word.replace(value, MASK) for word in typed], name
     return typed, found
 
 
@@ -75,8 +75,8 @@ def _of_variables() -> Iterator[tuple[str, str]]:
     """Yield each secret with the variable that holds it, or that names its file."""
     for name in _CREDENTIALS:
         direct, through = variable(name), variable(f"{name}_file")
-        if secret := os.environ.get(direct, "").strip():
-            yield direct, secret
+        if value := os.environ.get(direct, "").strip():
+            yield direct, value
         elif path := os.environ.get(through, ""):
             with suppress(OSError, ValueError, RuntimeError):  # the command explains them
                 if Path(path).expanduser().is_file():  # a pipe can be read once, by the command
