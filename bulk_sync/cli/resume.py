@@ -113,11 +113,11 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
 
     state = arguments.state(values)
     is_shared = state.ledger is not None  # else no other machine can have the checkpoint
-    if is_shared and not runs.has_checkpoint(state, run):
-        _warn_of_elsewhere(values, run)
-        return Exit.DONE
     is_plan = run.begun.kind is Kind.PLAN  # other runs can be resumed while a process works on it
     try:
+        if is_shared and not runs.has_checkpoint(state, run):
+            _warn_of_elsewhere(values, run)
+            return Exit.DONE
         return _finish({**values, "lock_wait": 0.0} if is_plan else values, run)
     except AnotherRun:
         if not is_plan:
@@ -127,7 +127,7 @@ def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
     except runs.NothingLeft as answer:  # another process has ended it meanwhile
         log.info("%s", answer)
         return Exit.DONE
-    except (runs.CannotResume, runs.CheckpointProblem) as problem:
+    except (runs.CannotResume, runs.CheckpointProblem, runs.Unreadable) as problem:
         return _pass_over(values, problem)
 
 

@@ -36,7 +36,7 @@ from bulk_sync.errors import StoppedEarly, StopRun, UsageProblem, unwritable
 from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows import columns, current_table, expand, parquet_rows
 from bulk_sync.rows.results import Steps
-from bulk_sync.storage import atomic, sealed
+from bulk_sync.storage import atomic, reading, sealed
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +78,12 @@ class Checkpoint:
     """The folder of one run, which exists.
 
     Methods that write raise StoppedEarly if they cannot. Those that read raise CheckpointProblem if
-    a file is damaged, in another format, or of other rows.
+    a file is damaged, in another format, or of other rows, or Unreadable if the folder hides it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.mirror: Mirror | None = None
-        self._parts = max((int(part.stem.rpartition("-")[2]) for part in self._paths()), default=0)
 
     @classmethod
     def create(cls, state_dir: Path, run_id: str, rows: pd.DataFrame) -> Self:
@@ -128,7 +127,7 @@ class Checkpoint:
     @property
     def is_complete(self) -> bool:
         """Return whether the judged rows are here, without which nothing else counts."""
-        return any((self.folder / name).is_file() for name in (ROWS, WHOLE))
+        return any(path.name in {ROWS, WHOLE} for path in reading.listed(self.folder))
 
     @property
     def plan_path(self) -> Path:
@@ -254,6 +253,11 @@ class Checkpoint:
             f"`bulk-sync runs {self.run_id}`. To start anew, run the input again with --fresh; to "
             f"give the run up: `bulk-sync resume {self.run_id} --give-up`."
         )
+
+    @cached_property
+    def _parts(self) -> int:
+        """Number of the last part with states."""
+        return max((int(part.stem.rpartition("-")[2]) for part in self._paths()), default=0)
 
     @cached_property
     def _tie(self) -> str:

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bulk_sync.errors import StopRun, UsageProblem
+from bulk_sync.errors import StopRun
 from bulk_sync.remote.mirror import Mirror
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE, Checkpoint, checkpoint_folder
 from bulk_sync.settings import RUN_ID_PATTERN, State
+from bulk_sync.storage import reading
 
 
 def create(state: State, run_id: str, rows: Slices) -> Checkpoint:
@@ -73,25 +74,9 @@ def exists(state: State, run_id: str) -> bool:
     return mirror is not None and mirror.exists()
 
 
-def listed(folder: Path) -> list[Path]:
-    """Return what is in a folder of the state folder, sorted; nothing if it is not there yet.
-
-    Raises:
-        UsageProblem: it cannot be read, such as one of another user.
-    """
-    try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except PermissionError as error:
-        raise UsageProblem(
-            f"{folder} cannot be read: {error.strerror}. See that you may read it and write to it, "
-            "or start the program as the user whose runs are kept there."
-        ) from error
-
-
 def all_checkpoints(state_dir: Path) -> Iterable[Checkpoint]:
-    """Return every checkpoint, also an incomplete one, the oldest first."""
-    folder = state_dir / "runs"
-    found = listed(folder)
+    """Return every checkpoint, also an incomplete one, the oldest first; or raise Unreadable."""
+    found = reading.listed(state_dir / "runs")
     is_one = re.compile(RUN_ID_PATTERN).fullmatch
     return [
         Checkpoint(each)

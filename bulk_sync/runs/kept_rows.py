@@ -40,7 +40,7 @@ from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
 from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import RUN_ID_PATTERN, Keys, State
-from bulk_sync.storage import atomic, sealed
+from bulk_sync.storage import atomic, reading, sealed
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +169,7 @@ def keep(state: State, run_id: str, begun: Begun, rows: Slices) -> str:
 def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
     """Find the kept rows of all runs, by the runs' ids."""
     folder = state_dir / FOLDER
-    paths = checkpoint_place.listed(folder)
-    found = filter(None, (_NAME.fullmatch(path.name) for path in paths))
+    found = filter(None, (_NAME.fullmatch(path.name) for path in reading.listed(folder)))
     return {
         match["run"]: KeptRows(folder / match[0], match["run"], date.fromisoformat(match["day"]))
         for match in found

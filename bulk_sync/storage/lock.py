@@ -13,7 +13,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +95,7 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
 def find_holders(folder: Path) -> list[str]:
     """Return who holds a lock in a folder now."""
     found = []
-    for path in (folder / _FOLDER).glob("*.lock"):
+    for path in _locks(folder):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -119,7 +119,7 @@ def name(where: Place) -> str:
 
 def names(folder: Path) -> set[str]:
     """Return the names of all locks that were ever taken in a state folder."""
-    return {path.stem for path in (folder / _FOLDER).glob("*.lock")}
+    return {path.stem for path in _locks(folder)}
 
 
 def holder(task: str) -> str:
@@ -156,6 +156,13 @@ def place(endpoint: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     return f"{'127.0.0.1' if host == 'localhost' else host}:{port}{parts.path}"
+
+
+def _locks(folder: Path) -> list[Path]:
+    """Return the files of the locks in a folder; none if another user keeps them."""
+    with suppress(PermissionError):
+        return list((folder / _FOLDER).glob("*.lock"))
+    return []
 
 
 def _holder(descriptor: int) -> str:

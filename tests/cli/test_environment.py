@@ -271,4 +271,56 @@ def test_a_folder_of_another_user_in_the_state_folder_is_explained(
     finally:
         (tmp_path / "state" / folder).chmod(0o700)
     assert ended.returncode == 2
-    assert f"state/{folder} cannot be read: Permission denied. See that you" in ended.stderr
+    assert f"state/{folder} cannot be read: Permission denied. See that it" in ended.stderr
+
+
+@pytest.fixture
+def held_run(sim: Simulator, run: Run, tmp_path: Path) -> str:
+    """Return the id of a run that waits for a person, with its checkpoint."""
+    populate(sim, ROWS)
+    refused = run(sim, "run", write_states(tmp_path / "in.csv", ROWS), "--max-changes", "1")
+    assert refused.status == 4
+    (folder,) = (tmp_path / "state/runs").iterdir()
+    return folder.name
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["resume", "resume --all", "resume RUN_ID", "runs RUN_ID", "tidy"],
+)
+def test_a_file_in_place_of_the_checkpoints_is_not_taken_for_none(
+    words: str, held_run: str, sim: Simulator, run: Run, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "state/runs"
+    checkpoints.rename(tmp_path / "moved")
+    checkpoints.touch()
+    ended = run(sim, *words.replace("RUN_ID", held_run).split())
+    assert ended.status == 2
+    assert "state/runs cannot be read: Not a directory. See that it is a folder" in ended.err
+
+
+@pytest.mark.parametrize("above", [True, False], ids=["all", "one"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("resume", 2), ("resume --all", 2), ("resume RUN_ID", 2), ("runs", 0), ("runs RUN_ID", 2)],
+)
+def test_a_checkpoint_of_another_user_is_no_bug(
+    words: str, status: int, above: bool, held_run: str, sim: Simulator, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state/runs" / ("" if above else held_run)
+    folder.chmod(0)
+    given = {"ENDPOINT": sim.url, "API_KEY": "demo-key", "ACCESS_TOKEN": "demo-token"}
+    given |= {"ORGANIZATION": "acme", "STATE_DIR": "state"}
+    try:
+        ended = subprocess.run(
+            [*unprivileged.program(), *words.replace("RUN_ID", held_run).split()],
+            check=False,
+            cwd=tmp_path,
+            env=os.environ | {f"BULK_SYNC_{name}": value for name, value in given.items()},
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        folder.chmod(0o700)
+    assert ended.returncode == status, ended.stderr
+    assert ("cannot be read: Permission denied" in ended.stderr) is (status != 0)
