@@ -120,15 +120,14 @@ def _needy(results: Slices, dates: Dates | None) -> Iterator[pd.DataFrame]:
     """Yield the rows that need a person, those of a slice together; no frame is empty."""
     today = datetime.now(UTC).date()
     for rows in results.read():
-        needy = _rows(rows)
+        needy = columns.rows_of(rows, columns.have_outcome(rows, NEEDS_A_PERSON))
         if len(needy):
-            yield certain_dates.rewritten(needy, dates, today)
+            yield _rows(certain_dates.with_repeats(needy, dates, today))
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that need a person, with the columns of a todo file, and KEY."""
-    needy = columns.rows_of(results, columns.have_outcome(results, NEEDS_A_PERSON))
-    own = table.own_columns(results.columns)
+def _rows(needy: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the columns of a todo file, and KEY."""
+    own = table.own_columns(needy.columns)
     for name, source in columns.ORIGINAL.items():
         if source in needy and name not in own:
             needy[name] = needy[source]

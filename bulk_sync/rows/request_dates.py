@@ -33,7 +33,7 @@ from bulk_sync.settings import DateOrder
 log = logging.getLogger(__name__)
 
 _NAMED_ROWS: Final = 5
-_DAY_MS: Final = 86_400_000
+DAY_MS: Final = 86_400_000
 
 _Int64 = npt.NDArray[np.int64]
 _Mask = npt.NDArray[np.bool_]
@@ -140,7 +140,7 @@ class DateColumn:
                 them; None if they are read again.
         """
         cells, cell_of = distinct(pa.chunked_array(column))
-        found, problems = _read_distinct(cells, self._today, self.order)
+        found, problems = read_distinct(cells, self._today, self.order)
         if name_row is not None:
             for problem, has_problem in problems.items():
                 positions = np.flatnonzero(has_problem[cell_of])
@@ -169,7 +169,7 @@ def _halves(cells: pa.Array) -> pa.Array:
     return pc.extract_regex(pc.utf8_trim_whitespace(cells), HALVES)
 
 
-def _read_distinct(
+def read_distinct(
     cells: pa.Array, today: date | None, order: Order
 ) -> tuple[Requests, Mapping[str, _Mask]]:
     """Return the times of distinct cells, and which of them have which problem."""
@@ -185,11 +185,11 @@ def _read_distinct(
     clock_ms = np.where(is_doubtful, 0, clock_ms)  # whole days
     doubt_ms = np.where(is_doubtful, DAY_DOUBT_MS, doubts_ms[clock_of])
     earliest, latest, day = (np.full(len(cells), UNDATED) for _ in range(3))
-    earliest[is_dated] = first[is_dated] * _DAY_MS + clock_ms[is_dated]
-    latest[is_dated] = (last * _DAY_MS + clock_ms + doubt_ms)[is_dated]
+    earliest[is_dated] = first[is_dated] * DAY_MS + clock_ms[is_dated]
+    latest[is_dated] = (last * DAY_MS + clock_ms + doubt_ms)[is_dated]
     day[is_dated] = first[is_dated]
-    is_instant = is_dated & (doubt_ms < _DAY_MS)
-    day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // _DAY_MS
+    is_instant = is_dated & (doubt_ms < DAY_MS)
+    day[is_instant] = (earliest[is_instant] - LOCAL_DOUBT_MS) // DAY_MS
     is_stored = found.is_stored[day_of]
     is_blank = as_mask(pc.equal(pc.utf8_trim_whitespace(cells), ""))
     problems = {

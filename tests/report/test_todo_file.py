@@ -3,7 +3,7 @@
 import csv
 import gc
 import warnings
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_IMODE
 
@@ -268,3 +268,57 @@ def test_the_order_of_dates_in_the_whole_column_is_kept_by_a_second_todo_file(
         assert left["Received"] == after
     again = run(None, "validate", tmp_path / second["todo"], "--summary", "json")
     assert ("in doubt in 1 of them" in again.summary["read_as"]) == (" or " in after)
+
+
+@pytest.mark.parametrize(
+    ("own", "repeats", "written"),
+    [
+        ("2026-02-05", ["2026-02-02"], "2026-02-02 or 2026-02-05"),
+        ("2026-02-02", ["2026-02-05"], "2026-02-02 or 2026-02-05"),
+        ("2026-02-03", ["2026-02-02", "2026-02-05"], "2026-02-02 or 2026-02-05"),
+        ("2026-02-05", ["2026-02-05T03:00Z"], "2026-02-04 or 2026-02-05"),  # in California
+        ("2026-02-05T10:00Z", ["2026-02-05"], "2026/02/05"),
+        ("2026-02-02", ["2026-02-02", "2026-02-02T10:00Z"], "2026-02-02"),
+        ("2/5/2026", ["2/2/2026", "2/13/2026"], "2026-02-02 or 2026-02-13"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("--ignore-dates",)], ids=["dates", "no dates"])
+def test_an_opt_out_that_was_asked_for_again_keeps_its_first_and_last_date(
+    words: tuple[str, ...], own: str, repeats: list[str], written: str, sim: Simulator,
+    tmp_path: Path, run: Run,
+) -> None:  # fmt: skip
+    sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
+    sim.forbidden.add(key(0))
+    lines = [f"{key(0)},yes,{each}\n" for each in (own, *repeats)]
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut,Received\n{''.join(lines)}")
+    first = run(sim, "run", "in.csv", "--report", "first.csv", "--summary", "json", *words)
+    todo = tmp_path / first.summary["todo"]
+    assert [row["Received"] for row in read_csv(todo)] == [written]
+    run(sim, "run", todo, "--report", "second.csv", *words)
+    (again,) = read_csv(tmp_path / "second.csv")
+    assert again["sync_due"] == read_csv(tmp_path / "first.csv")[0]["sync_due"]
+
+
+def test_of_an_opt_in_that_was_asked_for_again_the_own_date_is_kept(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=True)
+    sim.forbidden.add(key(0))
+    lines = [f"{key(0)},no,{day}\n" for day in ("2026-02-05", "2026-02-02")]
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut,Received\n{''.join(lines)}")
+    summary = run(sim, "run", "in.csv", "--summary", "json").summary
+    assert [row["Received"] for row in read_csv(tmp_path / summary["todo"])] == ["2026-02-05"]
+
+
+def test_an_opt_out_with_an_undated_repeat_may_be_of_today(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(0), email="p0@example.com", ccpaOptOut=False)
+    sim.forbidden.add(key(0))
+    lines = [f"{key(0)},yes,{day}\n" for day in ("", "2026-02-02")]
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut,Received\n{''.join(lines)}")
+    begun = datetime.now(UTC).date()
+    summary = run(sim, "run", "in.csv", "--summary", "json").summary
+    (left,) = read_csv(tmp_path / summary["todo"])
+    days = {begun, datetime.now(UTC).date()}
+    assert left["Received"] in {f"2026-02-02 or {day}" for day in days}
