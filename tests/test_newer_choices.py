@@ -166,3 +166,24 @@ def test_no_opt_out_is_lifted_that_was_chosen_since_the_run_began_though_it_was_
     assert following.returncode == 3, said
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
     assert outcomes == ["updated", "updated", "drifted"]
+
+
+def test_a_request_that_found_its_opt_out_counts_though_the_clock_was_set_back(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(0), ccpaOptOut=False, **{STAMP: ""})
+
+    def file_of(state: str, date: str) -> str:
+        (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut,Request date\n{key(0)},{state},{date}\n")
+        return "in.csv"
+
+    assert run(sim, "run", file_of("true", "2026-11-10")).status == 0
+    set_back = {copies.NOW_S: str((datetime.now(UTC) - timedelta(hours=3)).timestamp())}
+    words = ("run", file_of("true", "2026-11-20"), "--allow", "same-file")
+    with process(sim, tmp_path, *words, more=set_back) as finding:
+        said = finding.communicate()[1]
+    assert finding.returncode == 0, said
+    assert run(sim, "run", file_of("false", "2026-11-15"), "--report", "last.csv").status == 3
+    (row,) = read_csv(tmp_path / "last.csv")
+    assert "found this state as asked for by a request of 2026-11-20" in row["sync_detail"]
+    assert sim.states == {key(0): True}

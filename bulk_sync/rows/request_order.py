@@ -126,6 +126,7 @@ class Own:
         is_doubtful: whether Campaign may not have acted on the write.
         is_seen: whether nothing was written, because Campaign held the state already.
         confirmed: the latest request since then that found the state; None if there was none.
+        position: of the write's line in the ledger.
     """
 
     state: bool
@@ -137,6 +138,7 @@ class Own:
     is_doubtful: bool = False
     is_seen: bool = False
     confirmed: Confirmed | None = None
+    position: int = 0
 
 
 class DatedChoice(NamedTuple):

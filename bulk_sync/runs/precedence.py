@@ -176,11 +176,12 @@ def last_writes(
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)
         counting = [run_id for run_id in runs if run_id not in put_back]
+        positions = {run.run_id: run.position for run in every}
         refused = {run.run_id for run in every if lineage.was_refused(run)}
         found = _confirmed(state, keys, since_ms, counting)
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
         confirmed = (each for each in found if each[1] or each[2].run_id not in refused)
-        return _with_confirmed(written, confirmed)
+        return _with_confirmed(written, confirmed, positions)
 
     return look_up
 
@@ -288,14 +289,22 @@ def _confirmed(
                 yield from kept[run_id].confirmed(wanted, since_ms)
 
 
-def _with_confirmed(written: Writes, confirmed: Iterable[tuple[str, bool, Confirmed]]) -> Writes:
-    """Add to each last write the latest request since then that found its state."""
+def _with_confirmed(
+    written: Writes,
+    confirmed: Iterable[tuple[str, bool, Confirmed]],
+    positions: Mapping[str, int],
+) -> Writes:
+    """Add to each last write the latest request since then that found its state.
+
+    ``positions`` are those of the runs' first lines: the clock may have been set back meanwhile.
+    """
     found = dict(written)
     for pkey, state, each in confirmed:
         own = found.get((pkey, state))
         if own is None:
             own = Own(state, each.at_ms, each.at_ms, None, each.at_ms, each.run_id, is_seen=True)
-        is_since = own.is_seen or each.at_ms >= own.began_ms
+        began_since = positions.get(each.run_id, 0) > own.position
+        is_since = own.is_seen or began_since or each.at_ms >= own.began_ms
         if is_since and (own.confirmed is None or own.confirmed.request < each.request):
             found[pkey, state] = replace(own, confirmed=each)
     return found
@@ -319,6 +328,7 @@ def _own(write: Write, *, is_doubtful: bool) -> Own:
         no_later_ms=write.at_ms,
         run_id=write.run_id,
         is_doubtful=is_doubtful,
+        position=write.position,
     )
 
 

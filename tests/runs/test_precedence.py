@@ -124,29 +124,34 @@ def confirmed(requested: str, at_ms: int) -> Confirmed:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("found", "position", "expected"),
     [
-        ([], None),
-        ([confirmed("2026-01-05", 2_000)], "2026-01-05"),
-        ([confirmed("2026-01-05", 1_000)], "2026-01-05"),
-        ([confirmed("2026-01-05", 999)], None),
-        ([confirmed("2026-01-05", 2_000), confirmed("2026-01-06", 3_000)], "2026-01-06"),
-        ([confirmed("2026-01-06", 2_000), confirmed("2026-01-05", 3_000)], "2026-01-06"),
+        ([], 999, None),
+        ([confirmed("2026-01-05", 2_000)], 999, "2026-01-05"),
+        ([confirmed("2026-01-05", 1_000)], 999, "2026-01-05"),
+        ([confirmed("2026-01-05", 999)], 999, None),
+        ([confirmed("2026-01-05", 999)], 1_001, "2026-01-05"),
+        ([confirmed("2026-01-05", 2_000), confirmed("2026-01-06", 3_000)], 999, "2026-01-06"),
+        ([confirmed("2026-01-06", 2_000), confirmed("2026-01-05", 3_000)], 999, "2026-01-06"),
     ],
-    ids=["none", "after it", "during it", "before it", "the latest", "whatever their order"],
-)
+    ids=[
+        "none", "after it", "during it", "before it", "by a later run whose clock was set back",
+        "the latest", "whatever their order",
+    ],
+)  # fmt: skip
 def test_the_latest_request_since_a_write_that_found_its_state_is_added(
-    found: list[Confirmed], expected: str | None
+    found: list[Confirmed], position: int, expected: str | None
 ) -> None:
     written = precedence.standing([A_OUT], RUNS)
-    own = precedence._with_confirmed(written, [("@k", True, each) for each in found])["@k", True]
+    seen = [("@k", True, each) for each in found]
+    own = precedence._with_confirmed(written, seen, {"S": position})["@k", True]
     assert not own.is_seen
     assert (None if own.confirmed is None else str(own.confirmed.request)) == expected
 
 
 def test_a_state_that_was_found_and_not_written_counts_with_the_request_that_found_it() -> None:
     each, earlier = confirmed("2026-01-05", 2_000), confirmed("2026-01-06", 1_000)
-    found = precedence._with_confirmed({}, [("@k", True, each), ("@k", True, earlier)])
+    found = precedence._with_confirmed({}, [("@k", True, each), ("@k", True, earlier)], {})
     own = found["@k", True]
     assert (own.state, own.is_seen, own.request, own.run_id) == (True, True, None, "S")
     assert (own.began_ms, own.ended_ms, own.no_later_ms) == (2_000, 2_000, 2_000)
