@@ -187,3 +187,29 @@ def test_a_request_that_found_its_opt_out_counts_though_the_clock_was_set_back(
     (row,) = read_csv(tmp_path / "last.csv")
     assert "found this state as asked for by a request of 2026-11-20" in row["sync_detail"]
     assert sim.states == {key(0): True}
+
+
+@pytest.mark.parametrize("command", ["resume", "apply"])
+def test_no_row_is_unchanged_that_another_run_has_changed_after_the_clock_was_set_back(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), ccpaOptOut=number == 0)
+    path = write_states(tmp_path / "in.csv", 2)
+    if command == "apply":
+        assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+        words = ["apply", "plan.parquet"]
+    else:
+        assert run(sim, "run", path, "--max-changes", 0).status == 4
+        words = ["resume", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+        words += ["--max-changes", "9"]
+    set_back = {copies.NOW_S: str((datetime.now(UTC) - timedelta(hours=3)).timestamp())}
+    (tmp_path / "other.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n")
+    with process(sim, tmp_path, "run", "other.csv", more=set_back) as other:
+        said = other.communicate()[1]
+    assert other.returncode == 0, said
+    ran = run(sim, *words, "--report", "last.csv")
+    assert ran.status == 3, ran.err
+    first, second = read_csv(tmp_path / "last.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
+    assert (first["sync_after"], second["sync_outcome"]) == ("false", "updated")

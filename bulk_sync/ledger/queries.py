@@ -85,7 +85,7 @@ class Queries(Transactions):
             elif kind == LineKind.ENDED and (run := runs.get(run_id)):
                 result = loads(Ended, facts)
                 ended = result if run.ended is None else result.after(run.ended)
-                runs[run_id] = replace(run, ended_ms=at_ms, ended=ended)
+                runs[run_id] = replace(run, ended_ms=at_ms, ended=ended, end=position)
         return end
 
     def last(self) -> int:

@@ -191,6 +191,7 @@ class Run:
         begun: its task.
         ended_ms: when its last process ended; None if it was killed.
         ended: how it ended.
+        end: the position of the line of that end; 0 if there is none.
     """
 
     run_id: str
@@ -199,6 +200,7 @@ class Run:
     begun: Begun
     ended_ms: int | None
     ended: Ended | None
+    end: int = 0
 
     @property
     def plan_sha256(self) -> str:

@@ -28,7 +28,14 @@ from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import comparison, plan_limits
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import current_states, day_budget, dividing, early_writes, precedence, writing
+from bulk_sync.runs import (
+    current_states,
+    day_budget,
+    dividing,
+    early_writes,
+    writing,
+    written_since,
+)
 from bulk_sync.runs.execution import Execution, StageEnd, cost_of, early_end
 from bulk_sync.runs.finish import finish_run
 from bulk_sync.runs.job import Job
@@ -108,7 +115,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
             return ended
         planned, needed = ended.rows, ended.needed
     if run.planned is not None or run.lineage.since is not None:  # not all was read just now
-        planned = precedence.without_outdated(run, planned)
+        planned = written_since.without_outdated(run, planned)
     recording = writing.recorded(run, planned)
     if recording.has_begun:
         waiting = _held_still(execution, planned, recording)

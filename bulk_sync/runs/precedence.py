@@ -26,13 +26,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import numpy as np
-import pandas as pd
-
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
-from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
-from bulk_sync.rows import columns, request_order
-from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.rows import request_order
 from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, RequestDate, Writes
 from bulk_sync.runs import kept_rows, lineage
 from bulk_sync.runs.lineage import same_place
@@ -103,28 +99,6 @@ def superseded(
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
     return Superseded(forbidden, frozenset(rewritten), overruled)
-
-
-def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
-    """Return a plan in which no row is unchanged that other runs have changed since it was read."""
-    is_unchanged = columns.have_outcome(planned, [Outcome.UNCHANGED])
-    read_ms = columns.times_ms(planned[columns.AT])
-    rows = np.flatnonzero(is_unchanged & (read_ms > 0))
-    written = _written_since(run, int(read_ms[rows].min())) if len(rows) else {}
-    if not written:
-        return planned
-    keys = columns.profiles(planned).iloc[rows].astype("str")
-    is_written = keys.isin(list(written)).to_numpy()
-    desired = columns.state_codes(planned[columns.DESIRED])
-    after = columns.state_codes(planned[columns.AFTER])
-    verdicts = Verdicts.from_rows(planned)
-    for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
-        state, at_ms, run_id = written[key]
-        if at_ms > read_ms[at] and state != desired[at]:
-            detail = f"Run {run_id} has set this profile to {str(state).lower()} since it was read."
-            verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, detail)
-            after[at] = state
-    return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
 
 
 def own_writes(
@@ -231,24 +205,6 @@ def _written_by(
         left = book.keys_of([wrong], besides)
         meant |= {key: wrong for key in left if key not in restored}
     return meant | book.keys_of([run.run_id for run in later], besides)
-
-
-def _written_since(run: RunContext, since_ms: int) -> dict[str, tuple[bool, int, str]]:
-    """Return the last state that other runs have confirmed, its time and its run, by PKey."""
-    found: dict[str, tuple[bool, int, str]] = {}
-    for other in run.ledger.runs():
-        is_over = other.ended_ms is not None and other.ended_ms < since_ms
-        begun = other.begun
-        if is_over or other.run_id == run.run_id or begun.attribute != run.begun.attribute:
-            continue
-        for write in run.ledger.writes(other.run_id) if same_place(begun, run.begun) else ():
-            settled, intent = write.settled, write.intent
-            if settled is None or settled.outcome not in CONFIRMED or settled.at_ms < since_ms:
-                continue
-            key = settled.profile or intent.key
-            if key not in found or found[key][1] < settled.at_ms:
-                found[key] = intent.desired, settled.at_ms, other.run_id
-    return found
 
 
 def _opt_ins_forbidden(opt_ins: Iterable[int], later: Iterable[Run]) -> dict[int, str]:

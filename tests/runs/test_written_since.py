@@ -1,6 +1,7 @@
 """Rows of a run and the confirmed writes of other runs meanwhile."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import precedence, writing
+from bulk_sync.runs import precedence, writing, written_since
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.run_context import RunContext
@@ -121,7 +122,7 @@ def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
 ) -> None:
     record(book, run_id, [write], ended_ms)
     planned = unchanged("@a", "@b")
-    found = precedence.without_outdated(context(book, planned, tmp_path), planned)
+    found = written_since.without_outdated(context(book, planned, tmp_path), planned)
     outcome = Outcome.DRIFTED if is_outdated else Outcome.UNCHANGED
     assert found[columns.OUTCOME].tolist() == [outcome, Outcome.UNCHANGED]
     assert found[columns.AFTER].tolist() == [not is_outdated, True]
@@ -139,7 +140,7 @@ def test_the_runs_of_other_places_have_changed_nothing_here(
     elsewhere: dict[str, Any] = {name: "other"}
     record(book, "S", [Given("@a", 5_001)], **elsewhere)
     planned = unchanged("@a")
-    assert precedence.without_outdated(context(book, planned, tmp_path), planned) is planned
+    assert written_since.without_outdated(context(book, planned, tmp_path), planned) is planned
 
 
 @pytest.mark.parametrize(
@@ -147,25 +148,77 @@ def test_the_runs_of_other_places_have_changed_nothing_here(
     [
         ({"S": [Given("@a", 5_001), Given("@a", 5_002, desired=True)]}, Outcome.UNCHANGED),
         ({"S": [Given("@a", 5_002, desired=True), Given("@a", 5_001)]}, Outcome.UNCHANGED),
-        (
-            {"S": [Given("@a", 5_002, desired=True)], "T": [Given("@a", 5_001)]},
-            Outcome.UNCHANGED,
-        ),
+        ({"S": [Given("@a", 5_002, desired=True)], "T": [Given("@a", 5_001)]}, Outcome.DRIFTED),
+        ({"S": [Given("@a", 5_002)], "T": [Given("@a", 5_001, desired=True)]}, Outcome.UNCHANGED),
         (
             {"S": [Given("@a", 5_001, outcome=None), Given("@b", 4_000), Given("@a", 5_001)]},
             Outcome.DRIFTED,
         ),
     ],
-    ids=["in order", "the other way round", "in two runs", "after writes that do not count"],
-)
-def test_of_several_writes_the_last_one_counts_whatever_their_order(
+    ids=[
+        "in order", "the other way round", "in two runs, whatever the clock",
+        "in two runs, the other way round", "after writes that do not count",
+    ],
+)  # fmt: skip
+def test_of_several_writes_the_last_one_counts(
     book: Ledger, tmp_path: Path, others: dict[str, list[Given]], outcome: Outcome
 ) -> None:
     for run_id, writes in {"P": [], **others}.items():
         record(book, run_id, writes)
     planned = unchanged("@a")
-    found = precedence.without_outdated(context(book, planned, tmp_path), planned)
+    found = written_since.without_outdated(context(book, planned, tmp_path), planned)
     assert found[columns.OUTCOME].tolist() == [outcome]
+
+
+PLAN = "ab" * 32
+
+
+@pytest.mark.parametrize("is_plan", [True, False], ids=["a plan", "a run"])
+@pytest.mark.parametrize(
+    ("of", "wrote_ms", "is_outdated"),
+    [
+        ("before", 5_001, False),
+        ("during", 3_000, True),
+        ("during", 4_999, False),
+        ("during", 5_001, True),
+        ("after", 3_000, True),
+        ("after", 4_999, None),
+        ("after", 5_001, True),
+    ],
+)
+def test_the_order_of_the_ledger_counts_where_the_clock_was_set_back(
+    book: Ledger, tmp_path: Path, of: str, wrote_ms: int, *, is_outdated: bool | None, is_plan: bool
+) -> None:
+    writes = {of: [Given("@a", wrote_ms)]}
+    record(book, "before", writes.get("before", []))
+    with at(4_000):
+        book.begin("P" if is_plan else "R", begun(Kind.PLAN if is_plan else Kind.RUN))
+    record(book, "during", writes.get("during", []))
+    with at(6_000):
+        book.end("P" if is_plan else "R", Ended(0, "", final=is_plan, plan_sha256=PLAN * is_plan))
+    record(book, "after", writes.get("after", []))
+    planned = unchanged("@a")
+    run = context(book, planned, tmp_path)
+    if is_plan:
+        run = replace(run, begun=replace(run.begun, plan_sha256=PLAN))
+    found = written_since.without_outdated(run, planned)
+    is_drifted = is_plan if is_outdated is None else is_outdated
+    assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED if is_drifted else Outcome.UNCHANGED]
+
+
+def test_the_writes_of_a_run_that_went_on_and_was_killed_count(
+    book: Ledger, tmp_path: Path
+) -> None:
+    with at(1_000):
+        book.begin("S", begun())
+    with at(2_000):
+        book.end("S", Ended(6, "", final=False))
+    with at(6_000):
+        (position,) = book.intend("S", [Intent("@a", 2, None, True, False)])
+    book.settle("S", [Settled(position, Outcome.UPDATED, None, "", 1, 6_010)])
+    planned = unchanged("@a")
+    found = written_since.without_outdated(context(book, planned, tmp_path), planned)
+    assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED]
 
 
 @pytest.mark.parametrize(
