@@ -77,7 +77,7 @@ class Invocation:
         context: of the command at work, or of its options as far as they are parsed.
         params: parsed values of the command at work; None while there is none.
         monitor: what is known of its run.
-        typed_secret: the variable of a secret that was among the words; "" if none was.
+        typed_secret: where a secret lies that was among the words; "" if none was.
     """
 
     words: list[str] = field(default_factory=list)
@@ -89,7 +89,7 @@ class Invocation:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Invocation":
-        """Return that of the words of a command line, without the secrets that variables hold."""
+        """Return that of the words of a command line, without the secrets that lie elsewhere."""
         typed, found = secret_values.masked(words)
         return cls(typed, typed_secret=found)
 

@@ -4,14 +4,15 @@ Others can see a command line, and its words are stored.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import click
 
-from bulk_sync.cli.config import NEVER_TYPED, Configuration
+from bulk_sync.cli.config import FILE, NEVER_TYPED, Configuration
 from bulk_sync.cli.option import MASK, variable
 from bulk_sync.errors import UsageProblem
 
@@ -50,13 +51,13 @@ def secret(name: str) -> str | None:
 
 
 def masked(words: Iterable[str]) -> tuple[list[str], str]:
-    """Return words without the secrets that variables hold, and the variable of one; "" if none."""
+    """Return words without the secrets that lie elsewhere, and the place of one; "" if none."""
     typed, found = list(words), ""
     if typed[:1] == ["simulate"]:  # its options are the secrets of its clients
         return typed, ""
-    for name, value in _of_variables():
+    for place, value in _held(typed):
         if len(value) >= _LEAST and any(value in word for word in typed):
-            typed, found = [word.replace(value, MASK) for word in typed], name
+            typed, found = [word.replace(value, MASK) for word in typed], place
     return typed, found
 
 
@@ -71,16 +72,42 @@ def place_of_secret(flag: str) -> str:
     )
 
 
-def _of_variables() -> Iterator[tuple[str, str]]:
-    """Yield each secret with the variable that holds it, or that names its file."""
-    for name in _CREDENTIALS:
-        direct, through = variable(name), variable(f"{name}_file")
-        if value := os.environ.get(direct, "").strip():
-            yield direct, value
-        elif path := os.environ.get(through, ""):
-            with suppress(OSError, ValueError, RuntimeError):  # the command explains them
-                if Path(path).expanduser().is_file():  # a pipe can be read once, by the command
-                    yield through, _read(path)
+def _held(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each secret with its place: a variable, or a line of the configuration file."""
+    prefix, path = variable(""), _configuration(words)
+    variables = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
+    for values, place in ((variables, variable), (_values_in(path), f"{path}: {{}}".format)):
+        for name in _CREDENTIALS:
+            through = f"{name}_file"
+            if value := values.get(name, "").strip():
+                yield place(name), value
+            elif file := values.get(through):
+                with suppress(OSError, ValueError, RuntimeError):  # the command explains them
+                    if Path(file).expanduser().is_file():  # a pipe is read once, by the command
+                        yield place(through), _read(file)
+
+
+def _configuration(words: Sequence[str]) -> Path:
+    """Return the configuration file that words name, or a variable, or the usual one."""
+    flag = "--config"
+    named = [word.removeprefix(f"{flag}=") for word in words if word.startswith(f"{flag}=")]
+    named += [word for before, word in pairwise(words) if before == flag]
+    return Path(next(iter(named), os.environ.get(variable("config"), FILE)))
+
+
+def _values_in(path: Path) -> dict[str, str]:
+    """Return the values at the top of a configuration file; none if it cannot be read."""
+    with suppress(OSError, ValueError):  # the command explains them
+        if path.is_file():
+            import tomllib
+
+            content = tomllib.loads(path.read_text("utf-8-sig"))
+            return {name.replace("-", "_"): str(value) for name, value in content.items()}
+    return {}
 
 
 def _read(path: str) -> str:

@@ -240,28 +240,40 @@ def test_a_secret_in_a_wrong_url_is_not_kept(
         "{}",
     ],
 )
-@pytest.mark.parametrize("is_in_file", [False, True], ids=["variable", "file"])
+@pytest.mark.parametrize(
+    "place", ["variable", "file", "bulk-sync.toml", "--config=own.toml", "--config own.toml"]
+)
 def test_a_secret_in_a_wrong_place_is_neither_shown_nor_kept(
     words: str,
-    is_in_file: bool,
+    place: str,
     filled: Simulator,
     run: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secret = "p8e-0123456789-in-a-wrong-place"
-    monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", secret)
-    if is_in_file:
-        file = tmp_path.parent / f"{tmp_path.name}.secret"
-        file.write_text(f"{secret}\n")
+    file = tmp_path.parent / f"{tmp_path.name}.secret"
+    file.write_text(f"{secret}\n")
+    if place == "variable":
+        monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET", secret)
+    elif place == "file":
         monkeypatch.setenv("BULK_SYNC_CLIENT_SECRET_FILE", str(file))
-        monkeypatch.delenv("BULK_SYNC_CLIENT_SECRET")
+    else:
+        name = place.removeprefix("--config").strip("= ")
+        line = f"client-secret = '{secret}'" if " " in place else f"client_secret-file = '{file}'"
+        (tmp_path / name).write_text(line)
+        if name != place:
+            words = f"{words} {place}"
     ran = run(filled, *words.format(secret).split())
     assert ran.status == 2
     assert secret not in ran.out + ran.err
-    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    kept = [
+        path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file() and path.suffix != ".toml"
+    ]
     assert not any(secret.encode() in each for each in kept)
-    if words != "{}":
+    if not words.startswith("{}"):
         assert "is typed on the command line too" in ran.err
         assert listed_runs(run)[-1]["exit"] == 2
     assert filled.patched == []
