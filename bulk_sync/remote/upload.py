@@ -27,7 +27,7 @@ def check(url: Url) -> None:
     """Raise UsageProblem if nothing can be published there; the store is not asked."""
     if not url.is_bucket or not url.name:
         raise UsageProblem(
-            f"The report {url} cannot be written: it is no file in a bucket. Write it like "
+            f"--report {url} cannot be written: it is no file in a bucket. Write it like "
             "s3://bucket/folder/{run_id}.csv."
         )
     open_store(url)

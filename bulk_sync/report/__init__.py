@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 from bulk_sync.errors import UsageProblem
 from bulk_sync.report import formats, former_files, table
@@ -23,32 +23,36 @@ from bulk_sync.rows.slices import Tell
 
 log = logging.getLogger(__name__)
 
+_OPTION: Final = "--report"
 
-def check(destinations: Sequence[Destination], inputs: set[Path], option: str = "--report") -> None:
+
+def check(destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION) -> None:
     """Check, before a run, that reports can be written and replace no input.
 
     Raises:
         UsageProblem: the suffix is unknown, the place takes no report, or it is an input.
     """
     for destination in destinations:
-        _format(destination)
+        _format(destination, option)
         if any(destination.is_file(path) for path in inputs):
             raise UsageProblem(
                 f"{option} {destination} would replace the input. Name another file."
             )
-        destination.check()
+        destination.check(option)
 
 
-def check_reports(destinations: Sequence[Destination], inputs: set[Path]) -> None:
+def check_reports(
+    destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION
+) -> None:
     """Check the same, and that reports replace nothing that another program or a person wrote.
 
     Raises:
         UsageProblem: one cannot be written, or may not replace a file.
     """
-    check(destinations, inputs)
+    check(destinations, inputs, option)
     for destination in destinations:
         if isinstance(destination, LocalFile) and (why := former_files.objection(destination.path)):
-            raise UsageProblem(f"{destination} {why}")
+            raise UsageProblem(f"{option} {destination} {why}")
 
 
 def spare(destinations: Sequence[Destination], run_id: str) -> tuple[Destination, ...]:
@@ -89,7 +93,7 @@ def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> Non
     for destination in destinations:
         if _format(destination) == WORKBOOK and width > table.SHEET_COLUMNS:
             raise UsageProblem(
-                f"The report {destination} cannot be written: a sheet holds {table.SHEET_COLUMNS} "
+                f"{_OPTION} {destination} cannot be written: a sheet holds {table.SHEET_COLUMNS} "
                 f"columns, and with those of the report there are {width}. Give it another suffix, "
                 "such as .csv."
             )
@@ -125,12 +129,12 @@ def write(
     return destination.publish()
 
 
-def _format(destination: Destination) -> str:
+def _format(destination: Destination, option: str = _OPTION) -> str:
     """Return the suffix of the format, without that of packing."""
     suffix = formats.find(destination.name)
     if suffix is None:
         raise UsageProblem(
-            f"The report {destination} has no suffix that names a format. Give it one of "
+            f"{option} {destination} has no suffix that names a format. Give it one of "
             f"{', '.join(SUFFIXES)}."
         )
     return suffix

@@ -54,13 +54,13 @@ class LocalFile:
         """Return the file of another name in the same folder."""
         return LocalFile(self.path.with_name(name))
 
-    def check(self) -> None:
+    def check(self, option: str) -> None:
         """Raise UsageProblem if the folder takes no files, or another thing has the name."""
         try:
             with suppress(FileNotFoundError):
                 if not S_ISREG(self.path.stat().st_mode):
                     raise UsageProblem(
-                        f"The report {self} cannot be written: what has this name is no file. Name "
+                        f"{option} {self} cannot be written: what has this name is no file. Name "
                         "another path."
                     )
             with TemporaryFile(dir=self.path.parent):
@@ -68,7 +68,7 @@ class LocalFile:
         except OSError as error:
             raise unwritable(
                 error,
-                f"The report {self} cannot be written: {error.strerror or error}. Name a path in a "
+                f"{option} {self} cannot be written: {error.strerror or error}. Name a path in a "
                 "folder that exists, that has room, and that you may write to.",
             ) from error
 
@@ -138,10 +138,10 @@ class RemoteFile:
         folder, slash, _ = self.url.key.rpartition("/")
         return replace(self, url=self.url.at(f"{folder}{slash}{name}"))
 
-    def check(self) -> None:
+    def check(self, option: str) -> None:
         """Raise UsageProblem if it cannot be uploaded for a reason that is known already."""
         upload.check(self.url)
-        self._make_place().check()
+        self._make_place().check(option)
 
     def is_file(self, path: Path) -> bool:  # noqa: ARG002
         """Return False: it is no file of this machine."""

@@ -155,10 +155,12 @@ def test_no_cell_of_an_outline_reaches_the_summary_or_the_log(tmp_path: Path, ru
     ("words", "says"),
     [
         (("folder", "--outline", "o.json"), "--outline is for one file of this machine"),
-        (("in.csv", "--outline", "in.csv"), "would replace the input"),
-        (("in.csv", "--outline", "mine.json"), "bulk-sync has not written it"),
+        (("in.csv", "--outline", "in.csv"), "--outline {}/in.csv would replace the input"),
+        (("in.csv", "--outline", "mine.json"), "--outline {}/mine.json is there already"),
+        (("in.csv", "--outline", "none/o.json"), "--outline {}/none/o.json cannot be written"),
+        (("in.csv", "--outline", "o.txt"), "--outline {}/o.txt has no suffix"),
     ],
-    ids=["a folder", "the input", "a person's JSON"],
+    ids=["a folder", "the input", "a person's JSON", "no folder", "no format"],
 )
 def test_wrong_places_are_refused(
     tmp_path: Path, run: Run, words: tuple[str, ...], says: str
@@ -169,7 +171,7 @@ def test_wrong_places_are_refused(
     (tmp_path / "mine.json").write_text('{"mine": 1}')
     ran = run(None, "validate", *words)
     assert ran.status == 2
-    assert says in ran.err
+    assert says.format(tmp_path) in ran.err
 
 
 @pytest.mark.parametrize("name", ["in.csv", "in.xlsx"])

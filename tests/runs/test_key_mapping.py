@@ -138,7 +138,9 @@ def test_keys_of_an_instance_without_the_attribute_are_mapped(tmp_path: Path, ru
     ("words", "text"),
     [
         (("--key", "pkey"), "by another column"),
-        (("--out", "old.csv"), "would replace the input"),
+        (("--out", "old.csv"), "--out old.csv would replace the input"),
+        (("--out", "none/new.csv"), "--out none/new.csv cannot be written"),
+        (("--out", "yours.mapped.xlsx"), "--out yours.mapped.xlsx is there already"),
         (("--out", "new.doc"), ".csv, .parquet, .xlsx"),
         (("--key", "custom"), "--key-column"),
     ],
@@ -146,6 +148,7 @@ def test_keys_of_an_instance_without_the_attribute_are_mapped(tmp_path: Path, ru
 def test_an_impossible_mapping_is_an_error_before_any_request(
     words: tuple[str, ...], text: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
+    (tmp_path / "yours.mapped.xlsx").write_bytes(b"PK\x03\x04")
     ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2), *words)
     assert ran.status == 2
     assert text in ran.err
