@@ -213,3 +213,45 @@ def test_no_row_is_unchanged_that_another_run_has_changed_after_the_clock_was_se
     first, second = read_csv(tmp_path / "last.csv")
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
     assert (first["sync_after"], second["sync_outcome"]) == ("false", "updated")
+
+
+@pytest.mark.parametrize("command", ["resume", "resume before the plan", "retry"])
+@pytest.mark.parametrize(("hours_before", "hours_after"), [(0, -1), (72, 2)], ids=["slow", "fast"])
+def test_no_opt_out_is_lifted_that_may_be_chosen_again_if_the_clock_was_set_back(
+    hours_before: int, hours_after: int, command: str, tmp_path: Path, sim: Simulator, run: Run
+) -> None:
+    for number in range(4):
+        stamp = "" if number == 1 else OLDER
+        sim.add(pkey=key(number), ccpaOptOut=number < 3, **{STAMP: stamp})
+    rows = [f"{key(number)},{str(number == 3).lower()}" for number in range(4)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    now = datetime.now(UTC)
+
+    def by_the_clock(hours: int, *words: str) -> int:
+        more = {copies.NOW_S: str((now + timedelta(hours=hours)).timestamp())}
+        with process(sim, tmp_path, *words, more=more) as process_then:
+            said.append(process_then.communicate()[1])
+        return process_then.returncode
+
+    said: list[str] = []
+    words = ["run", "in.csv", "--fetch", "lookup", "--concurrency", "1"]
+    following = ["resume"]
+    if command == "resume":
+        assert by_the_clock(hours_before, *words, "--max-opt-ins", "0") == 4
+        following += [orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+        following += ["--max-opt-ins", "9"]
+    elif command == "retry":
+        for number in range(4):
+            sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching=key(number)[1:])
+        assert by_the_clock(hours_before, *words, "--retries", "0", "--max-failures", "100%") == 3
+        following = ["retry", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+    else:
+        assert by_the_clock(hours_before, *words, "--max-calls", "3") == 6
+    sim.clear()
+    sim.profiles[key(0)][STAMP] = sample_profiles.timestamp(now + timedelta(hours=1))
+    assert by_the_clock(hours_after, *following, "--report", "r.csv") == 3, said
+    facts = [(row["sync_outcome"], row["sync_reason"]) for row in read_csv(tmp_path / "r.csv")]
+    left, done = ("drifted", "newer_choice"), ("updated", "")
+    assert facts == [left, done, left, done]
+    assert "was set back since the file was given" in read_csv(tmp_path / "r.csv")[0]["sync_detail"]
+    assert sim.states == {key(0): True, key(1): False, key(2): True, key(3): True}

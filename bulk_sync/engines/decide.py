@@ -60,7 +60,8 @@ class Care:
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
-        known_ms: when the file was given, or the opt-out written; a later choice counts.
+        known_ms: when the file was given, or the opt-out written; a later choice counts, and any
+            choice if it is ``AT_ANY_TIME``.
         body: the JSON of a profile to create; None: change the one there is.
     """
 
@@ -208,7 +209,7 @@ def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
         if request_order.is_newer(choice, care.request, desired=desired):
             return request_order.sentence(choice)
     if care.known_ms is not None and request_order.is_since(changed_ms, care.known_ms):
-        return request_order.sentence_since(changed_ms)
+        return request_order.sentence_since(changed_ms, care.known_ms)
     return ""
 
 

@@ -31,6 +31,8 @@ long before its request until this long after its confirmation."""
 _DOUBT_MS: Final = 3_600_000
 """A stamp until this long after a write may still belong to it: clocks go wrong."""
 
+AT_ANY_TIME: Final = 0
+"""When a file was given, if the clock was set back since: any choice may be a later one."""
 
 LOCAL_DOUBT_MS: Final = 8 * 3_600_000
 """A time without a zone may be California's, at most this far behind UTC."""
@@ -293,12 +295,18 @@ def is_since(changed_ms: int, known_ms: int) -> bool:
     return changed_ms > known_ms + TOLERANCE_MS
 
 
-def sentence_since(changed_ms: int) -> str:
-    """Return the sentence for the report about an opt-out that was chosen again."""
+def sentence_since(changed_ms: int, known_ms: int) -> str:
+    """Return the sentence for the report about an opt-out that was, or may be, chosen again."""
+    when = f"on {_minute(changed_ms)} UTC"
+    what = f"Campaign says that this choice was made again {when}, so the opt-out was not lifted."
+    if known_ms == AT_ANY_TIME:
+        what = (
+            f"Campaign says that this choice was made {when}. The clock of this machine was set "
+            "back since the file was given, so that may be later, and the opt-out was not lifted."
+        )
     return (
-        f"Campaign says that this choice was made again on {_minute(changed_ms)} UTC, so the "
-        "opt-out was not lifted. An import can move that stamp without a change. To lift it all "
-        "the same, run this row again from a file."
+        f"{what} An import can move that stamp without a change. To lift it all the same, run this "
+        "row again from a file."
     )
 
 
