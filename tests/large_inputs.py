@@ -36,7 +36,7 @@ MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
     "divided": (Checkpoint, "drop", "listed-", 1),
     "states": (Checkpoint, "keep_states", "", 1),
     "writing": (Ledger, "settle", "", 1),
-    "writing the report": (Screen, "tell", ".results.", 2),
+    "writing the report": (Screen, "show_progress", ".results.", 2),
     "writing the plan": (plan_file, "write", "", 1),
 }
 """Moments of a command: the n-th call of a function with a text among its arguments."""

@@ -48,7 +48,7 @@ def command(**values: Any) -> Exit:
         )
     screen = Screen("", values)
     run, reports, todo = runs.report_again(
-        state, values["run_id"], paths, screen.tell, todo=values["todo"]
+        state, values["run_id"], paths, screen.show_progress, todo=values["todo"]
     )
     screen.end_pass()
     names = [shown(report) for report in reports]

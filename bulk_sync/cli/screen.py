@@ -101,7 +101,7 @@ class Screen:
         self.end_pass()
         self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
-    def tell(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
+    def show_progress(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
         """Move the bar on a terminal; elsewhere log a line now and then, but not of reports."""
         is_short = done >= total and what != self._what
         if pacer is None and (is_short or not self._bars):

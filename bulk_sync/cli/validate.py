@@ -68,7 +68,9 @@ def command(**values: Any) -> Exit:
     table = values["job"] or arguments.table_name(given)
     layout, todo = None, bool(values["todo"])
     try:
-        found = runs.judge(given, values["report"], screen.tell, protection, job=table, todo=todo)
+        found = runs.judge(
+            given, values["report"], screen.show_progress, protection, job=table, todo=todo
+        )
         layout = found.layout
     finally:
         if values["outline"] is not None:

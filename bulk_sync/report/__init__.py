@@ -19,7 +19,7 @@ from bulk_sync.report.facts import Facts
 from bulk_sync.report.formats import FORMATS, PACKED, SUFFIXES, WORKBOOK
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns
-from bulk_sync.rows.slices import Tell
+from bulk_sync.rows.slices import RowProgress
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,10 @@ def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> Non
 
 
 def write(
-    results: Results, destination: Destination, facts: Facts, tell: Tell = lambda *_: None
+    results: Results,
+    destination: Destination,
+    facts: Facts,
+    progress: RowProgress = lambda *_: None,
 ) -> Destination:
     """Write a report, and return where it is.
 
@@ -108,7 +111,7 @@ def write(
         results: the input's own columns and those of ``columns.REPORT``.
         destination: where to; the suffix decides the format.
         facts: what formats for people (HTML, XLSX) show beside the rows.
-        tell: is told how far it got.
+        progress: is called with how far it got.
 
     Raises:
         UsageProblem: the suffix is unknown.
@@ -118,7 +121,7 @@ def write(
     if not kind.shows_facts:
         results = results.explained(facts.result.refusal)
     name, total = destination.name, results.count
-    watched = results.watched(lambda done: tell(f"Writing {name}", done, total))
+    watched = results.watched(lambda done: progress(f"Writing {name}", done, total))
     with destination.writing() as file:
         if name.lower().endswith(PACKED):
             # No name and no time inside: equal reports are equal files.

@@ -75,15 +75,15 @@ class Results:
         """Return the names of the columns."""
         return list(self.schema.names)
 
-    def watched(self, tell: Callable[[int], object]) -> "Results":
-        """Return the same rows; ``tell`` is told how many of them a pass has done so far."""
+    def watched(self, progress: Callable[[int], object]) -> "Results":
+        """Return the same rows; ``progress`` is called with the number of rows done so far."""
 
         def read() -> Iterator[pa.RecordBatch]:
             done = 0
             for batch in self.read():
                 yield batch
                 done += batch.num_rows
-                tell(done)
+                progress(done)
 
         return Results(self.schema, self.count, read)
 

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bulk_sync.beside import Behind
+from bulk_sync.background import BackgroundTasks
 from bulk_sync.errors import DiskFull, StoppedEarly, is_disk_full
 from bulk_sync.rows.duckdb_session import Tables, rows_of
-from bulk_sync.rows.slices import Tell
+from bulk_sync.rows.slices import RowProgress
 
 KEYS: Final = pa.schema(
     {
@@ -223,16 +223,16 @@ class Store:
     Args:
         folder: an empty folder; its owner removes it.
         memory: most bytes for the program; half of them are for DuckDB, but 125 MB at least.
-        tell: is called now and then while rows are compared.
+        progress: is called now and then while rows are compared.
 
     Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small, or if a
     part is damaged or gone.
     """
 
-    def __init__(self, folder: Path, memory: int, tell: Tell = lambda *_: None) -> None:
-        self._folder, self._memory, self._tell = folder, memory, tell
+    def __init__(self, folder: Path, memory: int, progress: RowProgress = lambda *_: None) -> None:
+        self._folder, self._memory, self._progress = folder, memory, progress
         self._kept: dict[str, set[int]] = {}
-        self._writing = Behind()
+        self._writing = BackgroundTasks()
 
     def __enter__(self) -> Self:
         return self
@@ -314,7 +314,7 @@ class Store:
                 tables,
                 self._folder / "sorting",
                 max(_LEAST_BYTES, self._memory // 2),
-                lambda share: self._tell(what, int(rows * share), rows),
+                lambda share: self._progress(what, int(rows * share), rows),
                 query,
                 statements,
             )

@@ -6,7 +6,7 @@ from typing import Self
 
 import pandas as pd
 
-Tell = Callable[[str, int, int], object]
+RowProgress = Callable[[str, int, int], object]
 """Takes what is being done, and how much of it is done out of how much."""
 
 
@@ -40,8 +40,8 @@ class Slices:
             return self.of(change(self.only))
         return type(self)(self.count, lambda: map(change, self.read()))
 
-    def watched(self, what: str, tell: Tell) -> Self:
-        """Return the same rows; ``tell`` is called with how far a pass over several slices is."""
+    def watched(self, what: str, progress: RowProgress) -> Self:
+        """Return the same rows; ``progress`` is called while a pass over several slices is made."""
         if self.only is not None:
             return self
 
@@ -50,7 +50,7 @@ class Slices:
             for frame in self.read():
                 yield frame
                 done += len(frame)
-                tell(what, done, self.count)
+                progress(what, done, self.count)
 
         return type(self)(self.count, read)
 

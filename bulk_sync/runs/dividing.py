@@ -64,8 +64,8 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
             "--fetch lookup."
         )
     job = execution.job
-    tell, protected = execution.screen.tell, job.protection.keys
-    work = large.divide(job.state.folder, job.reading.memory, protected, tell)
+    progress, protected = execution.screen.show_progress, job.protection.keys
+    work = large.divide(job.state.folder, job.reading.memory, protected, progress)
     read = np.flatnonzero(work.states.attempts).tolist()
     if read:
         run.checkpoint.keep_states(read, work.states)

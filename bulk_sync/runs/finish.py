@@ -24,7 +24,7 @@ from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts, Source
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, due_dates, expand, read
-from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import kept_rows, plan_file, report_facts, write_records
 from bulk_sync.runs.checkpoint import CheckpointProblem
@@ -38,11 +38,13 @@ from bulk_sync.runs.run_context import RunContext
 log = logging.getLogger(__name__)
 
 
-def finish_run(run: RunContext, job: Job, ended: StageEnd, cost: Cost, tell: Tell) -> Finished:
+def finish_run(
+    run: RunContext, job: Job, ended: StageEnd, cost: Cost, progress: RowProgress
+) -> Finished:
     """Write the reports, end the run in the ledger, and keep what later commands may need."""
     totals, joined = Totals.count(ended.rows) + run.rest.totals, expand.collapse(ended.rows)
     line = report_facts.ended_with(totals, ended.cause, str(ended.held or ended.warning))
-    files, failure = _write_all_reports(run, job.record, line, joined, tell)
+    files, failure = _write_all_reports(run, job.record, line, joined, progress)
     cause = ended.cause or failure
     if cause is None:
         try:
@@ -110,7 +112,7 @@ def write_reports(
     reports: Sequence[Destination],
     name: str,
     facts: Facts,
-    tell: Tell,
+    progress: RowProgress,
     left: Slices,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports, and the todo file if a row needs a person.
@@ -126,7 +128,7 @@ def write_reports(
     try:
         results = Results.from_slices(rows.map(report_rows))
         for destination in reports:
-            written.append(report.write(results, destination, facts, tell))  # noqa: PERF401 - may raise
+            written.append(report.write(results, destination, facts, progress))  # noqa: PERF401 - may raise
         todo = None
         if reports:
             source = source_of_rest(facts.source)
@@ -153,7 +155,11 @@ def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_all_reports(
-    run: RunContext, record: JobRecord, line: ledger.Ended, rows: pd.DataFrame, tell: Tell
+    run: RunContext,
+    record: JobRecord,
+    line: ledger.Ended,
+    rows: pd.DataFrame,
+    progress: RowProgress,
 ) -> tuple[Files, StopRun | None]:
     """Write the reports of a run with this end.
 
@@ -173,7 +179,7 @@ def _write_all_reports(
     results = run.rest.with_results(rows)
     if run.large is not None:  # not divided: then all its rows are the rest
         left = results
-    files, failure = write_reports(results, reports, name, facts, tell, left)
+    files, failure = write_reports(results, reports, name, facts, progress, left)
     if failure is not None and run.begun.kind is not Kind.PLAN:
         is_lost = isinstance(failure, CheckpointProblem)  # then no process can write it
         then = "." if is_lost else f"; `bulk-sync resume {run.run_id}` writes the report."

@@ -22,7 +22,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import comparison, doubtful_dates, hints
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.left_rows import LeftRows
-from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import finish, report_facts, validation
 from bulk_sync.runs.input_files import InputFiles, at_hand
@@ -107,7 +107,7 @@ class Validated:
 def judge(
     given: Input,
     reports: Sequence[str],
-    tell: Tell,
+    progress: RowProgress,
     protection: Protection,
     *,
     job: str = "",
@@ -129,11 +129,11 @@ def judge(
         todo_file.check(stem)
     with (
         at_hand(given.source, given.state_dir) as found,
-        validation.judged_at_hand(given, found, tell) as judged,
+        validation.judged_at_hand(given, found, progress) as judged,
     ):
         rows = protection.rejected_in(judged.rows.map(comparison.without_states))
         checked, date = replace(judged, rows=rows), judged.layout.columns.date
-        counted = rows.watched("Counting the rows", tell)
+        counted = rows.watched("Counting the rows", progress)
         verdict = Verdict.count(counted, judged.layout, has_deadlines=bool(paths))
         if not paths:
             return Validated(judged.layout, verdict)
@@ -141,7 +141,7 @@ def judge(
         results = Results.from_slices(
             rows.map(lambda each: finish.report_rows(doubtful_dates.with_details(each, date)))
         )
-        written = [_report(checked, found, results, path, facts, tell) for path in paths]
+        written = [_report(checked, found, results, path, facts, progress) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
@@ -154,7 +154,7 @@ def _report(
     results: Results,
     path: Destination,
     facts: Facts,
-    tell: Tell,
+    progress: RowProgress,
 ) -> tuple[Destination, bool]:
     """Write a verdict; return where it is, and whether it is the input itself, with marks in it."""
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
@@ -177,7 +177,7 @@ def _report(
                 file.write(book)
             return path.publish(), True
     report.check_fits(results.names, [path])
-    return report.write(results, path, facts, tell), False
+    return report.write(results, path, facts, progress), False
 
 
 def facts_of(

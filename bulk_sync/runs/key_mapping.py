@@ -85,13 +85,13 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
     with (
         Interrupts() as interrupts,
         day_budget.reading(job) as book,
-        validation.judged(given, screen.tell) as checked,
+        validation.judged(given, screen.show_progress) as checked,
     ):
         rows, keys = checked.rows.joined(), checked.layout.columns.keys
         screen.announce(checked)
         finding = Steps.blank(len(comparison.open_rows(rows)))
         budget = None if book is None else day_budget.budget_of(book, job)
-        with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
+        with Session(job.connection, job.pace, screen.show_progress, budget=budget) as session:
             wanted = Texts(rows[columns.KEY], comparison.open_rows(rows))
             others = expand.other_spellings(rows)
             resolver = Resolver(

@@ -26,7 +26,7 @@ import orjson
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.beside import Behind, ahead
+from bulk_sync.background import BackgroundTasks, prefetch
 from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.memory import check_fits, sliced_bytes
 from bulk_sync.outcomes import Outcome, Reason
@@ -34,7 +34,7 @@ from bulk_sync.rows import columns, comparison, parquet_rows, reduction
 from bulk_sync.rows.on_disk import FOUND, Cursor, Store
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.reduction import RowsToDo
-from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.checkpoint import PLANNED, ROWS, WHOLE, Checkpoint
 from bulk_sync.runs.rest import NOTHING, Rest
@@ -108,7 +108,7 @@ class LargeInput:
         return found
 
     def divide(
-        self, state_dir: Path, memory: int | None, protected: ProtectedKeys, tell: Tell
+        self, state_dir: Path, memory: int | None, protected: ProtectedKeys, progress: RowProgress
     ) -> RowsToDo:
         """Compare the rows with what the list showed, and return those with work to do.
 
@@ -120,19 +120,19 @@ class LargeInput:
         """
         if not self.is_checked:
             check(self.checkpoint)  # DuckDB does not
-            return replace(self, is_checked=True).divide(state_dir, memory, protected, tell)
+            return replace(self, is_checked=True).divide(state_dir, memory, protected, progress)
         self._forget_rest()
         checkpoint, numbers = self.checkpoint, count(1)
 
         def keep(read_ms: npt.NDArray[np.int64]) -> None:
             checkpoint.keep_part(_name("rest", next(numbers)), pa.table({_READ_MS: read_ms}))
 
-        decided = self._slices(reduction.DECIDED).watched("Comparing the rows", tell)
-        kept = self.slices.watched("Keeping the rows", tell)
+        decided = self._slices(reduction.DECIDED).watched("Comparing the rows", progress)
+        kept = self.slices.watched("Keeping the rows", progress)
         counting = protected.counting(self.slices)
         totals, tally = NOTHING.totals, NOTHING.tally
         left: list[pd.DataFrame] = []
-        with self._shown(state_dir, memory, tell) as shown:
+        with self._shown(state_dir, memory, progress) as shown:
             is_rest = reduction.divide(decided, shown(), counting, keep)
             why = "have another state than in Campaign, or need a person"
             check_fits(int(np.count_nonzero(~is_rest)), memory, why)
@@ -153,7 +153,7 @@ class LargeInput:
 
     @contextmanager
     def _shown(
-        self, state_dir: Path, memory: int | None, tell: Tell
+        self, state_dir: Path, memory: int | None, progress: RowProgress
     ) -> Iterator[Callable[[], Cursor]]:
         """Yield what starts reading the states in the list: none of a plan, or without a page."""
         if not _parts(self.checkpoint, "listed"):
@@ -161,7 +161,7 @@ class LargeInput:
             return
         with (
             scratch.folder(state_dir, scratch.CHECKS) as folder,
-            Store(folder, sliced_bytes(memory), tell) as store,
+            Store(folder, sliced_bytes(memory), progress) as store,
         ):
             with store.writer("found", FOUND) as file:
                 for batch in store.found(self.checkpoint.folder):
@@ -206,7 +206,7 @@ class LargeInput:
                     columns=_without_prefix
                 )
 
-        return Slices(self.rows, lambda: ahead(frames()))
+        return Slices(self.rows, lambda: prefetch(frames()))
 
     def _forget_rest(self) -> None:
         """Remove what an earlier process noted of the rest before it ended."""
@@ -216,7 +216,7 @@ class LargeInput:
 
 def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
     """Do the same as ``Checkpoint.create`` for a large input."""
-    with Checkpoint.making(state_dir, run_id) as checkpoint, Behind() as writing:
+    with Checkpoint.making(state_dir, run_id) as checkpoint, BackgroundTasks() as writing:
         start = wanted = parts = 0
         for parts, frame in enumerate(slices.read(), 1):
             end = start + len(frame)
@@ -264,7 +264,7 @@ def check(checkpoint: Checkpoint) -> None:
         with checkpoint.opened(path):
             pass
 
-    with Behind() as checking:
+    with BackgroundTasks() as checking:
         for path in (*map(checkpoint.folder.joinpath, names), *_parts(checkpoint, "listed")):
             checking.do(partial(open_part, path))
         checking.wait()

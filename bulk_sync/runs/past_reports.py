@@ -25,7 +25,7 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import expand
-from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
     finish,
@@ -47,7 +47,12 @@ log = logging.getLogger(__name__)
 
 
 def report_again(
-    state: State, run_id: str | None, paths: Sequence[str], tell: Tell, *, todo: bool = False
+    state: State,
+    run_id: str | None,
+    paths: Sequence[str],
+    progress: RowProgress,
+    *,
+    todo: bool = False,
 ) -> tuple[Run, tuple[Destination, ...], Destination | None]:
     """Write the reports of a past run again, and the todo file beside the first if it is wanted.
 
@@ -80,7 +85,7 @@ def report_again(
     tally = reduce(add, (report_facts.tally_of(ending, each) for each in rows.read()))
     facts = report_facts.facts_from(ending, tally, past, reports=destinations)
     results = Results.from_slices(rows.map(finish.report_rows))
-    written = tuple(report.write(results, each, facts, tell) for each in destinations)
+    written = tuple(report.write(results, each, facts, progress) for each in destinations)
     left = None
     if stem is not None:
         if lineage.trace(past, run.run_id).undone is not None:

@@ -66,7 +66,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
     is_plan = run.begun.kind is Kind.PLAN
-    with Session(job.connection, job.pace, screen.tell, failures, budget) as session:
+    with Session(job.connection, job.pace, screen.show_progress, failures, budget) as session:
         execution = Execution(job, screen, session, run.past, budget, run.rest)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
@@ -86,7 +86,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         to_come = _cost_to_come(execution, ended, is_plan=is_plan)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
-    return finish_run(run, job, ended, cost, screen.tell)
+    return finish_run(run, job, ended, cost, screen.show_progress)
 
 
 def _of_preview(reviewed: Plan, how: Writing) -> Plan:

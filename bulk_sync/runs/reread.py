@@ -64,7 +64,9 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
             audited, report_facts.tally_of(audited, found), reports=reports, subject=Subject.AUDIT
         )
         rows, name = Slices.of(found), f"audit-{run_id}"
-        files, failure = finish.write_reports(rows, reports, name, facts, screen.tell, rows)
+        files, failure = finish.write_reports(
+            rows, reports, name, facts, screen.show_progress, rows
+        )
     return Finished(
         run_id=run_id,
         rows=found,
@@ -102,7 +104,7 @@ def _read(
     desired = [each.desired for each in intents]
     rows = write_records.judged(intents, desired, run.begun.attribute)
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
-    with Session(job.connection, job.pace, screen.tell, budget=budget) as session:
+    with Session(job.connection, job.pace, screen.show_progress, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
     return comparison.compare(rows, states), session.cause, cost_of(session, job.seconds)
 

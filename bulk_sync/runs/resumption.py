@@ -228,7 +228,7 @@ def _read_again(
     pace = replace(job.pace, patience_s=min(job.pace.patience_s, _PATIENCE_S))
     steps, how = Steps.blank(len(writes)), Reading(Fetch.LOOKUP)
     budget = day_budget.budget_of(book, job)
-    with Session(job.connection, pace, screen.tell, budget=budget) as session:
+    with Session(job.connection, pace, screen.show_progress, budget=budget) as session:
         session.read([write.intent.key for write in writes], steps, how)
     if isinstance(session.cause, Interrupted):
         raise session.cause

@@ -132,7 +132,7 @@ class Screen(Protocol):
     def announce(self, judged: Judged) -> None:
         """Show what of the input was read as what."""
 
-    def tell(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
+    def show_progress(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
         """Show progress in a pass: ``scan``, ``read`` or ``write``, or in the words of a report."""
 
     def show(self, reviewed: Plan) -> None:

@@ -65,7 +65,7 @@ def apply(
         else:
             reversal.check(book, begun.parent)
             job = job.with_any_oddity()
-        rows = planned.rows.map(expand.collapse).watched("Keeping the rows", screen.tell)
+        rows = planned.rows.map(expand.collapse).watched("Keeping the rows", screen.show_progress)
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(run, job, screen, interrupts)

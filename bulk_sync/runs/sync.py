@@ -144,7 +144,7 @@ def _reading(given: Input, kind: Kind, job: Job, run_id: str, screen: Screen) ->
 
     Keys other than PKeys, and new profiles, need all rows in memory.
     """
-    with validation.judged(given, screen.tell, job) as judged:
+    with validation.judged(given, screen.show_progress, job) as judged:
         rows = judged.rows
         if judged.layout.columns.keys.kind is not KeyKind.PKEY:
             rows = Slices.of(rows.joined())
@@ -152,7 +152,7 @@ def _reading(given: Input, kind: Kind, job: Job, run_id: str, screen: Screen) ->
         job = validation.with_input(job, judged)
         screen.announce(judged)
         begun = begun_as(kind, job, given.source, judged.sha256, rows.count)
-        rows = rows.watched("Keeping the rows", screen.tell)
+        rows = rows.watched("Keeping the rows", screen.show_progress)
         yield _Begin(run_id, given, job, rows, begun)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 
 from bulk_sync import memory
-from bulk_sync.beside import ahead
+from bulk_sync.background import prefetch
 from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
@@ -19,7 +19,7 @@ from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.check import Checked
 from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.rows.slices import Slices, Tell
+from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.settings import KeyKind
@@ -70,18 +70,18 @@ def files_of(begun: Begun) -> set[Path]:
 
 
 @contextmanager
-def judged(given: Input, tell: Tell, job: Job | None = None) -> Iterator[Judged]:
+def judged(given: Input, progress: RowProgress, job: Job | None = None) -> Iterator[Judged]:
     """Read a file, and check its rows; read them before the block ends."""
     with (
         at_hand(given.source, given.state_dir) as found,
-        judged_at_hand(given, found, tell, job) as checked,
+        judged_at_hand(given, found, progress, job) as checked,
     ):
         yield checked
 
 
 @contextmanager
 def judged_at_hand(
-    given: Input, found: InputFiles, tell: Tell, job: Job | None = None
+    given: Input, found: InputFiles, progress: RowProgress, job: Job | None = None
 ) -> Iterator[Judged]:
     """Read files that are at hand, and check their rows, slice by slice if they are large."""
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
@@ -95,7 +95,7 @@ def judged_at_hand(
     bytes_free = memory.sliced_bytes(given.memory)
     with (
         scratch.folder(given.state_dir, scratch.CHECKS) as folder,
-        Store(folder, bytes_free, tell) as store,
+        Store(folder, bytes_free, progress) as store,
     ):
         (frames, places), digest = found.slices(wanted, bytes_free // _SLICES, folder)
         with closing(frames):  # also if the check ends early: a process may read them
@@ -107,14 +107,14 @@ def judged_at_hand(
                 # Late: few inputs are so large.
                 from bulk_sync.rows.check import slices  # noqa: PLC0415
 
-                with closing(ahead(chain([first, second], frames))) as coming:
-                    watched = _watched(coming, found.text_bytes, tell)
+                with closing(prefetch(chain([first, second], frames))) as coming:
+                    watched = _watched(coming, found.text_bytes, progress)
                     checked = slices.check(watched, given.rules, store)
         yield _judged(checked, places, digest, given, found)
 
 
 def _watched(
-    frames: Iterable[pd.DataFrame], text_bytes: float, tell: Tell
+    frames: Iterable[pd.DataFrame], text_bytes: float, progress: RowProgress
 ) -> Iterator[pd.DataFrame]:
     """Yield slices; show how many rows are done, of about how many by the size of their texts."""
     rows = size = 0
@@ -122,7 +122,7 @@ def _watched(
         yield frame
         rows, size = rows + len(frame), size + read.cell_bytes(frame)
         if size and isfinite(text_bytes):
-            tell("Checking the rows", rows, max(rows + 1, round(rows * text_bytes / size)))
+            progress("Checking the rows", rows, max(rows + 1, round(rows * text_bytes / size)))
 
 
 def _judged(

@@ -49,7 +49,7 @@ class Quiet:
 
     def begin(self, *_: object) -> None: ...
     def announce(self, *_: object) -> None: ...
-    def tell(self, *_: object) -> None: ...
+    def show_progress(self, *_: object) -> None: ...
     def approve(self, *_: object) -> None: ...
     def show(self, *_: object) -> None: ...
 
@@ -263,7 +263,7 @@ FEW = (CHANGES + 5) * 500
 class Stopping(Quiet):
     """A screen at which a person stops a run during the comparison of its rows."""
 
-    def tell(self, *progress: object) -> None:
+    def show_progress(self, *progress: object) -> None:
         if progress[0] == "Comparing the rows":
             raise Interrupted("Stopped by Ctrl-C.")
 
@@ -447,7 +447,7 @@ class Watching(Quiet):
     def __init__(self) -> None:
         self.passes: dict[str, list[tuple[int, int]]] = {}
 
-    def tell(self, *progress: Any) -> None:
+    def show_progress(self, *progress: Any) -> None:
         what, done, total, *_ = progress
         self.passes.setdefault(what, []).append((done, total))
 
@@ -457,7 +457,7 @@ def test_each_pass_over_a_large_input_shows_how_far_it_is(
 ) -> None:
     given = Input(str(tmp_path / "in.csv"), state_dir=tmp_path / "state", memory=SMALL)
     screen = Watching()
-    runs.judge(given, [], screen.tell, Protection())
+    runs.judge(given, [], screen.show_progress, Protection())
     runs.sync(job_of(filled, tmp_path, calls=None), given, screen)
     for what in ("Counting the rows", "Keeping the rows", "Comparing the rows"):
         assert len(screen.passes[what]) > 2

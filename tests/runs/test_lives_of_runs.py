@@ -55,12 +55,12 @@ class Watcher:
         self._is_loop_dead = False
 
     def begin(self, _run_id: str, _begun: Begun) -> None:
-        self.tell("", 0, 0)
+        self.show_progress("", 0, 0)
 
     def announce(self, _judged: Judged) -> None:
-        self.tell("", 0, 0)
+        self.show_progress("", 0, 0)
 
-    def tell(
+    def show_progress(
         self, _what: str, _done: int = 0, _total: int = 0, _pacer: Pacer | None = None
     ) -> None:
         if self._left is None or (_pacer is not None and self._is_loop_dead):
@@ -71,10 +71,10 @@ class Watcher:
         self._left -= 1
 
     def show(self, _reviewed: Plan) -> None:
-        self.tell("", 0, 0)
+        self.show_progress("", 0, 0)
 
     def approve(self, _reviewed: Plan) -> None:
-        self.tell("", 0, 0)
+        self.show_progress("", 0, 0)
 
 
 class Lives(RuleBasedStateMachine):

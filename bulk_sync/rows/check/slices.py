@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from bulk_sync.beside import ahead
+from bulk_sync.background import prefetch
 from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places, Repeats
@@ -104,7 +104,7 @@ class _Checking:
             is_strict = self._rules.on_conflict is OnConflict.REJECT
             for batch in self._store.repeats(conflicts_first=is_strict):
                 file.write_batch(self._settled(batch))
-        rows = Slices(self._parts.rows, lambda: ahead(self._slices()))
+        rows = Slices(self._parts.rows, lambda: prefetch(self._slices()))
         if self._dates is None:
             return Checked(rows, self._found)
         self._read_dates(self._dates)
@@ -152,7 +152,7 @@ class _Checking:
     def _read_dates(self, dates: DateColumn) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
-        parts = ahead(self._parts.read())
+        parts = prefetch(self._parts.read())
         with self._store.writer(_TIMES, TIMES) as file, closing(parts):
             for part, raw, judged in parts:
                 places = Places(raw)

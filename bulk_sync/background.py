@@ -1,4 +1,4 @@
-"""Work that threads do beside the caller: most of it is Arrow's, which needs no lock of Python."""
+"""Work of threads in the background: most of it is Arrow's, which needs no lock of Python."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -11,7 +11,7 @@ _TASKS: Final = 2
 """So many at once: one may wait for the disk."""
 
 
-def ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
+def prefetch(items: Iterable[_T]) -> Generator[_T, None, None]:
     """Yield items, none of them None; a thread makes the next one while one is used.
 
     An error of the thread is raised in its turn. The thread ends with the generator.
@@ -24,7 +24,7 @@ def ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
             yield item
 
 
-class Behind:
+class BackgroundTasks:
     """Tasks that threads do, two at once. A later method raises what one of them raised."""
 
     def __init__(self) -> None:

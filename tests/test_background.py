@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bulk_sync.beside import Behind, ahead
+from bulk_sync.background import BackgroundTasks, prefetch
 
 
 def numbers(broken_at: int | None = None) -> Iterator[int]:
@@ -25,15 +25,15 @@ def test_items_come_in_their_order_and_one_is_made_while_another_is_used() -> No
         yield 1
 
     read = []
-    for item in ahead(items()):
+    for item in prefetch(items()):
         assert is_made.wait(60)
         read.append(item)
     assert read == [0, 1]
-    assert list(ahead(numbers())) == [0, 1, 2, 3, 4]
+    assert list(prefetch(numbers())) == [0, 1, 2, 3, 4]
 
 
 def test_an_error_of_the_thread_is_raised_in_the_order_of_items() -> None:
-    items = ahead(numbers(broken_at=3))
+    items = prefetch(numbers(broken_at=3))
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="damaged"):
         next(items)
@@ -41,7 +41,7 @@ def test_an_error_of_the_thread_is_raised_in_the_order_of_items() -> None:
 
 def test_the_thread_ends_with_a_reader_that_stops_early() -> None:
     before = threading.active_count()
-    with closing(ahead(numbers())) as items:
+    with closing(prefetch(numbers())) as items:
         next(items)
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
@@ -54,7 +54,7 @@ def test_two_tasks_are_at_work_and_the_third_waits() -> None:
         begun.append(number)
         assert number == 2 or may_end.wait(60)
 
-    with Behind() as tasks:
+    with BackgroundTasks() as tasks:
         tasks.do(lambda: work(0))
         tasks.do(lambda: work(1))
         threading.Timer(0, may_end.set).start()
@@ -69,7 +69,7 @@ def test_an_error_of_a_task_is_raised_by_a_later_call_and_the_others_are_done() 
         raise OSError("no room")
 
     done = list[int]()
-    with Behind() as tasks:
+    with BackgroundTasks() as tasks:
         tasks.do(fail)
         tasks.do(lambda: done.append(1))
         with pytest.raises(OSError, match="no room"):
