@@ -164,11 +164,17 @@ def of_job(job: str, options: Iterable[Option]) -> dict[str, Any]:
 
 def _own_file() -> Path | None:
     """Return the file of the working directory; None if there is none, not even its name."""
-    if (own := Path(FILE)).is_file():
-        return own
+    own = Path(FILE)
+    try:
+        if own.is_file():
+            return own
+        what = "a folder" if own.is_dir() else "no file, or a link to a file that is not there"
+    except OSError as error:
+        if not os.path.lexists(own):
+            raise
+        what = f"a link to {own.readlink()}, which you may not read ({error.strerror})"
     if not os.path.lexists(own):
         return None
-    what = "a folder" if own.is_dir() else "no file, or a link to a file that is not there"
     raise UsageProblem(
         f"{FILE} cannot be read: it is {what}. The limits and lists that it should hold would not "
         "hold. Put the file there, or remove that name, or name another file with --config."

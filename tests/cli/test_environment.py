@@ -108,6 +108,18 @@ def test_a_working_directory_that_may_not_be_entered_is_wrong_usage(
     assert filled.requests == []
 
 
+def test_a_configuration_file_that_leads_into_an_unreadable_folder_is_named(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    (tmp_path / "locked").mkdir(mode=0)
+    (tmp_path / "bulk-sync.toml").symlink_to("locked/bulk-sync.toml")
+    with process(filled, tmp_path, "run", "in.csv", program=unprivileged.program()) as ran:
+        _, err = ran.communicate()
+    assert ran.returncode == 2
+    assert "bulk-sync.toml cannot be read: it is a link to locked/bulk-sync.toml, which" in err
+    assert filled.requests == []
+
+
 @pytest.mark.usefixtures("removed")
 @pytest.mark.parametrize("line", ["--help", "run --help", "ledger verify --help", "--version"])
 def test_help_needs_no_working_directory(line: str, run: Run) -> None:
