@@ -10,7 +10,7 @@ from bulk_sync.cli.value_types import (
     FILE,
     Choice,
     Whole,
-    filled,
+    address,
     header_name,
     host_name,
     network,
@@ -22,7 +22,7 @@ from bulk_sync.web.identity import Role
 _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
 PAGE: Final = (
-    _page("--host ADDRESS", "Address to listen on.", type=filled, default="127.0.0.1"),
+    _page("--host ADDRESS", "Address to listen on.", type=address, default="127.0.0.1"),
     _page(
         "--port N",
         "Port to listen on; 0: a free one.",

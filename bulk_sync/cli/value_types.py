@@ -152,6 +152,11 @@ def web_address(value: str) -> str:
     text = value.strip()
     if not _is_web_address(text):
         raise ValueError("this is no URL; write it like https://hc-ping.com/UUID.")
+    if urlsplit(text).username is not None or urlsplit(text).fragment:
+        raise ValueError(
+            "this URL has a user, a password or a part after #, and these are not sent; write it "
+            "without them, like https://hc-ping.com/UUID."
+        )
     return text
 
 
@@ -163,9 +168,14 @@ def network(value: str) -> IPv4Network | IPv6Network:
         raise ValueError(f"{error}; write it like 10.1.0.7 or 10.1.0.0/16.") from error
 
 
+def address(value: str) -> str:
+    """Return the name or address of a host; as in URLs, one of IPv6 may stand in brackets."""
+    return re.sub(r"^\[(.*:.*)\]$", r"\1", filled(value.strip()))
+
+
 def host_name(value: str) -> str:
     """Return the name of a host, as it stands in the address line of a browser."""
-    text = filled(value.strip()).rstrip(".")
+    text = address(value).rstrip(".")
     if re.fullmatch(r"[\w.-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+", text) is None:
         raise ValueError(f"{value!r}: write the name alone, such as optouts.example.com.")
     return text
@@ -203,5 +213,4 @@ def _is_web_address(text: str) -> bool:
     except ValueError:
         return False
     is_plain = text.isascii() and text.isprintable() and " " not in text
-    is_alone = not parts.fragment and parts.username is None
-    return is_plain and is_alone and has_host and parts.scheme in {"http", "https"}
+    return is_plain and has_host and parts.scheme in {"http", "https"}

@@ -117,15 +117,22 @@ def test_a_page_that_would_not_be_safe_does_not_start(
     assert ran.out == ""
 
 
-def test_it_prints_one_line_its_url_and_ends_on_sigterm(tmp_path: Path) -> None:
-    words = ["serve", "--port", "0"]
+@pytest.mark.parametrize(
+    ("words", "host"),
+    [([], r"127\.0\.0\.1"), (["--host", "[::1]", "--public-host", "[2001:db8::1]"], r"\[::1\]")],
+    ids=["default", "IPv6"],
+)
+def test_it_prints_one_line_its_url_and_ends_on_sigterm(
+    words: list[str], host: str, tmp_path: Path
+) -> None:
+    words = ["serve", "--port", "0", *words]
     environment = {**os.environ, "BULK_SYNC_STATE_DIR": str(tmp_path / "state")}
     with Copied(
         words, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as page:
         assert page.stdout is not None
         url = page.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]{43}", url)
+        assert re.fullmatch(rf"http://{host}:\d+/sign-in\?token=[\w-]{{43}}", url)
         with Visitor() as session:
             assert "Nothing to approve, correct or resume. To begin" in session.get(url).text
         page.send_signal(signal.SIGTERM)

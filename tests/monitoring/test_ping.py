@@ -168,6 +168,16 @@ def test_a_wrong_url_is_refused_and_not_shown(url: str, run: Run) -> None:
     assert "s3cret" not in ran.err
 
 
+@pytest.mark.parametrize(
+    "url", ["https://me:s3cret@host/x", "http://s3cret@host/", "http://h/#s3cret"]
+)
+def test_a_url_with_more_than_is_sent_is_refused_and_not_shown(url: str, run: Run) -> None:
+    ran = run(None, "run", "in.csv", "--ping", url)
+    assert ran.status == 2
+    assert "'--ping': this URL has a user, a password or a part after #" in ran.err
+    assert "s3cret" not in ran.err
+
+
 def test_a_wrong_url_in_a_file_is_not_shown_either(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
