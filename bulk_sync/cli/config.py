@@ -37,6 +37,9 @@ _OF_ALL_JOBS: Final = frozenset(
 )
 """What no table of a job may hold: a run is found, and resumed, without knowing its job."""
 
+_REPORT: Final = "report"
+"""With an empty variable it counts for nothing: the page knows where its files are."""
+
 GIVEN: Final = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 """What comes before the file."""
 
@@ -259,6 +262,8 @@ def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
                 f"{place}: {_dashed(name)} is there twice, with - and with _. Take one out."
             )
         options[name] = _checked(f"{place}: {_dashed(name)}", value, known[name])
+    if os.environ.get(variable(_REPORT)) == "":
+        options.pop(_REPORT, None)
     return options
 
 

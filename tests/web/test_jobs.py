@@ -96,6 +96,28 @@ def test_a_quiet_configuration_hides_no_event_and_no_message_from_the_page(
     assert not answer.startswith("{")
 
 
+@pytest.mark.parametrize("table", ["", "[job.in]\n"], ids=["all jobs", "the job"])
+def test_reports_of_the_configuration_are_not_written_for_the_page(
+    table: str, sim: Simulator, settings: PageSettings, tmp_path: Path
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text(f'{table}report = ["{tmp_path}/nightly.csv"]\n')
+    variables = {**settings.variables, "BULK_SYNC_CONFIG": str(config)}
+    jobs = Jobs(open_database(settings.state), replace(settings, variables=variables))
+    populate(sim, 2)
+    path, plan = str(write_states(tmp_path / "in.csv", 2)), str(tmp_path / "plan.parquet")
+    steps = {
+        "plan": [path, f"--out={plan}"],
+        "apply": [plan, "--yes", f"--report={tmp_path}/own.csv"],
+        "audit": [],
+    }
+    with copying():
+        for command, words in steps.items():
+            assert wait_for_end(jobs.start(command, words, about="p1", who="Ana")).exit == 0
+    assert (tmp_path / "own.csv").exists()
+    assert not (tmp_path / "nightly.csv").exists()
+
+
 def test_another_page_finds_the_process_and_reads_the_same(
     sim: Simulator, copied_jobs: Jobs, settings: PageSettings, tmp_path: Path
 ) -> None:
