@@ -6,7 +6,7 @@ from pathlib import Path
 import copies
 import orjson
 import pytest
-from conftest import Run, key, process, read_csv, write_states
+from conftest import Run, before_answer, key, process, read_csv, write_states
 
 from bulk_sync.simulator import Fault, Simulator, sample_profiles
 
@@ -255,3 +255,25 @@ def test_no_opt_out_is_lifted_that_may_be_chosen_again_if_the_clock_was_set_back
     assert facts == [left, done, left, done]
     assert "was set back since the file was given" in read_csv(tmp_path / "r.csv")[0]["sync_detail"]
     assert sim.states == {key(0): True, key(1): False, key(2): True, key(3): True}
+
+
+def test_no_row_is_unchanged_that_a_killed_run_may_have_changed(
+    tmp_path: Path, run: Run, sim: Simulator
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), ccpaOptOut=number == 0)
+    assert (
+        run(sim, "plan", write_states(tmp_path / "in.csv", 2), "--out", "plan.parquet").status == 0
+    )
+    (tmp_path / "other.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n")
+    sim.queue_fault(Fault.RESET_AFTER_WRITE, "PATCH")
+    before_answer(sim, "PATCH", 1, lambda: dying.kill())
+    with process(sim, tmp_path, "run", "other.csv") as dying:
+        dying.wait()
+    assert sim.states[key(0)] is False
+    ran = run(sim, "apply", "plan.parquet", "--report", "r.csv")
+    assert ran.status == 3, ran.err
+    first, second = read_csv(tmp_path / "r.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
+    assert (first["sync_after"], second["sync_outcome"]) == ("", "updated")
+    assert "may have set this profile to false since it was read" in first["sync_detail"]

@@ -170,7 +170,7 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     for write in writes:
         begun, intent = runs.get(write.run_id), write.intent
         is_done = write.settled is not None and write.settled.outcome in CONFIRMED
-        if begun is None or not (is_done or _is_doubtful(write)):
+        if begun is None or not (is_done or is_doubtful(write)):
             continue
         created = None if write.settled is None else write.settled.profile
         pkey, state = created or intent.key, intent.desired
@@ -266,7 +266,7 @@ def _with_confirmed(
     return found
 
 
-def _is_doubtful(write: Write) -> bool:
+def is_doubtful(write: Write) -> bool:
     """Return whether an unconfirmed write may have changed the profile."""
     settled = write.settled
     if settled is None:

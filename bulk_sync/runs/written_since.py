@@ -12,6 +12,9 @@ behind the first line of the reading, but  since: a clock was set back
 by its time before it
 any other                                  before or since, by its time
 =========================================  ===========================================
+
+A write without a recorded answer, as of a run that was killed, may have changed the profile: the
+state is not known then.
 """
 
 from collections.abc import Sequence
@@ -25,18 +28,52 @@ from bulk_sync.ledger import Kind, Run, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.verdicts import Verdicts
+from bulk_sync.rows.results import UNREAD
+from bulk_sync.runs import precedence
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 
 
 class _Change(NamedTuple):
-    """The last state that other runs have confirmed for a profile."""
+    """The state that another run gave a profile, for certain or not."""
 
     state: bool
     at_ms: int
     run_id: str
     position: int
     is_since: bool
+    is_doubtful: bool
+
+    @classmethod
+    def of(cls, write: Write, *, is_since: bool) -> "_Change | None":
+        """Return the change of a write; None if it has changed nothing."""
+        settled, intent = write.settled, write.intent
+        is_doubtful = precedence.is_doubtful(write)
+        if is_doubtful or settled is None:
+            at_ms = write.at_ms
+        elif settled.outcome in CONFIRMED:
+            at_ms = settled.at_ms
+        else:
+            return None
+        return cls(intent.desired, at_ms, write.run_id, write.position, is_since, is_doubtful)
+
+    def follows(self, other: "_Change | None") -> bool:
+        """Return whether it came after another: runs work one after the other."""
+        if other is None:
+            return True
+        if self.run_id == other.run_id:
+            return self.at_ms > other.at_ms
+        return self.position > other.position
+
+    def sentence(self) -> str:
+        """Return the sentence for the report about a row that is unchanged no more."""
+        state = str(self.state).lower()
+        if self.is_doubtful:
+            return (
+                f"Run {self.run_id} may have set this profile to {state} since it was read: "
+                "Campaign's answer to it was not recorded."
+            )
+        return f"Run {self.run_id} has set this profile to {state} since it was read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +116,23 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     after = columns.state_codes(planned[columns.AFTER])
     verdicts = Verdicts.from_rows(planned)
     for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
-        change = written[key]
-        is_since = change.is_since or change.at_ms > read_ms[at]
-        if is_since and change.state != desired[at]:
-            state = str(change.state).lower()
-            detail = f"Run {change.run_id} has set this profile to {state} since it was read."
-            verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, detail)
-            after[at] = change.state
+        for change in written[key]:
+            is_since = change.is_since or change.at_ms > read_ms[at]
+            if is_since and change.state != desired[at]:
+                verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, change.sentence())
+                after[at] = UNREAD if change.is_doubtful else change.state
+                break
     return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
 
 
-def _written_since(run: RunContext, since_ms: int) -> dict[str, _Change]:
-    """Return what other runs have confirmed since then, by PKey."""
+def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
+    """Return what other runs have changed since then, by PKey.
+
+    That is the last confirmed change of a profile, and doubtful ones after it.
+    """
     runs = run.ledger.runs()
     reading = _Reading(since_ms, _reader(run, runs))
-    found: dict[str, _Change] = {}
+    found: dict[str, list[_Change]] = {}
     for other in runs:
         begun = other.begun
         if other.run_id == run.run_id or begun.attribute != run.begun.attribute:
@@ -101,17 +140,23 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, _Change]:
         if reading.is_after(other) or not same_place(begun, run.begun):
             continue
         for write in run.ledger.writes(other.run_id):
-            settled, intent = write.settled, write.intent
-            if settled is None or settled.outcome not in CONFIRMED:
+            change = _Change.of(write, is_since=reading.is_before(write))
+            if change is None or not (change.is_since or change.at_ms >= since_ms):
                 continue
-            is_since = reading.is_before(write)
-            if not is_since and settled.at_ms < since_ms:
-                continue
-            key, ended_ms = settled.profile or intent.key, settled.at_ms
-            change = _Change(intent.desired, ended_ms, other.run_id, write.position, is_since)
-            if key not in found or _follows(change, found[key]):
-                found[key] = change
+            created = None if write.settled is None else write.settled.profile
+            _add(found.setdefault(created or write.intent.key, []), change)
     return found
+
+
+def _add(known: list[_Change], change: _Change) -> None:
+    """Add a change to those known of a profile."""
+    confirmed = next((each for each in known if not each.is_doubtful), None)
+    if not change.follows(confirmed):
+        return
+    if not change.is_doubtful:
+        known[:] = [change, *(each for each in known if each.is_doubtful and each.follows(change))]
+    else:
+        known.append(change)
 
 
 def _reader(run: RunContext, runs: Sequence[Run]) -> Run | None:
@@ -122,10 +167,3 @@ def _reader(run: RunContext, runs: Sequence[Run]) -> Run | None:
         if is_plan if plan else each.run_id == run.run_id:
             return each
     return None
-
-
-def _follows(change: _Change, other: _Change) -> bool:
-    """Return whether a change came after another: runs work one after the other."""
-    if change.run_id == other.run_id:
-        return change.at_ms > other.at_ms
-    return change.position > other.position

@@ -100,14 +100,12 @@ def unchanged(*keys: str) -> pd.DataFrame:
         (Given("@a", 5_001), "S", 4_999, False),
         (Given("@a", 5_001), "S", 5_000, True),
         (Given("@a", 5_001), "R", 9_000, False),
-        (Given("@a", 5_001, outcome=None), "S", 9_000, False),
-        (Given("@a", 5_001, outcome=Outcome.FAILED), "S", 9_000, False),
         (Given("@other", 5_001), "S", 9_000, False),
         (Given("a@b.co", 5_001, outcome=Outcome.CREATED, profile="@a"), "S", 9_000, True),
     ],
     ids=[
         "since", "at the same time", "of the same state", "by a run at work", "by an earlier run",
-        "by a run that ended then", "its own", "in flight", "failed", "of another profile",
+        "by a run that ended then", "its own", "of another profile",
         "of a created profile",
     ],
 )  # fmt: skip
@@ -130,6 +128,42 @@ def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
         assert found[columns.REASON][0] == Reason.NEWER_RUN
         assert found[columns.DETAIL][0] == (
             "Run S has set this profile to false since it was read."
+        )
+
+
+IN_FLIGHT = Given("@a", 5_020, outcome=None)
+NO_ANSWER = Given("@a", 5_020, outcome=Outcome.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("writes", "run_id", "after"),
+    [
+        ([IN_FLIGHT], "S", None),
+        ([NO_ANSWER], "S", None),
+        ([IN_FLIGHT, Given("@a", 5_030, desired=True)], None, True),
+        ([Given("@a", 5_005, desired=True), IN_FLIGHT], "S", None),
+        ([Given("@a", 5_005), IN_FLIGHT._replace(desired=True)], "S", False),
+        ([IN_FLIGHT._replace(desired=True)], None, True),
+        ([IN_FLIGHT._replace(at_ms=5_009)], None, True),
+    ],
+    ids=[
+        "in flight", "no answer", "written again", "after a write",
+        "of the same state after a write", "of the same state", "before",
+    ],
+)  # fmt: skip
+def test_an_unchanged_row_is_drifted_if_it_is_not_known_whether_a_write_arrived(
+    book: Ledger, tmp_path: Path, writes: list[Given], run_id: str | None, after: bool | None
+) -> None:
+    record(book, "S", writes, None)
+    planned = unchanged("@a")
+    found = written_since.without_outdated(context(book, planned, tmp_path), planned)
+    outcome = Outcome.DRIFTED if run_id else Outcome.UNCHANGED
+    assert found[columns.OUTCOME].tolist() == [outcome]
+    assert found[columns.AFTER].tolist() == [pd.NA if after is None else after]
+    if after is None:
+        assert found[columns.DETAIL][0] == (
+            "Run S may have set this profile to false since it was read: Campaign's answer to it "
+            "was not recorded."
         )
 
 
