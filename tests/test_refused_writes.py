@@ -163,3 +163,27 @@ def test_a_proxy_that_wants_credentials_during_a_run_leaves_it_to_resume(
         far.writing = lambda _: None
         assert run(None, "resume").status == 0
         assert set(far.states.values()) == {True}
+
+
+@pytest.mark.parametrize(
+    ("is_made", "outcome", "status"), [(True, "updated", 0), (False, "failed", 3)]
+)
+def test_a_change_that_was_only_accepted_is_read_back(
+    tmp_path: Path,
+    run: Run,
+    connected: Callable[[str], None],
+    outcome: str,
+    status: int,
+    *,
+    is_made: bool,
+) -> None:
+    def writing(name: str) -> Answer:
+        far.states[name] = is_made
+        return 202, orjson.dumps({"PKey": name, "href": name})
+
+    with serving(3, writing) as far:
+        connected(f"http://{far.host}")
+        path = write_states(tmp_path / "in.csv", 3)
+        ran = run(None, "run", path, *WORDS, "--retries", 0)
+        assert ran.status == status, ran.err
+    assert outcomes(tmp_path) == [outcome] * 3

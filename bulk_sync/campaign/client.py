@@ -26,6 +26,7 @@ from bulk_sync.campaign.responses import (
     Response,
     Unproven,
     access_denied,
+    confirmation,
     document,
     field_refused,
 )
@@ -264,7 +265,8 @@ class Client:
         is_read_back = True
 
         def check(response: Response) -> None:
-            proof.check_change(document(response), self._attribute, desired=desired, key=key)
+            parsed = confirmation(response)
+            proof.check_change(parsed, self._attribute, desired=desired, key=key)
 
         async def once() -> None:
             nonlocal is_read_back

@@ -16,7 +16,7 @@ import orjson
 
 from bulk_sync.campaign import proof
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.responses import Request, Response, document
+from bulk_sync.campaign.responses import Request, Response, confirmation
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
@@ -80,7 +80,7 @@ async def create(
     email = str(orjson.loads(creation.body).get("email"))
 
     def check(response: Response) -> str:
-        parsed = document(response)
+        parsed = confirmation(response)
         return proof.check_creation(parsed, attribute, desired=creation.desired, email=email)
 
     async def once() -> str:

@@ -11,6 +11,7 @@ GET by custom key  the field of the key shows it;    it does not                
                    if it is not known, any does
 PATCH              its ``PKey`` is the changed one   another one                  read back
 POST               its ``email`` is the sent one     another one                  looked for
+PATCH, POST: 202   -                                 -                            as above
 page of the list   its profiles name themselves      its ``next`` is itself, or   -
                                                      it repeats an earlier page
 filter             a profile on it fits, or a link   its ``next`` is itself       sent again

@@ -147,6 +147,19 @@ def document(response: Response) -> object:
     raise RetryLater(Reason.BAD_ANSWER, f"Campaign answered {response.status} with {what}")
 
 
+def confirmation(response: Response) -> object:
+    """Parse the JSON of a good response to a write.
+
+    Raises:
+        RetryLater: it is no JSON, or Campaign has only accepted the write, to act on it later.
+    """
+    parsed = document(response)
+    if response.status == 202:
+        detail = "Campaign answered 202: it has accepted the change, and perhaps not made it"
+        raise RetryLater(Reason.NOT_STORED, detail)
+    return parsed
+
+
 def _mended(body: bytes) -> str:
     """Return valid JSON; unreadable characters in strings become U+FFFD.
 
