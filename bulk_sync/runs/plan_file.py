@@ -25,12 +25,18 @@ from bulk_sync.errors import InputProblem, UsageProblem, unwritable
 from bulk_sync.ledger import Begun, Run, utc
 from bulk_sync.memory import fits, sliced_bytes
 from bulk_sync.report.destination import Destination, LocalFile
+from bulk_sync.report.formats import SUFFIXES as REPORTS
 from bulk_sync.rows import columns, parquet_rows
+from bulk_sync.rows.read import SUFFIXES as LISTS
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.storage import atomic, sealed
 
 SUFFIX: Final = ".parquet"
+"""The usual suffix. Any other name will do, unless it is one of ``_OPENED_BY_OTHERS``."""
+
+_OPENED_BY_OTHERS: Final = frozenset({*LISTS, *REPORTS}) - {SUFFIX, ".json"}
+"""Suffixes of lists and reports: who clicks on such a file wants to read it."""
 
 OUT: Final = "out"
 """Among the settings of a run that is a plan: where the plan goes."""
@@ -79,7 +85,7 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
             or another file has this path.
         DiskFull: there is no room.
     """
-    if path.suffix.lower() != SUFFIX:
+    if path.suffix.lower() in _OPENED_BY_OTHERS:
         raise UsageProblem(
             f"--out {path}: a plan is a Parquet file; name it {path.stem}{SUFFIX}. For a workbook "
             "to read, add --report plan.xlsx."

@@ -324,8 +324,20 @@ def test_another_plan_than_the_reviewed_one_is_refused(
 
 @pytest.mark.parametrize(
     "out",
-    ["plan.xlsx", "missing/plan.parquet", "/proc/plan.parquet", f"{'n' * 300}/plan.parquet"],
-    ids=["no plan's suffix", "no folder", "a folder that takes no files", "a name too long"],
+    [
+        "plan.xlsx",
+        "plan.HTML",
+        "missing/plan.parquet",
+        "/proc/plan.parquet",
+        f"{'n' * 300}/plan.parquet",
+    ],
+    ids=[
+        "a workbook's suffix",
+        "a page's suffix",
+        "no folder",
+        "a folder that takes no files",
+        "a name too long",
+    ],
 )
 def test_a_plan_s_path_is_checked_before_anything_is_read(
     out: str, filled: Simulator, run: Run
@@ -334,6 +346,18 @@ def test_a_plan_s_path_is_checked_before_anything_is_read(
     assert ran.status == 2
     assert "--out" in ran.err
     assert filled.requests == []
+
+
+@pytest.mark.parametrize("out", ["PLAN", "tfplan", "2026-11.plan", "plan.json"])
+def test_a_plan_may_have_any_name_that_promises_nothing_else(
+    out: str, filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    assert run(filled, "plan", "in.csv", "--out", out).status == 0
+    digest = sha256(tmp_path / out)
+    ran = run(filled, "apply", out, "--expect-sha256", digest, "--summary", "json")
+    assert ran.status == 0, ran.err
+    assert run(filled, "undo", ran.summary["run_id"], "--out", "back").status == 0
+    assert run(filled, "apply", "back").status == 0
 
 
 def test_the_option_named_in_a_plan_can_be_typed(sim: Simulator, tmp_path: Path, run: Run) -> None:
