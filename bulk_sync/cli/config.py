@@ -37,8 +37,8 @@ _OF_ALL_JOBS: Final = frozenset(
 )
 """What no table of a job may hold: a run is found, and resumed, without knowing its job."""
 
-_REPORT: Final = "report"
-"""With an empty variable it counts for nothing: the page knows where its files are."""
+_PAGE: Final = "page"
+"""The variable of this name is set in the processes of the page: it says where their reports go."""
 
 GIVEN: Final = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
 """What comes before the file."""
@@ -262,8 +262,8 @@ def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
                 f"{place}: {_dashed(name)} is there twice, with - and with _. Take one out."
             )
         options[name] = _checked(f"{place}: {_dashed(name)}", value, known[name])
-    if os.environ.get(variable(_REPORT)) == "":
-        options.pop(_REPORT, None)
+    if os.environ.get(variable(_PAGE)):
+        options.pop("report", None)
     return options
 
 
@@ -296,7 +296,7 @@ def warnings(ctx: click.Context) -> Iterator[str]:
     if missed := Configuration.current(ctx).missed:
         yield missed
     prefix, simulated = variable(""), variable("simulate-")
-    known = {"config", *_known()}
+    known = {"config", _PAGE, *_known()}
     for found in sorted(os.environ):
         name = found.removeprefix(prefix).lower()
         if found.startswith(prefix) and not found.startswith(simulated) and name not in known:

@@ -43,13 +43,13 @@ _ANSWER_S: Final = 3 * 3600.0
 """At most, so that a command that hangs does not keep its place."""
 _WAIT: Final[Mapping[str, str]] = {"BULK_SYNC_LOCK_WAIT": "1m"}
 """Two people may press a button at the same moment: the second process waits for the first."""
-_OWN: Final = "BULK_SYNC_SUMMARY"
-"""A variable that would change what the page reads."""
+_OWN: Final = ("BULK_SYNC_SUMMARY", "BULK_SYNC_REPORT")
+"""Variables that would change what the page reads, or where files go."""
 _READ: Final[Mapping[str, str]] = {
     "BULK_SYNC_LOG_FORMAT": "text",
     "BULK_SYNC_PROGRESS_EVERY": "2s",
     "BULK_SYNC_QUIET": "false",
-    "BULK_SYNC_REPORT": "",  # empty: none but those that the page asks for
+    "BULK_SYNC_PAGE": "true",
 }
 """What the page needs to read events and messages, and to keep its files together, whatever the
 configuration says."""
@@ -280,7 +280,7 @@ class Jobs:
 
     def _environment(self) -> Mapping[str, str]:
         """Return the variables of a process: those of the page, secrets included, and its place."""
-        kept = {name: value for name, value in os.environ.items() if name != _OWN}
+        kept = {name: value for name, value in os.environ.items() if name not in _OWN}
         return {**_WAIT, **kept, **_READ, **self._settings.variables}
 
     def _read(self, query: Select[Any]) -> list[PageJob]:
