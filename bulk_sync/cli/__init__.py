@@ -19,7 +19,7 @@ from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.option import without_password
-from bulk_sync.cli.output import lost, open_streams, say, say_error, say_json
+from bulk_sync.cli.output import LOST, lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import (
     DiskFull,
     Exit,
@@ -57,6 +57,12 @@ _COMMANDS: Final = {
 
 _MODULES: Final = {"map": "map_keys", "help": "help_pages"}
 """Modules that are not called like their command: they would hide what Python has of that name."""
+
+_ANSWERS: Final = frozenset(
+    {"check", "help", "history", "holidays", "list", "recipe", "runs", "validate", "verify"}
+)
+"""Commands that do nothing but answer: without their output they are not done. A run goes on, and
+has its report."""
 
 _EPILOG: Final = """\b
 Examples:
@@ -159,6 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     garbage.put_off()
     open_streams()
+    LOST.clear()
     invocation = Invocation.of(sys.argv[1:] if arguments is None else arguments)
     try:
         with Interrupts(""):  # also while libraries are imported, which takes a moment
@@ -183,6 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         status = _unexpected(invocation, error)
     finally:
         DEADLINE.cancel()
+    if LOST.is_set() and not status and invocation.monitor.kind in _ANSWERS:
+        status = Exit.STOPPED_EARLY
     sys.exit(int(status or Exit.DONE))
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from threading import Event
 from types import MappingProxyType
 from typing import Final, TextIO
 
@@ -17,20 +18,18 @@ import click
 
 log = logging.getLogger(__name__)
 
+LOST: Final = Event()
+"""Set once standard output could not be written, and not because its reader has gone."""
+
 _MODES: Final = {"stdin": os.O_RDONLY, "stdout": os.O_WRONLY, "stderr": os.O_WRONLY}
 
 
-def say(text: str, *, err: bool = False) -> bool:
-    """Print a line on standard output or error; give the stream up after a failure.
-
-    Return False if the line is lost, and not because its reader has gone.
-    """
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line on standard output or error; give the stream up after a failure."""
     try:
         click.echo(text.encode("utf-8", "replace").decode(), err=err)
     except OSError as error:
         lost(sys.stderr if err else sys.stdout, error)
-        return isinstance(error, BrokenPipeError)
-    return True
 
 
 def lost(stream: TextIO, error: OSError) -> None:
@@ -38,6 +37,7 @@ def lost(stream: TextIO, error: OSError) -> None:
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if stream is sys.stdout and not isinstance(error, BrokenPipeError):  # a reader's own wish
+        LOST.set()
         log.warning("The output could not be written: %s.", error.strerror)
 
 

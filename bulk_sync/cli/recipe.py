@@ -14,8 +14,8 @@ import click
 from bulk_sync.cli import deployment_options, escapes, options, recipe_facts
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.machine import Machine
-from bulk_sync.cli.output import say
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.cli.output import LOST, say
+from bulk_sync.errors import UsageProblem
 
 RECIPES: Final = {
     "cron": "Read it, then add it to the crontab of the user of the job: crontab -e",
@@ -59,7 +59,7 @@ Examples:
     ],
     epilog=_EPILOG,
 )
-def command(**values: Any) -> Exit:
+def command(**values: Any) -> None:
     """Print a ready file with the paths and options of this machine; without NAME, list them.
 
     Call it as the user of the job, in the folder where the job works. INPUT is the nightly file: a
@@ -69,16 +69,16 @@ def command(**values: Any) -> Exit:
     name = values["name"]
     if name is None:
         say("\n".join(_contents()))
-        return Exit.DONE
+        return
     if name not in RECIPES:
         raise UsageProblem(f"There is no recipe {name!r}. There are: {', '.join(RECIPES)}.")
     machine = Machine(click.get_current_context())
     facts = recipe_facts.collect(machine, name)
-    if not say(rendered(name, facts).rstrip("\n")):
-        return Exit.STOPPED_EARLY  # half a crontab would take the place of a whole one
+    say(rendered(name, facts).rstrip("\n"))
+    if LOST.is_set():  # half a crontab would take the place of a whole one
+        return
     for hint in (*facts["missing"], RECIPES[name].replace("UNIT", facts["unit"])):
         say(hint, err=True)
-    return Exit.DONE
 
 
 def title(name: str) -> str:

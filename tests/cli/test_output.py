@@ -84,6 +84,19 @@ def test_lost_output_is_a_warning(environment: dict[str, str], line: str) -> Non
 
 
 @pytest.mark.parametrize(("stdout", "status"), [("/dev/full", 6), (GONE, 0)])
+@pytest.mark.parametrize(
+    "words",
+    ["help", "help nightly", "runs", "runs --json", "history @a", "holidays 2026", "check",
+     "ledger verify", "users list", "recipe", "validate in.csv --summary json"],
+)  # fmt: skip
+def test_an_answer_that_is_lost_is_not_done(
+    environment: dict[str, str], words: str, stdout: str, status: int
+) -> None:
+    type_line(environment, "bulk-sync run in.csv")
+    assert type_line(environment, f"bulk-sync {words}", stdout=stdout).returncode == status
+
+
+@pytest.mark.parametrize(("stdout", "status"), [("/dev/full", 6), (GONE, 0)])
 def test_a_recipe_that_is_lost_is_not_done(
     environment: dict[str, str], stdout: str, status: int
 ) -> None:
