@@ -15,7 +15,7 @@ from bulk_sync.settings import Approval, folded
 
 log = logging.getLogger(__name__)
 
-_FAST_CLOCK_S: Final = 600
+FAST_CLOCK_S: Final = 600
 """How far the clock of another machine may be ahead."""
 
 _UNITS_S: Final[Mapping[str, int]] = {"d": 86_400, "h": 3600, "m": 60}
@@ -68,7 +68,7 @@ def check_age(planned: PlanFile, path: Path, valid_s: float) -> None:
     """Raise PlanExpired if a plan is too old, or if its age is not known."""
     made_s = planned.made.timestamp()
     age_s, made = time.time() - made_s, local(round(made_s * 1000))
-    if age_s < -_FAST_CLOCK_S:
+    if age_s < -FAST_CLOCK_S:
         raise PlanExpired(
             f"Nothing was written: {path} was made on {made}, and by the clock of this machine it "
             f"is {local(round(time.time() * 1000))}. One of the two clocks is wrong, so the age "

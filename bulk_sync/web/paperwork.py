@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, insert, select, update
 
+from bulk_sync.runs.approvals import FAST_CLOCK_S
 from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
 from bulk_sync.web.identity import Person
@@ -131,9 +132,13 @@ class Paperwork:
         self._changed(paper.id, is_open, asked_ms=None, replaced_by=new_id)
 
     def ask(self, plan_id: str, who: str, comment: str) -> bool:
-        """Keep that approval was asked for; return False if it was, or the plan is applied."""
+        """Keep that approval was asked for; return False if it was, or the plan is applied.
+
+        It is asked for after every verdict so far, even if the clock was set back since.
+        """
         is_open = plans.c.applied_by.is_(None) & plans.c.asked_ms.is_(None)
-        return self._changed(plan_id, is_open, asked_ms=now_ms(), asked_by=who, comment=comment)
+        asked_ms = max([now_ms(), *(each.at_ms + 1 for each in self.verdicts(plan_id))])
+        return self._changed(plan_id, is_open, asked_ms=asked_ms, asked_by=who, comment=comment)
 
     def decide(self, verdict: PlanVerdict) -> bool:
         """Keep a verdict; one to send back ends the request for approval.
@@ -157,13 +162,17 @@ class Paperwork:
         return [PlanVerdict(*row[1:]) for row in self._database.rows(query)]
 
     def approvals(self, paper: Paper) -> list[PlanVerdict]:
-        """Return the approvals that count now, one for each person other than the preparers."""
-        since = max(paper.asked_ms or 0, now_ms() - self._valid_ms)
+        """Return the approvals that count now, one for each person other than the preparers.
+
+        The age of one from the future is not known: a clock was set back.
+        """
+        now = now_ms()
+        since, until = max(paper.asked_ms or 0, now - self._valid_ms), now + 1000 * FAST_CLOCK_S
         found: dict[str, PlanVerdict] = {}
         for verdict in self.verdicts(paper.id):
             if not verdict.is_approval:
                 found.clear()
-            elif verdict.sha256 == paper.sha256 and verdict.at_ms >= since:
+            elif verdict.sha256 == paper.sha256 and since <= verdict.at_ms <= until:
                 found[folded(verdict.who)] = verdict
         for name in self.preparers(paper):
             found.pop(folded(name), None)

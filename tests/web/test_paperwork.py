@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import time_machine
 from serving import NAMES
 from sqlalchemy import update
 
@@ -124,10 +125,13 @@ def test_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
         ([verdict(BEN, sha256="b" * 64)], []),
         ([verdict(BEN, ago_s=86_401)], []),
         ([verdict(BEN), verdict(IDA, approves=False)], []),
+        ([verdict(BEN, ago_s=-590)], [BEN]),
+        ([verdict(BEN, ago_s=-610)], []),
     ],
     ids=[
         "one", "twice the same person", "two people", "the preparer", "the preparer in capitals",
-        "of another plan", "yesterday", "sent back later",
+        "of another plan", "yesterday", "sent back later", "by a clock a little ahead",
+        "before the clock was set back",
     ],
 )  # fmt: skip
 def test_which_approvals_count(
@@ -149,6 +153,27 @@ def test_after_it_was_sent_back_a_new_request_needs_new_approvals(paperwork: Pap
     again = paperwork.plan(plan.id)
     assert again is not None
     assert paperwork.approvals(again) == []
+
+
+@pytest.mark.parametrize("ends_by", ["sending back", "raising a limit"])
+def test_no_approval_counts_for_a_later_request_though_the_clock_was_set_back(
+    paperwork: Paperwork, ends_by: str
+) -> None:
+    now = time.time()
+    with time_machine.travel(now):
+        plan = paper(paperwork)
+        decide(paperwork, verdict(BEN))
+    with time_machine.travel(now - 3 * 3600):
+        if ends_by == "sending back":
+            decide(paperwork, verdict(IDA, approves=False))
+        else:
+            paperwork.set_options(plan.id, {"raised": "--max-opt-ins 99"})
+        paperwork.ask(plan.id, ANA, "Mended")
+    again = paperwork.plan(plan.id)
+    assert again is not None
+    for hours in (-3, 1):
+        with time_machine.travel(now + 3600 * hours):
+            assert paperwork.approvals(again) == []
 
 
 def test_of_two_processes_one_may_apply_a_plan(paperwork: Paperwork) -> None:
