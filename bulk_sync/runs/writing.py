@@ -118,18 +118,18 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
 def _given_ms(run: RunContext, planned: pd.DataFrame) -> int | None:
     """Return when a file was given at the latest, in ms; None if unknown, or if it does not count.
 
-    That is when its run, or its plan, began to read; the run of a retry is the first one. Return
+    That is when its run began, or its plan to read; the run of a retry is the first one. Return
     ``AT_ANY_TIME`` if the clock was set back since: then it is not known how long ago that was.
     """
     if columns.UNJUDGED in planned:
         return None
     if run.begun.kind is Kind.RETRY:
         times_ms = [run.ledger.run(each).begun_ms for each in run.lineage.family]
-    else:
+    else:  # a run that was stopped early may have begun long before it read a state
         read_ms = columns.times_ms(planned[columns.AT])
-        times_ms = read_ms[read_ms > 0].tolist()
-    is_set_back = max(times_ms, default=0) > now_ms() + request_order.TOLERANCE_MS
-    return request_order.AT_ANY_TIME if is_set_back else min(times_ms, default=None)
+        times_ms = [run.ledger.run(run.run_id).begun_ms, *read_ms[read_ms > 0].tolist()]
+    is_set_back = max(times_ms) > now_ms() + request_order.TOLERANCE_MS
+    return request_order.AT_ANY_TIME if is_set_back else min(times_ms)
 
 
 def _requests(planned: pd.DataFrame) -> Mapping[int, RequestDate]:
