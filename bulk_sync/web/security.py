@@ -11,8 +11,10 @@ Headers are added to every response, those of errors too.
 
 import errno
 import logging
+import re
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from socket import getfqdn, gethostname
 from typing import Final
 from urllib.parse import urlsplit
@@ -39,6 +41,14 @@ _NO_FILE: Final = (
     "look how it stands first. Tell the person who looks after this page: there must be room, and "
     "the right to write in the state folder."
 )
+
+_LOGGED: Final = (
+    " If you cannot do that, tell the person who looks after this page: its log names the place."
+)
+
+_REST: Final = r"""[^\s:;,'"`)]"""
+_PLACE: Final = rf"""(['"`])/[^'"`]+\1|[\w+]+://[^\s;,'"`)]+|(?<![\w/:.])/(?=\w){_REST}+"""
+"""Paths and URLs in a text; those in quotes may have blanks."""
 
 _ANSWER_S: Final = 240.0
 """Browsers give up after 300 s."""
@@ -89,7 +99,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.warning("%s %s: %s", request.method, _pattern(request), away)
         return page.problem(request, 503, _AWAY, {"Retry-After": "60"})
     except StopRun as stop:
-        return page.problem(request, 503, str(stop))
+        return page.problem(request, 503, _without_places(request, str(stop)))
     except (ConnectionError, TimeoutError):
         raise
     except Exception as error:  # the outermost edge of the page
@@ -98,6 +108,24 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             return page.problem(request, 503, _NO_FILE.format(error.strerror))
         log.exception("%s %s failed: a bug", request.method, _pattern(request))
         return page.problem(request, 500, "")
+
+
+def hide_places(text: str, folder: Path) -> tuple[str, int]:
+    """Return a text without the paths and URLs of the server, and how many it had.
+
+    ``folder`` is the state folder; its path may have blanks, or be relative.
+    """
+    own = rf"(?:{re.escape(str(folder.absolute()))}|{re.escape(str(folder))}(?=/))"
+    return re.subn(rf"{own}{_REST}*|{_PLACE}", "a place on the server", text)
+
+
+def _without_places(request: web.Request, text: str) -> str:
+    """Return a text for people, without the places of the server; the log has them."""
+    shown, hidden = hide_places(text, request.app[PAGE].settings.state.folder)
+    if not hidden:
+        return text
+    log.warning("%s %s: %s", request.method, _pattern(request), text)
+    return shown[0].upper() + shown[1:] + _LOGGED
 
 
 async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:

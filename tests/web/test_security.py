@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from flow import text_of
 from serving import NAMES, PASSWORD, Served, serving, settings_in, sign_in
 from visitors import ANSWER_S
 
 from bulk_sync.web.identity import RIGHTS, Right, Role
 from bulk_sync.web.routes import ROUTES, Route
-from bulk_sync.web.security import HEADERS, is_known_host
+from bulk_sync.web.security import HEADERS, hide_places, is_known_host
 from bulk_sync.web.settings import TrustedProxy
 
 OPEN = {"/healthz", "/sign-in", "/static/{name}"}
@@ -290,3 +291,36 @@ def test_two_headers_of_a_person_count_as_none(tmp_path: Path) -> None:
             )
             answer = link.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 303")
+
+
+def test_a_place_on_the_server_stands_in_its_log_alone(
+    served: Served, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = tmp_path / "state" / "ledger.sqlite3"
+    session = served.signed_in(Role.VIEWER)
+    ledger.write_bytes(b"no database, and not empty either" * 100)
+    answer = session.get(served.url)
+    assert answer.status_code == 503
+    shown = text_of(answer)
+    assert str(tmp_path) not in shown
+    assert "The ledger a place on the server cannot be opened: file is not a database." in shown
+    assert "tell the person who looks after this page: its log names the place." in shown
+    assert f"GET /: The ledger {ledger}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/my state/runs cannot be read: No.", "A PLACE cannot be read: No."),
+        ("It is damaged: '/tmp/a b/plan.parquet'.", "It is damaged: A PLACE."),
+        ("postgresql://u:***@h:5432/d refuses (/etc/x).", "A PLACE refuses (A PLACE)."),
+        (
+            "my/state and/or 3/4 rows, `bulk-sync runs`.",
+            "my/state and/or 3/4 rows, `bulk-sync runs`.",
+        ),
+    ],
+)
+def test_paths_and_urls_are_places(text: str, shown: str) -> None:
+    hidden, count = hide_places(text, Path("/srv/my state"))
+    assert hidden.replace("a place on the server", "A PLACE") == shown
+    assert bool(count) == (text != shown)
