@@ -202,6 +202,7 @@ def test_resume_needs_the_organization_of_the_run(sim: Simulator, tmp_path: Path
     ran = run(sim, "resume", "--organization", "other")
     assert ran.status == 0
     assert "is unfinished too" in ran.err
+    assert "with its --organization, --endpoint and --attribute goes on" in ran.err
     with ledger.open_ledger(State(tmp_path / "state")) as book:
         (begun,) = book.runs()
     ran = run(sim, "resume", begun.run_id, "--organization", "other")
@@ -558,9 +559,14 @@ def test_resume_chooses_among_the_runs_of_the_instance_that_is_configured(
     )
     elsewhere = ("--endpoint", "http://127.0.0.1:9", "--patience", 1)
     assert run(sim, "run", write_states(tmp_path / "other.csv", 20), *elsewhere).status == 6
+    more = write_states(tmp_path / "more.csv", 19)
+    assert run(sim, "run", more, *LOOKUP, "--max-calls", 9).status == 6
     ran = run(sim, "resume", "--max-calls", 99)
     assert ran.status == 0
-    assert "http://127.0.0.1:9, is unfinished too" in ran.err
+    there, here = (line for line in ran.err.splitlines() if "is unfinished too" in line)
+    assert "http://127.0.0.1:9, is unfinished too" in there
+    assert "` with its --organization, --endpoint and --attribute goes on" in there
+    assert "` goes on, and with --give-up it ends for good" in here
 
 
 def test_wrong_credentials_leave_nothing_to_resume(

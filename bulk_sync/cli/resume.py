@@ -170,12 +170,13 @@ def _newest(values: arguments.Values, unfinished: "list[Run]") -> "Run":
             _warn_of_elsewhere(values, run)
         elif run not in chosen:
             log.warning(
-                "Run %s, of %s at %s, is unfinished too: finish it there, or give it up with "
-                "`bulk-sync resume %s --give-up`",
+                "Run %s, of %s at %s, is unfinished too: `bulk-sync resume %s`%s goes on, and with "
+                "--give-up it ends for good",
                 run.run_id,
                 run.begun.organization,
                 run.begun.endpoint,
                 run.run_id,
+                "" if run in here else " with its --organization, --endpoint and --attribute",
             )
     if not chosen:
         raise _nothing_left(values, unfinished)
