@@ -5,6 +5,7 @@ However many requests need a new token at once, one of them fetches it and the o
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -37,6 +38,8 @@ tokens now and then would have IMS give out thousands."""
 
 Exchange = Callable[[str, dict[str, str]], Awaitable[Response]]
 """POSTs a form to a URL; raises ``RetryLater`` without a response."""
+
+_TOKEN: Final = re.compile(rb"""access_token["']?\s*[=:]""")
 
 
 class Tokens:
@@ -129,7 +132,7 @@ class Tokens:
             "scope": credentials.scope,
         }
         response = await self._exchange(f"{credentials.ims_endpoint}/ims/token/v3", form)
-        if response.status != 200:
+        if response.status >= 300:
             raise _refusal(response)
         given = _parsed(response)
         token = given.get("access_token")
@@ -146,6 +149,8 @@ class Tokens:
 
 def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
     """Return the error for a response of IMS without a token."""
+    if _TOKEN.search(response.body):  # it is not quoted
+        response = response._replace(body=b"")
     error, answer = problem(response), f"{response.status}: {clause(summary(response))}"
     denied = AccessDenied(
         f"IMS refused the credentials with {answer}. Check --api-key (the client id), "

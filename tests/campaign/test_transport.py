@@ -15,7 +15,7 @@ from yarl import URL
 
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.campaign.proxies import Proxy, proxy_for
-from bulk_sync.errors import RowFailed, StoppedEarly, UsageProblem
+from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Credentials, Pace, Secret
 from bulk_sync.stopping import Stop
@@ -305,10 +305,19 @@ def test_a_token_that_occurs_in_data_leaves_them_alone(token: str) -> None:
         assert asyncio.run(inside()) == (True, 1)
 
 
-def test_a_token_from_ims_is_never_quoted() -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (200, b"access_token=eyJmade-up&expires_in=3600", "usable token"),
+        (400, b"access_token=eyJmade-up&expires_in=3600", "400: no text"),
+        (403, b'{"access_token": "eyJmade-up", "expires_in": 3600}', "403: no text"),
+        (503, b'{"access_token" : "eyJmade', "503: no text"),
+        (401, b'{"error": "no access_token for you"}', "no access_token for you"),
+    ],
+)
+def test_a_token_from_ims_is_never_quoted(status: int, body: bytes, message: str) -> None:
     with serving() as server:
-        form = b"access_token=eyJmade-up&expires_in=3600"
-        server.answer = (200, form, {})
+        server.answer = (status, body, {})
         ims = f"http://{server.host}"
         credentials = Credentials("key", client_secret=Secret("s3cret"), ims_endpoint=ims)
         connection = Connection(f"http://{server.host}", "acme", credentials)
@@ -317,10 +326,25 @@ def test_a_token_from_ims_is_never_quoted() -> None:
             async with connected(connection, Pace(retries=0), Stop()) as client:
                 await client.state("@a")
 
-        with pytest.raises(RowFailed) as failed:
+        with pytest.raises((RowFailed, AccessDenied)) as failed:
             asyncio.run(inside())
-    assert "usable token" in failed.value.detail
-    assert "eyJ" not in failed.value.detail
+    assert message in str(failed.value)
+    assert "eyJ" not in str(failed.value)
+
+
+def test_a_token_is_taken_from_any_good_response() -> None:
+    body = b'{"access_token": "eyJmade-up", "PKey": "@a", "ccpaOptOut": true}'
+    with serving(201, body) as server:
+        credentials = Credentials(
+            "key", client_secret=Secret("s3cret"), ims_endpoint=f"http://{server.host}"
+        )
+        connection = Connection(f"http://{server.host}", "acme", credentials)
+
+        async def inside() -> tuple[bool, int]:
+            async with connected(connection, Pace(retries=0), Stop()) as client:
+                return await _state(client)
+
+        assert asyncio.run(inside()) == (True, 1)
 
 
 def test_a_page_of_nothing_but_brackets_is_read_at_once() -> None:
