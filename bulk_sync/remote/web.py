@@ -1,4 +1,7 @@
-"""Downloads a file of a web server: one GET, and another to see that it did not change."""
+"""Downloads a file of a web server by one GET, and sees by a HEAD that it did not change.
+
+Not every server knows HEAD, and a signed URL may not permit it: then another GET shows its version.
+"""
 
 import base64
 import time
@@ -20,7 +23,11 @@ _CHUNK: Final = 1 << 20
 _WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
+_COMPLETE: Final = frozenset({200, 203})
+"""Statuses of a whole file: 202 is a promise of one, and 206 a part."""
+
 _WHY: Final = {
+    202: "is not ready: the server answers 202. Run again later.",
     401: "cannot be read: the server wants other credentials, or a link that has not expired.",
     403: "cannot be read: the server does not permit it. The link may have expired; get a new one.",
     404: "is not there. Check the URL.",
@@ -39,26 +46,38 @@ def fetch(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]]) 
         Unreachable: the server does not answer, or not now.
     """
     version = _tried(url, whole, begin)
-    if version and _tried(url, whole, None) != version:
+    if version and _shown(url, whole) != version and _tried(url, whole, None) != version:
         raise changed(url)
     return version
+
+
+def _shown(url: Url, whole: str) -> str:
+    """Return the version of a file that a HEAD shows; "" if it shows none."""
+    try:
+        with _open(url, whole, "HEAD") as answer:
+            return _version(answer.headers)
+    except (OSError, HTTPException):
+        return ""
+
+
+def _open(url: Url, whole: str, method: str) -> Any:
+    return build_opener(_Safe(url), _Proxies()).open(_request(whole, method), timeout=_QUIET_S)
 
 
 def _tried(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]] | None) -> str:
     """Send a request, again after a passing failure; without ``begin`` its content is not read."""
     for wait_s in (*_WAITS_S, None):
         try:
-            with build_opener(_Safe(url), _Proxies()).open(
-                _request(whole), timeout=_QUIET_S
-            ) as answer:
+            with _open(url, whole, "GET") as answer:
+                if answer.status not in _COMPLETE:
+                    raise _refused(url, answer.status)
                 if begin is not None:
                     _read(answer, begin())
                 return _version(answer.headers)
         except HTTPError as error:
             error.close()
             if error.code not in _PASSING:
-                why = _WHY.get(error.code, f"cannot be read: the server answers {error.code}.")
-                raise RemoteProblem(f"{url} {why}") from None
+                raise _refused(url, error.code) from None
         except _Cut:
             pass
         except (OSError, HTTPException) as error:
@@ -73,6 +92,11 @@ def _tried(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]] 
         f"{url} cannot be reached: the server does not answer, or not now. Nothing was sent to "
         "Campaign. Run again later."
     )
+
+
+def _refused(url: Url, status: int) -> RemoteProblem:
+    why = _WHY.get(status, f"cannot be read: the server answers {status}.")
+    return RemoteProblem(f"{url} {why}")
 
 
 class _Cut(Exception):
@@ -109,7 +133,7 @@ class _Proxies(ProxyHandler):
                 request.add_unredirected_header(name, value)
 
 
-def _request(whole: str) -> Request:
+def _request(whole: str, method: str) -> Request:
     """Return the request; a user and password in the URL go into a header."""
     parts = urlsplit(whole)
     user, at, host = parts.netloc.rpartition("@")
@@ -118,7 +142,8 @@ def _request(whole: str) -> Request:
     )
     name = parts.hostname or ""
     host = host.lower().replace(name, name.encode("idna").decode())
-    request = Request(parts._replace(netloc=host, path=path, query=query, fragment="").geturl())  # noqa: S310 - checked
+    address = parts._replace(netloc=host, path=path, query=query, fragment="").geturl()
+    request = Request(address, method=method)  # noqa: S310 - checked
     request.add_header("Accept-Encoding", "identity")
     if at:
         token = base64.b64encode(unquote(user).encode()).decode()

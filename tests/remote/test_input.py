@@ -341,6 +341,8 @@ def test_a_refused_command_line_does_not_show_the_query(
         ([403], 2, "The link may have expired"),
         ([401], 2, "wants other credentials"),
         ([418], 2, "the server answers 418"),
+        ([202], 2, "is not ready: the server answers 202"),
+        ([206], 2, "the server answers 206"),
         ([503, 429, 200], 0, "No row is rejected"),
         ([503], 6, "cannot be reached"),
     ],
@@ -428,6 +430,20 @@ def test_a_file_on_the_web_that_changes_is_refused(run: Run, web: Web) -> None:
     ran = run(None, "validate", f"{web.url}/in.csv")
     assert ran.status == 2
     assert "changed while it was read" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("head", "gets"),
+    [({"ETag": '"1"'}, 1), (None, 2), ({}, 2), ({"ETag": '"1-gzip"'}, 2)],
+    ids=["same", "no HEAD", "no ETag", "of another packing"],
+)
+def test_a_file_on_the_web_is_downloaded_once_if_the_server_knows_head(
+    head: dict[str, str] | None, gets: int, run: Run, web: Web
+) -> None:
+    web.headers["ETag"] = '"1"'
+    web.head = head
+    assert run(None, "validate", f"{web.url}/in.csv").status == 0
+    assert len(web.requests) == gets
 
 
 def test_a_copy_that_a_killed_process_left_is_removed(run: Run, s3: Bucket) -> None:

@@ -13,7 +13,8 @@ from loopback import answering
 class Web:
     """The served file; ``before`` is called with the number of each request.
 
-    ``statuses`` are used one by one; the last one repeats.
+    ``statuses`` are used one by one; the last one repeats. ``head`` has the headers for HEAD; None
+    if that is not permitted.
     """
 
     url: str = ""
@@ -21,6 +22,7 @@ class Web:
     headers: dict[str, str] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=lambda: [200])
     is_chunked: bool = False
+    head: dict[str, str] | None = None
     before: Callable[[int], object] = lambda _: None
     requests: list[tuple[str, str]] = field(default_factory=list)
 
@@ -52,6 +54,14 @@ def serving() -> Iterator[Web]:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = True
+
+        def do_HEAD(self) -> None:
+            """Answer with the headers for it; it does not count as a request."""
+            self.send_response(403 if web.head is None else 200)
+            for name, value in (web.head or {}).items():
+                self.send_header(name, value)
+            self.end_headers()
             self.close_connection = True
 
         def do_CONNECT(self) -> None:
