@@ -47,7 +47,7 @@ _INTENT: Final = (
 )  # fmt: skip
 _STORY: Final = ("position", "kind", "run_id", "at_ms", "facts", "profile_key")
 _OUTCOME: Final = (
-    "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after",
+    "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after", "position",
 )  # fmt: skip
 
 
@@ -270,7 +270,7 @@ def _write(cells: Sequence[Any]) -> Write:
 
 
 def _settled(intent: int, cells: Sequence[Any]) -> Settled:
-    outcome, reason, detail, attempts, at_ms, profile, after = cells
+    outcome, reason, detail, attempts, at_ms, profile, after, position = cells
     try:
         became = Outcome(outcome)
     except ValueError as error:
@@ -278,7 +278,8 @@ def _settled(intent: int, cells: Sequence[Any]) -> Settled:
             f"The ledger holds the outcome {outcome!r}, which this program does not know: run "
             "`bulk-sync ledger verify`."
         ) from error
-    return Settled(intent, became, reason, detail or "", attempts, at_ms, profile, _state(after))
+    why = became, reason, detail or ""
+    return Settled(intent, *why, attempts, at_ms, profile, _state(after), position)
 
 
 def _state(code: int | None) -> bool | None:

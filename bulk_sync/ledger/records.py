@@ -59,6 +59,7 @@ class Settled(NamedTuple):
         at_ms: UTC, when it ended.
         profile: the PKey of the profile, if it was created.
         after: the state of the profile after a failed write; None if unknown.
+        position: of its line; set by the ledger.
     """
 
     intent: int
@@ -69,6 +70,7 @@ class Settled(NamedTuple):
     at_ms: int
     profile: str | None = None
     after: bool | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True)

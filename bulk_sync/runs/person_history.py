@@ -61,6 +61,14 @@ class Event:
         return self.write.intent.desired if settled.outcome in CONFIRMED else settled.after
 
     @property
+    def position(self) -> int:
+        """Return the position of its line in the ledger; of a row that of its run's first line."""
+        if self.write is None:
+            return self.run.position
+        settled = self.write.settled
+        return self.write.position if settled is None else settled.position
+
+    @property
     def outcome(self) -> str:
         """Return the outcome of a row, for these profiles.
 
@@ -85,7 +93,7 @@ class Story:
     Attributes:
         key: as it was given.
         pkeys: the profiles of the key, as far as they are known.
-        events: in the order of time.
+        events: in the order of time, and of the ledger.
         runs: how many runs the ledger holds.
         not_kept: runs without rows here.
         without_addresses: runs without addresses in their rows; empty if the key is no address.
@@ -113,12 +121,13 @@ class Story:
 
     def doubts(self) -> Sequence[Event]:
         """Return later writes with an unknown end."""
-        known_ms = {pkey: event.at_ms for pkey, event in self.standing().items()}
+        places = {id(event): place for place, event in enumerate(self.events)}
+        known = {pkey: places[id(event)] for pkey, event in self.standing().items()}
         return [
             event
-            for event in self.events
+            for place, event in enumerate(self.events)
             # The PKey of a write is one, or it is not known.
-            if event.is_doubtful and event.at_ms >= known_ms.get("".join(event.pkeys), 0)
+            if event.is_doubtful and place >= known.get("".join(event.pkeys), 0)
         ]
 
 
@@ -142,7 +151,7 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
         rows, writes = _search(book, sources, wider)
     rows = [row for row in rows if _may_be_of(row.pkeys, mine)]
     writes = [write for write in writes if _may_be_of(_pkeys_of(write), mine)]
-    events = sorted(_events(runs, rows, writes, mine), key=lambda event: event.at_ms)
+    events = _in_order(_events(runs, rows, writes, mine))
     found = {source.run.run_id: source.where for source in sources}
     with_rows = [run for run in runs.values() if run.begun.rows]
     without_addresses = [
@@ -311,3 +320,19 @@ def _events(
             ended_ms = run.begun_ms if run.ended_ms is None else run.ended_ms
             at_ms = ended_ms if at is None else round(at.timestamp() * 1000)
             yield Event(run, at_ms, row.cells, pkeys=tuple(sorted(pkeys)))
+
+
+def _in_order(events: Iterable[Event]) -> list[Event]:
+    """Sort events by time, but none before a write with an earlier line in the ledger.
+
+    So they are in order although a clock was set back, or that of another machine is slow.
+    """
+    newest_ms, timed = 0, list[tuple[int, bool, Event]]()
+    for event in sorted(events, key=lambda event: event.position):
+        # A row has no line of its own: it comes after the writes of its time.
+        is_last = event.write is None and event.at_ms >= newest_ms
+        at_ms = max(event.at_ms, newest_ms)
+        timed.append((at_ms, is_last, event))
+        if event.write is not None:
+            newest_ms = at_ms
+    return [event for _, _, event in sorted(timed, key=lambda each: each[:2])]

@@ -77,7 +77,7 @@ def test_a_write_has_its_intent_and_its_outcome(state: State) -> None:
         book.settle(RUN, [outcome._replace(intent=at)])
         (write,) = book.writes(RUN)
     assert write.intent == intent
-    assert write.settled == outcome._replace(intent=at)
+    assert write.settled == outcome._replace(intent=at, position=at + 1)
 
 
 def test_a_history_holds_every_run_s_writes_to_one_profile(state: State) -> None:

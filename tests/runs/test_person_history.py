@@ -1,13 +1,15 @@
 """The whole history of one person: the present state, every write, and every row about them."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import copies
 import orjson
 import pyarrow.parquet as pq
 import pytest
-from conftest import Run, key, populate, read_csv, write_states
+from conftest import Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
@@ -407,3 +409,26 @@ def test_a_lookup_that_campaign_refuses_is_named(sim: Simulator, tmp_path: Path,
     refused = run(sim, "history", "p0@example.com", "--lookup")
     assert refused.status == 5
     assert "401" in refused.err
+
+
+def test_the_order_of_the_ledger_counts_if_the_clock_was_set_back(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    now = datetime.now(UTC)
+    for number, (hours, state) in enumerate([(0, "true"), (-3, "false"), (-2, "false")]):
+        path = write_states(tmp_path / "in.csv", 1, state)
+        more = {copies.NOW_S: str((now + timedelta(hours=hours)).timestamp())}
+        words = ("run", str(path), "--report", f"r{number}.csv")
+        with process(sim, tmp_path, *words, more=more) as process_then:
+            said = process_then.communicate()[1]
+        assert process_then.returncode == 0, said
+    assert sim.states == {key(0): False}
+    history = History(run, key(0))
+    assert f"profile {key(0)} has not opted out" in history.first
+    assert [(each["outcome"], each["after"]) for each in history.events] == [
+        ("updated", "true"),
+        ("updated", "false"),
+        ("unchanged", "false"),
+    ]
+    assert [each["stands"] for each in history.events] == [False, False, True]
