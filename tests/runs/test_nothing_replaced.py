@@ -95,6 +95,27 @@ def test_a_report_in_the_folder_that_was_read_is_written_again_by_resume(
     assert (tmp_path / "inbox" / "out.csv").read_text().count(",updated,") == ROWS
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.xlsx"])
+@pytest.mark.parametrize("is_alone", [False, True], ids=["beside data", "alone"])
+def test_a_report_in_the_folder_of_the_input_is_not_read_by_the_next_run(
+    name: str, is_alone: bool, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    (tmp_path / "inbox").mkdir()
+    path = write_states(tmp_path / "inbox/in.csv", 3)
+    assert run(sim, "run", "inbox", "--report", f"inbox/{name}").status == 0
+    if is_alone:
+        path.unlink()
+    sim.clear()
+    for source in ("inbox", f"inbox/*.{name.partition('.')[2]}", "inbox/*"):
+        ran = run(sim, "run", source, "--report", "next.csv")
+        assert ran.status == 2
+        assert "is a report of an earlier run" in message_of(ran)
+        assert "let --report name that folder" in message_of(ran)
+    assert sim.requests == []
+    assert run(sim, "run", f"inbox/{name}", "--report", "again.csv").status == 0
+
+
 @pytest.mark.usefixtures("todo")
 def test_a_resumed_plan_does_not_replace_one_that_was_made_since(
     sim: Simulator, tmp_path: Path, run: Run

@@ -71,6 +71,11 @@ def is_todo(source: str) -> bool:
     return report is not None and report[1] == "todo"
 
 
+def is_named_as_report(path: Path) -> bool:
+    """Check whether a file is a report or todo file by its name; a glob that spells it reads it."""
+    return _OUR_REPORT.search(path.name) is not None
+
+
 def original_stem(todo: str) -> str:
     """Return how the reports of the file are called whose rows came into a todo file first."""
     return _TODO.sub("", Path(todo).name)

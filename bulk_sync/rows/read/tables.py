@@ -6,8 +6,10 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows import columns
 from bulk_sync.rows.layout import TablePlace
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.parse.formats import InputFormat
@@ -17,7 +19,9 @@ from bulk_sync.rows.read.cells import Cells, Table, grouped
 from bulk_sync.rows.read.content import Spool, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
-from bulk_sync.rows.read.sources import STDIN, STDIN_NAME
+from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, is_named_as_report
+
+_OF_A_REPORT: Final = {columns.KEY, columns.OUTCOME, columns.REASON}
 
 
 @contextmanager
@@ -74,10 +78,16 @@ def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
     """Check that files have the columns of the first one, in any order.
 
     Raises:
-        InputProblem: one has others.
+        InputProblem: one has others, or is a report of this program: its rows were carried out.
     """
     names = tables[0].positions
     for path, table in zip(paths, tables, strict=True):
+        if table.positions.keys() >= _OF_A_REPORT and not is_named_as_report(path):
+            raise InputProblem(
+                f"{path} is a report of an earlier run, and would be read as an input. Move it to "
+                "another folder, and let --report name that folder. To read its rows again, give "
+                "that file alone as INPUT."
+            )
         lacks = [name for name in names if name not in table.positions]
         adds = [name for name in table.positions if name not in names]
         if lacks or adds:
