@@ -15,7 +15,7 @@ from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
 
-_CARRIED_OUT: Final = frozenset({Kind.RUN, Kind.APPLY, Kind.RETRY})
+_CARRIED_OUT: Final = frozenset({Kind.RUN, Kind.APPLY, Kind.RETRY, Kind.UNDO})
 
 
 def standing_of(job: str, state: State, place: Place | None) -> JobStanding:

@@ -148,8 +148,14 @@ def test_the_last_success_is_kept_through_failures(
         assert found["last_run_rows", "updated", "in"] == 0
         assert not any(name[0] == "last_run_calls" for name in found)
     assert run(filled, "resume", *options).status == 0
-    assert gauges(path)["last_success_timestamp_seconds", "in"] > succeeded
+    resumed = gauges(path)["last_success_timestamp_seconds", "in"]
+    assert resumed > succeeded
     assert gauges(path)["runs_to_resume", "in"] == 0
+    run_id = orjson.loads(run(None, "runs", "--json").out)[0]["run_id"]
+    assert run(filled, "undo", run_id, *options, "--max-opt-ins", 5).status == 0
+    found = gauges(path)
+    assert found["last_run_exit_status", "in"] == 0
+    assert found["last_success_timestamp_seconds", "in"] > resumed
 
 
 def test_without_a_ledger_the_file_keeps_its_values(path: Path) -> None:
