@@ -12,6 +12,7 @@ Headers are added to every response, those of errors too.
 import errno
 import logging
 import re
+from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,8 +24,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
+from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.page import LASTING, PAGE, PERSON, RIGHT, SAFE, sign_in_path
+from bulk_sync.web.page import LASTING, PAGE, PERSON, RIGHT, SAFE, TYPED, sign_in_path
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ _LOGGED: Final = (
 _REST: Final = r"""[^\s:;,'"`)]"""
 _PLACE: Final = rf"""(['"`])/[^'"`]+\1|[\w+]+://[^\s;,'"`)]+|(?<![\w/:.])/(?=\w){_REST}+"""
 """Paths and URLs in a text; those in quotes may have blanks."""
+
+_FORM: Final = "application/x-www-form-urlencoded"
 
 _ANSWER_S: Final = 240.0
 """Browsers give up after 300 s."""
@@ -170,19 +174,20 @@ async def _check_host(request: web.Request) -> None:
 
 def _check_source(request: web.Request) -> None:
     """Raise 403 if a request that may change something was made by another site."""
-    if request.method in SAFE:
-        return
-    site = request.headers.getall("Sec-Fetch-Site", [])
-    if site:
-        is_own = site in (["same-origin"], ["none"])
-    else:
-        origins = request.headers.getall(hdrs.ORIGIN, [])
-        is_own = len(origins) == 1 and _is_origin(origins[0], request.headers[hdrs.HOST])
-    if not is_own:
+    if request.method not in SAFE and not _is_own(request):
         raise web.HTTPForbidden(
             text="This request was made by another page than this one, so nothing was done. Open "
             "the page again and use its own buttons."
         )
+
+
+def _is_own(request: web.Request) -> bool:
+    """Return whether a request comes from this page, by what browsers say."""
+    site = request.headers.getall("Sec-Fetch-Site", [])
+    if site:
+        return site in (["same-origin"], ["none"])
+    origins = request.headers.getall(hdrs.ORIGIN, [])
+    return len(origins) == 1 and _is_origin(origins[0], request.headers[hdrs.HOST])
 
 
 def is_known_host(host: str, settings: PageSettings) -> bool:
@@ -235,6 +240,10 @@ async def _check_person(request: web.Request) -> None:
     elif request.method in SAFE:
         raise web.HTTPSeeOther(sign_in_path(request))
     else:
+        if _is_own(request) and request.content_type == _FORM:
+            with suppress(web.HTTPException):
+                form = await Form.read(request)
+                request[TYPED] = form.text("comment") or form.text("reason")
         raise web.HTTPUnauthorized(
             text="You are not signed in, or your session has ended, so nothing was done."
         )
