@@ -36,6 +36,20 @@ def by_method(sim: Simulator) -> Counter[str]:
     return Counter(request.method for request in sim.requests)
 
 
+def test_nobody_is_created_where_nobody_can_be_looked_for(tmp_path: Path, run: Run) -> None:
+    with running(Options(by_email=ByEmail.NO_FILTERS)) as sim:
+        sim.add(email="there@x.com", ccpaOptOut=False)
+        rows = [("there@x.com", "Ada", "Ash", "true"), ("new@x.com", "Bo", "Elm", "true")]
+        path = people(tmp_path / "in.csv", rows)
+        ran = run(sim, "run", path, "--create", "--fetch", "lookup")
+        assert ran.status == 3, ran.err
+        assert [(row["sync_outcome"], row["sync_reason"]) for row in ran.report] == [
+            ("failed", "http_404"),
+            ("failed", "http_404"),
+        ]
+        assert set(by_method(sim)) == {"GET"}
+
+
 def test_profiles_are_created_as_the_rows_say(sim: Simulator, tmp_path: Path, run: Run) -> None:
     there = sim.add(email="there@x.com", ccpaOptOut=False)
     path = people(

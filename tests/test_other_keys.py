@@ -203,8 +203,13 @@ def test_a_profile_without_the_field_of_the_key_is_not_taken(tmp_path: Path, run
 
 
 @pytest.mark.parametrize("case", ["exact", "ignore"])
-@pytest.mark.parametrize("by_email", list(ByEmail))
-@pytest.mark.parametrize("fetch", ["lookup", "scan"])
+@pytest.mark.parametrize(
+    ("fetch", "by_email"),
+    [
+        *(("lookup", each) for each in ByEmail if each is not ByEmail.NO_FILTERS),
+        *(("scan", each) for each in ByEmail),
+    ],
+)
 def test_the_same_profiles_are_changed_whatever_by_email_finds(
     fetch: str, by_email: ByEmail, case: str, tmp_path: Path, run: Run
 ) -> None:
@@ -234,6 +239,16 @@ def test_an_address_is_looked_up_in_the_spellings_of_all_its_rows(
         ran = run(sim, "run", tmp_path / "in.csv", *words)
         assert (ran.status, ran.outcomes) == (0, ["updated", "duplicate"])
         assert len(sim.profiles) == len(names) + 1
+
+
+def test_without_filters_no_address_counts_as_unknown(tmp_path: Path, run: Run) -> None:
+    with people(Options(by_email=ByEmail.NO_FILTERS)) as (sim, names):
+        path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})
+        ran = run(sim, "run", path, "--fetch", "lookup")
+        assert (ran.status, ran.outcomes) == (3, ["failed"])
+        assert "--fetch scan" in ran.report[0]["sync_detail"]
+        assert run(sim, "run", path, "--fetch", "scan", "--report", "r.csv").status == 0
+        assert changed_states(sim, names) == {"jo": True}
 
 
 @pytest.mark.parametrize("case", ["exact", "ignore"])

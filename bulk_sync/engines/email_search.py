@@ -24,6 +24,15 @@ _MAX_STRANGERS: Final = 20
 _BY_EMAIL: Final = "byEmail?email={}"
 _BY_TEXT: Final = "byText?text={}&filterType=email"
 
+_NO_FILTER: Final = (
+    "Campaign knows neither of the filters byEmail and byText, so nobody was looked for. Read its "
+    "whole list with --fetch scan, or name another filter with --key filter:NAME:PARAM."
+)
+_UNCERTAIN: Final = (
+    "Campaign does not know the filter byText, and byEmail has found no profile yet, so it is not "
+    "certain that nobody has this address."
+)
+
 
 class EmailSearch:
     """Searches by addresses, and learns which filters work. Belongs to one event loop.
@@ -36,6 +45,7 @@ class EmailSearch:
     Attributes:
         known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
         alike: addresses in Campaign's list, by their form in small letters.
+        is_listed: returns whether the whole list was read, without the addresses searched for.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class EmailSearch:
         self._other_spellings = other_spellings
         self.known_email = ""
         self.alike: dict[str, str] = {}
+        self.is_listed: Callable[[], bool] = lambda: False
         self._is_refused = False
         self._is_proven = False
         self._proving = asyncio.Lock()
@@ -96,7 +107,7 @@ class EmailSearch:
         else:
             is_sure = self._is_wary and await self._search_widely(client, key, hits)
             if not is_sure and not await self._prove(client):
-                await self._search(client, _BY_TEXT, spellings, key, hits)
+                await self._search_by_text(client, spellings, key, hits)
         if not hits.matches:
             hits.alike = hits.alike or self.alike.get(key.lower(), "")
             raise _no_such_address(hits)
@@ -109,7 +120,28 @@ class EmailSearch:
             await self._search(client, _BY_TEXT, list(dict.fromkeys(texts)), key, hits)
         except EndlessError:
             return bool(hits.matches)
+        except RowFailed as failed:
+            if failed.outcome is not Outcome.NOT_FOUND:
+                raise
+            return False
         return True
+
+    async def _search_by_text(
+        self, client: Client, spellings: Sequence[str], key: str, hits: "_Hits"
+    ) -> None:
+        """Search with ``byText``. It is not there if its answer is no list, not even an empty one.
+
+        Raises:
+            RowFailed: it is not there, and ``byEmail`` either, or its word alone is not enough.
+        """
+        try:
+            await self._search(client, _BY_TEXT, spellings, key, hits)
+        except RowFailed as failed:
+            if failed.outcome is not Outcome.NOT_FOUND:
+                raise
+            if (self._is_refused or self._is_wary) and not self.is_listed():
+                why = _NO_FILTER if self._is_refused else _UNCERTAIN
+                raise RowFailed(Reason.HTTP_404, why, attempts=hits.tries) from failed
 
     async def _search(
         self, client: Client, form: str, texts: Sequence[str], key: str, hits: "_Hits"

@@ -119,7 +119,9 @@ class Resolver(Producer):
         if self._keys.kind is KeyKind.EMAIL:
             identity = partial(emails.identity, ignore_case=self._ignores_case)
             shows = replace(shows, identity=identity, alike=self._emails.alike)
-        return Gathering(keys, steps, recorder, shows)
+        gathering = Gathering(keys, steps, recorder, shows)
+        self._emails.is_listed = lambda: gathering.is_used
+        return gathering
 
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
         """Return the profiles with a key; see ``Producer.find``."""

@@ -97,7 +97,7 @@ class ByEmail(StrEnum):
     """The matches of the filter ``byEmail``; its exactness is not documented.
 
     ``finds-nothing`` is a defect of one build, ``absent`` an API where the filter must be made
-    first, ``finds-everybody`` an ignored parameter.
+    first, ``no-filters`` one without ``byText`` too, ``finds-everybody`` an ignored parameter.
     """
 
     EXACT = "exact"
@@ -105,6 +105,7 @@ class ByEmail(StrEnum):
     FINDS_NOTHING = "finds-nothing"
     FINDS_EVERYBODY = "finds-everybody"
     ABSENT = "absent"
+    NO_FILTERS = "no-filters"
 
 
 class RetryAfter(StrEnum):

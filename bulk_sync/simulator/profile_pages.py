@@ -88,8 +88,8 @@ def filters(instance: Instance, api: str) -> dict[str, Filter]:
     Custom filters exist on ``Ext`` only, and have no prefix in Campaign v8.
     """
     by_email = instance.options.by_email
-    known: dict[str, Filter] = {"byText": _by_text}
-    if by_email is not ByEmail.ABSENT:
+    known: dict[str, Filter] = {} if by_email is ByEmail.NO_FILTERS else {"byText": _by_text}
+    if by_email in _BY_EMAIL:
         known["byEmail"] = _BY_EMAIL[by_email]
     if api.endswith("Ext"):
         prefix = "" if instance.options.dialect is Dialect.V8 else "by"
