@@ -214,6 +214,32 @@ def test_no_profile_is_created_twice_when_the_answer_is_a_redirect(
     assert set(created_addresses(sim).values()) == {1}
 
 
+@pytest.mark.parametrize(("is_made", "outcome"), [(True, "created"), (False, "failed")])
+def test_a_creation_that_was_only_accepted_is_looked_for_and_not_sent_again(
+    outcome: str,
+    sim: Simulator,
+    tmp_path: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_made: bool,
+) -> None:
+    accepted: list[bytes] = []
+
+    async def answer(call: Call) -> tuple[Answer | None, Fault | None]:
+        if call.method != "POST":
+            return await Simulator.answer(sim, call)
+        if is_made:
+            await Simulator.answer(sim, call)
+        accepted.append(call.body)
+        return Answer(202, json.dumps({"PKey": "@new", **json.loads(call.body)}).encode()), None
+
+    monkeypatch.setattr(sim, "answer", answer)
+    ran = run(sim, "run", many(tmp_path / "in.csv", 2), "--create")
+    assert (ran.status, ran.outcomes) == (0 if is_made else 3, [outcome] * 2)
+    assert len(accepted) == 2
+
+
 def test_a_creation_that_never_answers_is_looked_for_before_another_try(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

@@ -2,9 +2,11 @@
 
     POST --> confirmed
       '---> no clear answer --> is it there? --> no answer at all: wait, is it there? --> POST again
+      '---> 202, accepted ----> is it there? --> wait, is it there? --> failed
 
 A POST without a clear answer may have been applied. Without any answer it may still be applied
-later. After any doubt the profile is looked up to see that it is there only once.
+later; after a 202 it will be. After any doubt the profile is looked up to see that it is there only
+once.
 """
 
 import logging
@@ -16,7 +18,7 @@ import orjson
 
 from bulk_sync.campaign import proof
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.campaign.responses import Request, Response, confirmation
+from bulk_sync.campaign.responses import Accepted, Request, Response, confirmation
 from bulk_sync.campaign.transport import Transport
 from bulk_sync.errors import RetryLater, RowFailed, StopRun
 from bulk_sync.outcomes import Outcome, Reason
@@ -91,6 +93,8 @@ async def create(
         except RetryLater as doubt:
             if not doubt.refused:
                 doubts.append(doubt)
+            if isinstance(doubt, Accepted):
+                return await _made_later(way.stop, creation, doubt, settling)
             raise
         if doubts or creation.in_doubt:
             await creation.made()  # raises if it is there twice
@@ -111,7 +115,8 @@ async def _made(
 ) -> str | None:
     """Return the PKey if the profile was created after all; wait and look again if need be."""
     pkey = await creation.made()
-    if pkey is not None or doubt.reason not in _UNANSWERED:
+    is_answered = doubt.reason not in _UNANSWERED and not isinstance(doubt, Accepted)
+    if pkey is not None or is_answered:
         return pkey
     wait_s = settling.after_s(doubt.reason)
     log.info("%s: waiting %.0f s for what may come of it yet", doubt.detail, wait_s)
@@ -119,3 +124,12 @@ async def _made(
     if stop.is_requested:
         raise doubt
     return await creation.made()
+
+
+async def _made_later(stop: Stop, creation: Creation, doubt: Accepted, settling: Settling) -> str:
+    """Return the PKey of an accepted profile; raise RowFailed if it takes long: two may come."""
+    pkey = await _made(stop, creation, doubt, settling)
+    if pkey is None:
+        detail = f"{doubt.detail}. It was not sent again: `bulk-sync retry RUN` looks for it first."
+        raise RowFailed(doubt.reason, detail)
+    return pkey

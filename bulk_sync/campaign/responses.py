@@ -73,6 +73,14 @@ class Unproven(RetryLater):
         self.if_repeated = if_repeated
 
 
+class Accepted(RetryLater):
+    """202: Campaign has accepted a write, and may act on it later."""
+
+    def __init__(self) -> None:
+        detail = "Campaign answered 202: it has accepted the change, and perhaps not made it"
+        super().__init__(Reason.NOT_STORED, detail)
+
+
 class TooLarge(RetryLater):
     """The response is larger than any to such a request can be."""
 
@@ -151,12 +159,11 @@ def confirmation(response: Response) -> object:
     """Parse the JSON of a good response to a write.
 
     Raises:
-        RetryLater: it is no JSON, or Campaign has only accepted the write, to act on it later.
+        RetryLater: it is no JSON, or the write was only accepted.
     """
     parsed = document(response)
     if response.status == 202:
-        detail = "Campaign answered 202: it has accepted the change, and perhaps not made it"
-        raise RetryLater(Reason.NOT_STORED, detail)
+        raise Accepted
     return parsed
 
 
