@@ -13,13 +13,16 @@ by its time before it
 any other                                  before or since, by its time
 =========================================  ===========================================
 
+A plan is read while other runs write, and an answer can arrive late: a write confirmed up to a
+minute before the answer came since.
+
 A write without a recorded answer, as of a run that was killed, may have changed the profile: the
 state is not known then.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +35,9 @@ from bulk_sync.rows.results import UNREAD
 from bulk_sync.runs import precedence
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
+
+_IN_FLIGHT_MS: Final = 60_000
+"""The usual time limit of a request."""
 
 
 class _Change(NamedTuple):
@@ -107,6 +113,8 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     is_unchanged = columns.have_outcome(planned, [Outcome.UNCHANGED])
     read_ms = columns.times_ms(planned[columns.AT])
     rows = np.flatnonzero(is_unchanged & (read_ms > 0))
+    if run.begun.plan_sha256:
+        read_ms = read_ms - _IN_FLIGHT_MS
     written = _written_since(run, int(read_ms[rows].min())) if len(rows) else {}
     if not written:
         return planned

@@ -80,12 +80,12 @@ def context(
     )
 
 
-def unchanged(*keys: str) -> pd.DataFrame:
+def unchanged(*keys: str, read_ms: int = READ_MS) -> pd.DataFrame:
     """Return a plan whose rows want the opt-outs that Campaign held when they were read."""
     raw = pd.DataFrame({"PKey": list(keys), "ccpaOptOut": "true"}, dtype="str")
     steps = Steps.blank(len(keys))
     for row in range(len(keys)):
-        steps.done(row, 1, READ_MS + row, state=1)
+        steps.done(row, 1, read_ms + row, state=1)
     rows = check.rows(raw.assign(**{columns.ROW: np.arange(len(keys)) + 2}), Rules())
     return comparison.compare(rows, steps)
 
@@ -213,7 +213,7 @@ PLAN = "ab" * 32
     [
         ("before", 5_001, False),
         ("during", 3_000, True),
-        ("during", 4_999, False),
+        ("during", 4_999, None),
         ("during", 5_001, True),
         ("after", 3_000, True),
         ("after", 4_999, None),
@@ -237,6 +237,22 @@ def test_the_order_of_the_ledger_counts_where_the_clock_was_set_back(
         run = replace(run, begun=replace(run.begun, plan_sha256=PLAN))
     found = written_since.without_outdated(run, planned)
     is_drifted = is_plan if is_outdated is None else is_outdated
+    assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED if is_drifted else Outcome.UNCHANGED]
+
+
+@pytest.mark.parametrize(("wrote_ms", "is_drifted"), [(105_001, True), (104_999, False)])
+def test_a_write_while_a_plan_was_read_may_have_come_after_the_answer_was_made(
+    book: Ledger, tmp_path: Path, wrote_ms: int, *, is_drifted: bool
+) -> None:
+    with at(100_000):
+        book.begin("P", begun(Kind.PLAN))
+    record(book, "S", [Given("@a", wrote_ms)])
+    with at(170_000):
+        book.end("P", Ended(0, "", final=True, plan_sha256=PLAN))
+    planned = unchanged("@a", read_ms=165_000)
+    run = context(book, planned, tmp_path)
+    run = replace(run, begun=replace(run.begun, plan_sha256=PLAN))
+    found = written_since.without_outdated(run, planned)
     assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED if is_drifted else Outcome.UNCHANGED]
 
 
