@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,10 +139,10 @@ def ended(
     """Start a run, do something to it at its fifth write, and wait for its end."""
     populate(sim, rows)
     words = [str(write_states(folder / "in.csv", rows)), "--concurrency", "1"]
-    job: list[PageJob] = []
-    before_answer(sim, "PATCH", 5, lambda: act(job[0]))
-    job.append(jobs.start("run", words, about="u1", who="Ana Diaz"))
-    return job[0], wait_for_end(job[0])
+    started = Future[PageJob]()  # the process may be at its fifth write before
+    before_answer(sim, "PATCH", 5, lambda: act(started.result()))
+    started.set_result(job := jobs.start("run", words, about="u1", who="Ana Diaz"))
+    return job, wait_for_end(job)
 
 
 def test_a_killed_process_counts_as_dead_and_its_run_can_be_resumed(
@@ -181,6 +182,7 @@ def test_a_double_click_on_stop_is_one_stop(
         assert job.stop()
         while b"Stopping" not in (job.folder / "log.jsonl").read_bytes():
             os.sched_yield()
+        os.utime(job.folder / "stopped")  # just now, however long that took
         assert [job.stop() for _ in range(2)] == [True] * 2
 
     job, progress = ended(sim, copied_jobs, tmp_path, stop)
@@ -266,19 +268,19 @@ def test_no_secret_is_an_argument_and_the_files_are_private(
     populate(sim, 20)
     path = str(write_states(tmp_path / "in.csv", 20))
     words: list[bytes] = []
-    job: list[PageJob] = []
+    started = Future[PageJob]()
 
     def look() -> None:
-        words.append(Path(f"/proc/{job[0].pid}/cmdline").read_bytes())
+        words.append(Path(f"/proc/{started.result().pid}/cmdline").read_bytes())
 
     before_answer(sim, "PATCH", 1, look)
-    job.append(jobs.start("run", [path], about="u1", who="Ana Diaz"))
-    assert wait_for_end(job[0]).exit == 0
+    started.set_result(job := jobs.start("run", [path], about="u1", who="Ana Diaz"))
+    assert wait_for_end(job).exit == 0
     assert b"bulk_sync\0run\0" in words[0]
     assert b"demo-token" not in words[0]
-    modes = {each.stat().st_mode & 0o777 for each in job[0].folder.iterdir()}
+    modes = {each.stat().st_mode & 0o777 for each in job.folder.iterdir()}
     assert modes == {0o600}
-    assert job[0].folder.stat().st_mode & 0o777 == 0o700
+    assert job.folder.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"{", b"[1]\n", b'{"event": 3}\n\n{"a"'])
