@@ -254,6 +254,28 @@ def test_a_limit_on_waits_in_the_url_counts(busy_server: State) -> None:
         assert connection.execute(text("SHOW lock_timeout")).scalar() == "10ms"
 
 
+def test_many_connections_have_the_limits_of_one_and_outlive_a_restart_of_the_server(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    state = State(tmp_path, ledger=new_database())
+    engine, other = ledger.server_engine(state), create_engine(database_url(state))
+    assert engine is not None
+    limits = availability.limits(make_url(database_url(state)))
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        given = driver.info.get_parameters()
+        number = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        assert given.items() >= {name: str(value) for name, value in limits.items()}.items()
+    with other.connect() as connection:
+        ended = text("SELECT pg_terminate_backend(:number, 60000)")
+        assert connection.execute(ended, {"number": number}).scalar()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar() != number
+    engine.dispose()
+    other.dispose()
+
+
 @pytest.mark.parametrize("schema", ["0002", "9999"], ids=["an older one", "a newer one"])
 def test_the_ledger_of_another_version_is_refused_and_left_as_it_is(
     state: State, schema: str
