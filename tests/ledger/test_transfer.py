@@ -1,5 +1,6 @@
 """``ledger copy`` copies a whole ledger to another database, or leaves that unchanged."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -207,6 +208,22 @@ def test_more_lines_than_one_batch_are_copied_batch_by_batch(
     with ledger.open_ledger(filled) as book, ledger.open_ledger(copy) as other:
         assert ledger.transfer(book, other).heads[0].position == LINES
     assert tables(copy) == tables(filled)
+
+
+def test_a_long_copy_announces_its_lines(
+    filled: State, target: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bulk_sync.ledger.transactions.BATCH_ROWS", 4)
+    monkeypatch.setitem(ledger.transfer.__globals__, "_ANNOUNCED_EVERY", 8)
+    caplog.set_level(logging.INFO, "bulk_sync.ledger")
+    copy = State(filled.folder, target)
+    for announced in ([8, 16], [32], [44]):
+        caplog.clear()
+        with ledger.open_ledger(filled) as book, ledger.open_ledger(copy) as other:
+            ledger.transfer(book, other)
+        assert caplog.messages == [f"{lines} lines copied" for lines in announced]
+        add(filled)
+        add(filled, OTHER)
 
 
 def test_a_ledger_that_grows_meanwhile_is_not_copied(
