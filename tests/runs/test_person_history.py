@@ -12,6 +12,7 @@ import pytest
 from conftest import Run, key, populate, process, read_csv, write_states
 
 from bulk_sync import ledger
+from bulk_sync.campaign import retries
 from bulk_sync.ledger import Intent
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
@@ -432,3 +433,15 @@ def test_the_order_of_the_ledger_counts_if_the_clock_was_set_back(
         ("unchanged", "false"),
     ]
     assert [each["stands"] for each in history.events] == [False, False, True]
+
+
+def test_a_lookup_without_an_answer_denies_nobody(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_FIRST_BACKOFF_S", 0.001)
+    populate(sim, 1)
+    run(sim, "run", write_states(tmp_path / "in.csv", 1))
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", times=99, matching="by")
+    ran = run(sim, "history", "p0@example.com", "--lookup")
+    assert (ran.status, ran.out) == (6, "")
+    assert "The PKeys of p0@example.com could not be looked up in Campaign" in ran.err
