@@ -223,6 +223,20 @@ def test_refusals_at_any_rate_teach_nothing_for_a_minute() -> None:
         assert (course.limit.rate is not None) is is_found
 
 
+@pytest.mark.parametrize(
+    ("requests", "teaches"),
+    [(79, False), (80, True)],
+    ids=["less than twice the average", "twice the average"],
+)
+def test_a_slow_run_that_gets_much_further_learns_from_its_refusal(
+    requests: int, *, teaches: bool
+) -> None:
+    course = Course()
+    for _ in range(5):
+        course.stretch(100, 0.2)
+    assert (course.stretch(requests / 0.2, 0.2) is not None) is teaches
+
+
 def test_refusals_that_are_forgiven_lower_no_rate() -> None:
     course = Course()
     course.limit.refused(course.now + 0.5, course.now + 0.4)
