@@ -1,15 +1,22 @@
 """Several machines with one ledger: locks, and the remains of a machine that died."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import orjson
 import pytest
 from conftest import Run, before_answer, key, populate, process, write_states
+from sqlalchemy import create_engine, text
 
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 ROWS = 12
+_WAITING: Final = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 LOOKUP = ("--fetch", "lookup", "--concurrency", "4")
 
 
@@ -176,3 +183,26 @@ def test_writes_in_flight_stay_in_doubt_if_campaign_does_not_answer(
         ran = run(sim, "undo", lost, *machine(tmp_path, "b"), "--max-opt-ins", "100%")
         assert ran.status == 0, ran.err
         assert set(sim.states.values()) == {False}
+
+
+@pytest.mark.parametrize("table", ["lines", "alembic_version"], ids=["reading", "opening"])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_while_the_server_is_at_work_is_no_fault_of_the_ledger(
+    number: signal.Signals, status: int, table: str, tmp_path: Path, shared: str, run: Run
+) -> None:
+    with running(Options()) as sim:
+        populate(sim, 1)
+        assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
+        engine = create_engine(shared.replace("postgresql://", "postgresql+psycopg://"))
+        with engine.connect() as locking, engine.connect() as watching, locking.begin():
+            locking.execute(text(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+            with process(sim, tmp_path, "runs", "--ledger", shared) as reading:
+                while not watching.execute(text(_WAITING)).scalar():
+                    watching.rollback()
+                    assert reading.poll() is None
+                reading.send_signal(number)
+                said = reading.communicate()[1]
+        engine.dispose()
+    assert (reading.returncode, said) == (status, f"bulk-sync: Stopped by {number.name}.\n")

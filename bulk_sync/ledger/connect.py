@@ -191,6 +191,8 @@ def _connected(url: URL, name: str) -> Iterator[Connection]:
     finally:
         # A broken connection cannot be closed properly, and need not be.
         with suppress(SQLAlchemyError):
+            availability.break_off(connection)
+        with suppress(SQLAlchemyError):
             server_lock.free(connection)
         with suppress(SQLAlchemyError):
             connection.close()
@@ -310,6 +312,8 @@ def _errors(name: str) -> Iterator[None]:
             "'bulk-sync[postgresql]'."
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
+        if (signal := availability.interruption(error)) is not None:
+            raise signal from None
         if isinstance(error, SQLAlchemyError) and availability.was_lost(error):
             raise LedgerAway(name, database_message(error)) from error
         what = error.strerror if isinstance(error, OSError) else database_message(error)

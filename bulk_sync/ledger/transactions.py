@@ -100,6 +100,8 @@ class Transactions:
             try:
                 yield self._connection
             except SQLAlchemyError as error:
+                if (signal := availability.interruption(error)) is not None:
+                    raise signal from None
                 message = database_message(error)
                 if availability.was_lost(error):
                     raise LedgerAway(self.name, message) from error
