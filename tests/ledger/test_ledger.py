@@ -101,9 +101,14 @@ LONG = "x" * 5_000
         ("C-1", "", [2]),
         (f"{LONG}A", "", [3]),
         ("@key-2", "", [2]),
+        ("@none", "jo@example.com", [0, 1]),
+        ("@none", f"{LONG}a", [3]),
     ],
-    ids=["address", "another spelling", "other key", "long keys that begin the same", "PKey"],
-)
+    ids=[
+        "address", "another spelling", "other key", "long keys that begin the same", "PKey",
+        "address alone", "long address alone",
+    ],
+)  # fmt: skip
 def test_a_history_by_the_key_of_a_row_is_found_without_reading_all_writes(
     state: State, key: str, address: str, rows: list[int]
 ) -> None:
