@@ -282,6 +282,24 @@ def test_rows_no_longer_kept_are_mentioned(sim: Simulator, tmp_path: Path, run: 
     assert f"The rows of 1 run ({newest_run_id(run)}) are not kept here" in note
 
 
+def test_the_newest_five_runs_without_rows_are_named(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    run(sim, "run", write_states(tmp_path / "in.csv", 1), "--keep-rows", 0)
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
+        (first,) = book.runs()
+        for number in (1, 2, 3, 4):
+            book.begin(f"later-{number}", first.begun)
+    (five,) = History(run, "@unknown").notes
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
+        book.begin("later-5", first.begun)
+    (six,) = History(run, "@unknown").notes
+    later = "later-1, later-2, later-3, later-4"
+    assert f"The rows of 5 runs ({first.run_id}, {later}) are not kept here" in five
+    assert f"The rows of 6 runs ({later}, later-5, ...) are not kept here" in six
+
+
 def test_an_interrupted_run_shows_its_pending_rows(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
