@@ -88,6 +88,19 @@ def test_a_few_requests_beside_a_refused_one_show_a_rate_roughly() -> None:
     assert learned_rate(sent) == pytest.approx(0.87 * 3 / TOOK_S)
 
 
+@pytest.mark.parametrize(
+    ("beside", "refused", "rate"),
+    [(9, [0.0], 0.87 * 9 / TOOK_S), (10, [0.0], 9.5 / 0.1), (10, [0.0, 0.105], 10 / 0.105)],
+    ids=["too few", "enough after the last", "enough before the last"],
+)
+def test_ten_requests_granted_beside_refused_ones_show_a_rate(
+    beside: int, refused: list[float], rate: float
+) -> None:
+    sent = [(0.01 * index, True) for index in range(1, beside + 1)]
+    sent += [(at, False) for at in refused]
+    assert learned_rate(sorted(sent)) == pytest.approx(rate)
+
+
 def test_requests_from_before_a_wait_do_not_count_after_it() -> None:
     limit = RateLimit(BEGAN)
     limit.refused(BEGAN + 0.1, BEGAN + 0.05)
