@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Run, key, populate, read_csv, write_states
+from conftest import Run, before_answer, key, populate, read_csv, write_states
 
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
@@ -177,14 +177,26 @@ def test_a_refused_run_keeps_them_too_and_a_later_end_replaces_them(
 
 def test_a_run_goes_on_if_they_cannot_be_kept(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "rows").write_text("in the way")
+    in_the_way = tmp_path / "state" / "rows"
+    before_answer(sim, "PATCH", 1, in_the_way.touch)
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
     assert ran.status == 0
     assert re.search(
         r"rows of run \S+ could not be kept \((File exists|Not a directory)\)", ran.err
     )
     assert newest_run(run)["rows_kept_until"] == ""
+
+
+def test_a_run_does_not_begin_if_kept_rows_cannot_be_read(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 1)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "rows").touch()
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 1))
+    assert ran.status == 2
+    assert "state/rows cannot be read: Not a directory. See that it is a folder" in ran.err
+    assert sim.counters.methods == {}
 
 
 def test_a_run_that_was_refused_and_given_up_shows_both(
