@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from conftest import Run, populate, write_states
 
 from bulk_sync.cli import group
 from bulk_sync.cli.help_pages import TOPICS
@@ -24,6 +25,7 @@ from bulk_sync.report.wording import OUTCOMES, REASONS
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse import formats as input_formats
 from bulk_sync.settings import Oddity
+from bulk_sync.simulator import Simulator
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -254,6 +256,13 @@ def messages() -> str:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
     return "\n".join(texts)
+
+
+def test_every_key_of_the_summary_is_explained(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 2)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), "--summary", "json")
+    rows = cells(MANUAL / "nightly.md", "### The summary in JSON")
+    assert sorted(first_codes(rows)) == sorted(ran.summary)
 
 
 def test_every_message_in_the_manual_exists() -> None:
