@@ -266,6 +266,16 @@ def test_check_ends_after_the_call_in_flight(sim: Simulator, run: Run) -> None:
     assert len(sim.requests) == 1
 
 
+def test_check_blames_no_credentials_for_a_call_without_an_answer_after_a_signal(
+    sim: Simulator, run: Run
+) -> None:
+    populate_with(sim, [False])
+    sim.queue_fault(Fault.RESET, "GET")
+    signal_before_answer(sim, "GET", 1)
+    ran = run(sim, "check")
+    assert (ran.status, "--organization" in ran.out) == (143, False)
+
+
 def test_several_files_are_one_run_and_each_row_names_its_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

@@ -34,13 +34,17 @@ def check(connection: Connection, pace: Pace) -> list[Finding]:
     with Session(connection, pace, lambda *_: None) as session:
         try:
             session.run(_look(session, connection, findings))
-        except StopRun as stop:
-            is_away = isinstance(stop, StoppedEarly) and not isinstance(stop, BudgetSpent)
-            text = f"{stop} {_UNREACHABLE}" if is_away and not findings else str(stop)
-            findings.append(Finding(good=False, text=text, exit=stop.exit))
-        except RowFailed as failed:
-            findings.append(Finding(good=False, text=failed.detail, exit=Exit.STOPPED_EARLY))
+        except (StopRun, RowFailed) as error:  # an answer that was cut short says nothing
+            findings.append(_fault(session.cause or error, is_first=not findings))
     return findings
+
+
+def _fault(error: StopRun | RowFailed, *, is_first: bool) -> Finding:
+    if isinstance(error, RowFailed):
+        return Finding(good=False, text=error.detail, exit=Exit.STOPPED_EARLY)
+    is_away = isinstance(error, StoppedEarly) and not isinstance(error, BudgetSpent)
+    text = f"{error} {_UNREACHABLE}" if is_away and is_first else str(error)
+    return Finding(good=False, text=text, exit=error.exit)
 
 
 async def _look(session: Session, connection: Connection, findings: list[Finding]) -> None:
