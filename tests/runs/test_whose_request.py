@@ -288,6 +288,17 @@ def test_a_request_for_a_state_set_by_others_counts_too(team: Team) -> None:
     assert team.upload("false", "2026-01-26") == ["updated"]
 
 
+@pytest.mark.parametrize("command", ["run", "apply"])
+def test_a_request_without_a_change_counts_beside_later_ones(command: str, team: Team) -> None:
+    for number in range(2):
+        team.sim.profiles[key(number)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
+    path, plan = team.list_of("false", "2026-01-20"), team.folder / "p.parquet"
+    path.write_text(f"{path.read_text()}{key(1)},false,2026-01-30\n")
+    team.run(team.sim, "plan", path, "--max-opt-ins", "100%", "--out", plan)
+    assert team.upload("true", "2026-01-25") == ["unchanged"]
+    assert team.results(command, {"run": path, "apply": plan}[command]) == ["drifted", "updated"]
+
+
 def test_unchanged_rows_of_an_undone_list_do_not_count(team: Team) -> None:
     team.sim.profiles[key(0)]["ccpaOptOut"] = True
     assert team.upload("true", "2026-01-25", 2) == ["unchanged", "updated"]
