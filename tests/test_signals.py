@@ -61,6 +61,32 @@ def test_sigterm_after_ctrl_c_ends_a_report_at_once() -> None:
     assert status_after("the report is written", [signal.SIGINT, signal.SIGTERM]) == 143
 
 
+SIGNALLED_AT_THE_END = """
+import os, signal, sys
+from bulk_sync import cli
+
+class Signalling:
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGINT)
+        return self.stream.write(text)
+
+sys.stderr, sys.argv = Signalling(sys.stderr), ["bulk-sync", "nonsense"]
+cli.program()
+"""
+
+
+def test_a_ctrl_c_while_the_last_message_is_written_ends_without_a_traceback() -> None:
+    words = [sys.executable, "-c", SIGNALLED_AT_THE_END]
+    ended = subprocess.run(words, check=False, timeout=HUNG_S, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
 SIGNALLED_IN_A_BLOCK = """
 import os, signal
 from bulk_sync import signals

@@ -146,6 +146,8 @@ def program() -> NoReturn:
             with suppress(OSError, ValueError):  # ``say`` has warned of the loss
                 stream.flush()
         os._exit(ended.code if isinstance(ended.code, int) else Exit.BUG)
+    except KeyboardInterrupt:  # while the message about the end is written
+        os._exit(Exit.INTERRUPTED)
 
 
 def _use_utf_8() -> None:
