@@ -211,6 +211,8 @@ def test_no_row_is_unchanged_that_another_run_has_changed_after_the_clock_was_se
     assert other.returncode == 0, said
     ran = run(sim, *words, "--report", "last.csv")
     assert ran.status == 3, ran.err
+    is_warned = "has worked on this organization since the plan was made" in ran.err
+    assert is_warned is (command == "apply")
     first, second = read_csv(tmp_path / "last.csv")
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
     assert (first["sync_after"], second["sync_outcome"]) == ("false", "updated")

@@ -175,10 +175,15 @@ def _whose(path: Path, planned: PlanFile, settings: Mapping[str, Any]) -> str:
 
 def _warn_of_later_runs(book: Ledger, planned: PlanFile) -> None:
     """Warn of runs since a plan was made: it may be out of date."""
-    made = planned.run_id.partition("-")[0]
-    for run in book.runs():
-        is_later = run.run_id.partition("-")[0] >= made and not lineage.was_turned_away(run)
-        if is_later and run.begun.kind is not Kind.PLAN and same_place(run.begun, planned.begun):
+    runs, made = book.runs(), planned.run_id.partition("-")[0]
+    plan = next((run for run in runs if run.run_id == planned.run_id), None)
+    for run in runs:
+        if plan is None:  # made with another ledger
+            is_later = run.run_id.partition("-")[0] >= made
+        else:  # though the clock was set back
+            is_later = run.position > plan.position
+        is_work = run.begun.kind is not Kind.PLAN and not lineage.was_turned_away(run)
+        if is_later and is_work and same_place(run.begun, planned.begun):
             log.warning(
                 "Run %s has worked on this organization since the plan was made. Profiles whose "
                 "state moved since are left alone.",
