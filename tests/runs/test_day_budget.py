@@ -142,6 +142,17 @@ def test_a_forecast_is_right(sim: Simulator, tmp_path: Path, run: Run) -> None:
     assert resumed == int(found[1])
 
 
+def test_a_run_forecasts_with_what_reading_left_of_its_budget(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 10), *LOOKUP, "--max-calls", 13)
+    assert ran.status == 6
+    assert "Calls: 11 made, 10 to come" in ran.out
+    assert "With 13 calls a run (--max-calls) it must be resumed 1 time." in ran.out
+    assert run(sim, "resume", "--max-calls", 13).status == 0
+
+
 @pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
 @pytest.mark.parametrize(
     ("command", "words", "least"),

@@ -155,6 +155,15 @@ def test_an_impossible_mapping_is_an_error_before_any_request(
     assert not sim.requests
 
 
+@pytest.mark.parametrize("option", ["--max-calls", "--max-calls-per-day"])
+def test_a_budget_too_small_for_any_key_is_refused(
+    option: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(sim, "map", standard_keys(tmp_path / "old.csv", 2), option, 1)
+    assert (ran.status, sim.requests) == (6, [])
+    assert f"Give at least {option} 2." in ran.err
+
+
 def test_a_mapping_without_a_result_removes_an_older_result(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
