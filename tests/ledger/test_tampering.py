@@ -283,6 +283,7 @@ def test_a_damaged_file_is_reported_in_a_sentence(folder: Path, run: Run) -> Non
     assert ran.status == 3
     assert "ledger.sqlite3 was altered: line 1 cannot be read" in ran.out
     assert "Look at --state-dir and --ledger. The 0 lines before it fit." in ran.out
+    assert "See that you may read it" not in ran.out
 
 
 def test_a_server_that_cannot_be_reached_is_no_tampering(
