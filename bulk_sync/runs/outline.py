@@ -59,6 +59,7 @@ def write(path: Path, given: Input, layout: Layout | None) -> None:
         "sheets": [_sheet(each) for each in sheets],
         "sheet": None if found is None else found.first.sheet,
         "header_row": None if found is None else found.header_row,
+        "is_place_open": layout is None and found is not None and _is_header(found, wanted),
         "columns": [] if found is None else list(_columns(found)),
         "read": None if layout is None else _read(layout),
     }
@@ -79,6 +80,11 @@ def _table(sheets: Sequence[FirstRows], wanted: Wanted, layout: Layout | None) -
         if name.strip():
             names.setdefault(name, at)
     return _Table(likely.first, likely.header_row, names)
+
+
+def _is_header(table: _Table, wanted: Wanted) -> bool:
+    """Return whether a row has all columns, so that only its place was in doubt."""
+    return wanted.header_row is None and wanted.is_header(list(table.names))
 
 
 def _sheet(first: FirstRows) -> dict[str, Any]:

@@ -72,13 +72,16 @@ _LONGEST: Final = 10_000
 Choices = Mapping[str, str]
 
 
-def from_form(form: Form, before: Choices, shown: Mapping[str, str]) -> dict[str, str]:
+def from_form(
+    form: Form, before: Choices, shown: Mapping[str, str], *, is_place_open: bool
+) -> dict[str, str]:
     """Return what a person has chosen.
 
     Args:
         form: the fields; a column may be called with blanks at its ends.
         before: the choices with which the file was checked.
         shown: the values that the form had before the person changed it.
+        is_place_open: whether the sheet that it showed was a mere proposal.
     """
     given = {name: form.secret(name)[:_LONGEST] for name in LABELS if name in form.fields}
     chosen = {
@@ -86,7 +89,9 @@ def from_form(form: Form, before: Choices, shown: Mapping[str, str]) -> dict[str
         for name, value in given.items()
         if value.strip() and (value != shown.get(name, "") or name in before or _is_all(value))
     }
-    if any(given.get(name, "") != shown.get(name, "") for name in PLACE if name in given):
+    if is_place_open and given.get("sheet"):
+        chosen["sheet"] = given["sheet"]
+    if any(given[name] != shown[name] for name in PLACE if name in given and shown.get(name)):
         chosen = {name: each for name, each in chosen.items() if name not in _OF_COLUMNS}
     all_rows = chosen.get("state_column", "")
     if _is_all(all_rows):

@@ -79,7 +79,14 @@ class UploadState:
     def values(self) -> dict[str, str]:
         """Return the values of the form."""
         place = {name: self.outline.get(name) for name in choosing.PLACE} if self.outline else {}
+        if self.is_place_open:
+            place.pop("header_row", None)
         return choosing.values({**_texts(place), **self.choices}, self.found)
+
+    @property
+    def is_place_open(self) -> bool:
+        """Return whether a person must say where the header is."""
+        return bool(self.outline.get("is_place_open"))
 
     @property
     def columns(self) -> Sequence[Mapping[str, Any]]:

@@ -95,7 +95,7 @@ def _rows(sheet: Mapping[str, Any] | None, chosen: str) -> Options:
     ]
     if chosen and chosen not in dict(found):
         found.append((chosen, chosen))
-    return found or [("", "The file has none")]
+    return ([] if chosen or not found else [("", "Choose")]) + found or [("", "The file has none")]
 
 
 def _problems(state: UploadState, query: Mapping[str, str]) -> list[problem_rows.ProblemPage]:

@@ -301,6 +301,38 @@ def test_a_new_sheet_is_chosen_with_its_own_columns(served: Served, ana: request
     )  # fmt: skip
 
 
+def test_a_sheet_that_the_form_proposes_is_taken_by_pressing_check_again(
+    served: Served, ana: requests.Session
+) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["Requests of the year"])
+    for month in ("October", "November"):
+        sheet = book.create_sheet(month)
+        sheet.append(["E-mail", "Opt out"])
+        sheet.append([f"{month}@example.com", "yes"])
+    file = io.BytesIO()
+    book.save(file)
+    answer = upload(ana, served, "months.xlsx", file.getvalue())
+    assert "more than one row could be the header" in wait_for_check(ana, served, answer)
+    answer = ana.get(path(answer))
+    assert form(answer.text)["sheet"] == "October"
+    press(ana, answer, "check")
+    assert "The row can be used" in wait_for_check(ana, served, answer)
+
+
+def test_a_header_below_data_is_chosen_by_a_person(served: Served, ana: requests.Session) -> None:
+    name, content = next(NAMES), "a@b.com,yes\nE-mail,Opt out\np0@example.com,yes\n"
+    answer = upload(ana, served, name, content)
+    assert "look like data" in wait_for_check(ana, served, answer)
+    answer = ana.get(path(answer))
+    assert form(answer.text)["header_row"] == ""
+    press(ana, answer, "check")
+    assert "look like data" in wait_for_check(ana, served, answer)
+    press(ana, answer, "check", header_row="2", state_column="Opt out")
+    assert "The row can be used" in wait_for_check(ana, served, answer)
+
+
 @pytest.mark.parametrize(
     ("name", "job"),
     [

@@ -90,7 +90,7 @@ async def check(request: web.Request) -> web.StreamResponse:
         raise _gone()
     if state.check is not None and state.stage is UploadStage.CHECKING:
         await page.blocking(state.check.stop)
-    chosen = choices.from_form(form, state.choices, state.values)
+    chosen = choices.from_form(form, state.choices, state.values, is_place_open=state.is_place_open)
     await page.finish(_check(page, state.upload, person_of(request), chosen), _WAITS_S)
     return page.go(_path(state.upload))
 
@@ -110,7 +110,9 @@ async def compare(request: web.Request) -> web.StreamResponse:
             )
         if form.text("check") != state.check.id:
             return page.go(_path(upload), "checked-since")
-        chosen = choices.from_form(form, state.choices, state.values)
+        chosen = choices.from_form(
+            form, state.choices, state.values, is_place_open=state.is_place_open
+        )
         if chosen != state.choices:
             await page.finish(_check(page, upload, person, chosen), _WAITS_S)
             return page.go(_path(upload), "checked-again")
