@@ -91,6 +91,22 @@ def test_names_below_the_last_usable_row_are_no_second_table(tmp_path: Path) -> 
     assert (len(found), list(found[columns.REASON])[-1]) == (201, "bad_state")
 
 
+HEADERS = (("PKey", "consent"), ("Customer", "may sell"))
+
+
+@pytest.mark.parametrize("size", [None, 1, 10])
+@pytest.mark.parametrize("headers", [HEADERS, HEADERS[::-1]], ids=["sure", "likely"])
+def test_of_several_further_tables_the_first_is_named(
+    headers: tuple[tuple[str, str], ...], size: int | None
+) -> None:
+    rows = [("@a", "yes"), headers[0], ("@b", "yes"), headers[1]]
+    rows += [(f"@{at}", "yes") for at in range(LEAST_ROWS + 20)]
+    found = check_input(raw(rows), Rules(), size)
+    assert isinstance(found, str)
+    assert found.startswith("Row 3 looks like the header of a second table")
+    assert f"is called {headers[0][1]!r}" in found
+
+
 CAPITALS = {"b": "p@x.com", "B": "P@x.com"}
 
 
