@@ -171,7 +171,7 @@ def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_and_runs_lists_
 ) -> None:
     write_states(tmp_path / "in.csv", 1)
     place = Connection(sim.url, "acme", Credentials("k", access_token=Secret("t")))
-    words = ("run", "in.csv", "--lock-wait", str(HUNG_S))
+    words = ("run", "in.csv", "--lock-wait", str(HUNG_S), "--metrics-file", "run.prom")
     with (
         lock.hold(tmp_path / "state", lock.name(place), "run X of another"),
         process(sim, tmp_path, *words) as waiting,
@@ -183,8 +183,10 @@ def test_sigterm_at_the_first_line_of_the_log_ends_a_waiting_run_and_runs_lists_
     assert waiting.returncode == 143
     assert "Traceback" not in output
     (row,) = orjson.loads(run(None, "runs", "--json").out)
-    assert (row["exit"], row["started"]) == (143, False)
+    assert (row["exit"], row["started"], row["job"]) == (143, False, "in")
     assert "Stopped by SIGTERM" in row["message"]
+    gauge = 'bulk_sync_last_run_exit_status{sync_job="in"} 143'
+    assert gauge in (tmp_path / "run.prom").read_text()
 
 
 SIGNALLED = """import os, signal

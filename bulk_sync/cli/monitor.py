@@ -178,7 +178,7 @@ class Monitor:
         is_answer = isinstance(error, StopRun) and error.is_answer
         if not self.is_run or is_answer or status is Exit.DONE:
             return ""
-        if status in _SIGNALS and "bulk_sync.runs" not in sys.modules:
+        if status in _SIGNALS and not _is_loaded():
             return ""
         try:
             from bulk_sync.cli import failure_record
@@ -196,7 +196,7 @@ class Monitor:
 
     def _name_job(self, status: int) -> None:
         has_input = bool(self._values.keys() & {"input", "plan"})
-        if self.job is None and has_input and status not in _SIGNALS:
+        if self.job is None and has_input and (status not in _SIGNALS or _is_loaded()):
             with suppress(OSError, ValueError):  # the input's name may be none that a file can have
                 self.job = config.job_of(self._values)
 
@@ -263,6 +263,11 @@ class Monitor:
         if self.kind == Kind.AUDIT:
             found = replace(found, last_success_s=end.at_s if end.exit == Exit.DONE else None)
         return found
+
+
+def _is_loaded() -> bool:
+    """Return whether what knows of runs and jobs is imported."""
+    return "bulk_sync.runs" in sys.modules
 
 
 class _Given(NamedTuple):
