@@ -489,7 +489,7 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
     press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
-    assert "Who is row 2?" in ana.get(f"{served.url}/").text
+    assert "in.csv: Who is row 2?" in ana.get(f"{served.url}/").text
     assert "State: sent back" in text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
     press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")

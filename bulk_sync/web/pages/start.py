@@ -83,7 +83,8 @@ def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
         elif verdicts and not verdicts[-1].is_approval:
             if person.is_same(paper.who):
                 last = verdicts[-1]
-                yield Task(path, "A plan that was sent back", last.comment, last.at_ms)
+                said = f"{_subject(page, paper)}: {last.comment}"
+                yield Task(path, "A plan that was sent back", said, last.at_ms)
         elif person.is_same(paper.who) or person.may(Right.RAISE):
             title = _title(page, person, paper, _stage(page, paper, runs))
             yield from [Task(path, title, _subject(page, paper), paper.at_ms)] if title else []
