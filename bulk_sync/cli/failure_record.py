@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bulk_sync import __version__
 from bulk_sync.cli.option import without_password
-from bulk_sync.errors import Exit, LedgerAway, LedgerProblem, StopRun
+from bulk_sync.errors import DiskFull, Exit, LedgerAway, LedgerProblem, StopRun
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.storage import lock
 
@@ -18,6 +18,7 @@ _TYPED: Final = re.compile(r"(unexpected extra arguments?) \(.*\)", re.DOTALL)
 _ADDRESS: Final = re.compile(r"[^\s@'\"(<]+@[^\s@'\")>]+")
 """Of a person, such as an argument that was typed by mistake."""
 
+_SO: Final = "So `bulk-sync runs` does not show this run."
 _ABOUT_IT: Final = ("ticket", "comment", "prepared_by")
 
 
@@ -28,7 +29,7 @@ def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: E
         Why the ledger has not got it, as a sentence; "" if it has.
     """
     if isinstance(error, LedgerProblem | LedgerAway):
-        return "So `bulk-sync runs` does not show this run."
+        return _SO
     if monitor.state is None:
         return "`bulk-sync runs` does not show this run: it is not known where the ledger is."
     from bulk_sync.runs.begin import record_failed_start
@@ -39,7 +40,8 @@ def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: E
         start = _start(monitor, values, status, error)
         is_recorded = record_failed_start(monitor.state, run_id, start)
     except StopRun as problem:
-        return f"`bulk-sync runs` does not show this run. {problem}"
+        is_same = isinstance(problem, DiskFull) and isinstance(error, DiskFull)
+        return _SO if is_same else f"`bulk-sync runs` does not show this run. {problem}"
     if not is_recorded:
         return "`bulk-sync runs` does not show this run: there is no ledger yet."
     monitor.run_id = monitor.run_id or run_id

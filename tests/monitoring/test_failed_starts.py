@@ -430,3 +430,5 @@ def test_a_full_disk_is_exit_6_in_whatever_phase(
     assert full.returncode == 6, text
     assert "The disk is full: " in text
     assert "Traceback" not in text
+    last = text.splitlines()[-1]
+    assert last.count("The disk is full: ") == 1, last
