@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Final
 
 from bulk_sync.campaign.concurrency import FIRST_IN_FLIGHT, Load, Trouble, most_in_flight
@@ -254,11 +255,11 @@ class Pacer:
             log.info("%s: at most %d requests are in flight for now", why, self.limit)
         return True
 
-    def hold(self, later: RetryLater) -> None:
+    def hold(self, later: RetryLater, most_s: float = inf) -> None:
         """Start no request before a requested wait is over, if it counts for all of them.
 
         A 429 holds all. A 503 holds its own request, unless many recent responses were like it.
-        Without a wait, or with 0 (gateways round down), a growing one holds instead.
+        Without one, or with 0 (gateways round down), a growing one of at most ``most_s`` holds.
         """
         now, wait_s = self._clock(), later.wait_s
         if later.reason is Reason.HTTP_429:
@@ -271,7 +272,8 @@ class Pacer:
         if wait_s is None:
             if self._is_held:
                 return  # a response to a request from before the wait
-            wait_s, self._hold_s = self._hold_s, min(_LONGEST_HOLD_S, 2 * self._hold_s)
+            wait_s = min(self._hold_s, most_s)
+            self._hold_s = min(_LONGEST_HOLD_S, 2 * self._hold_s)
         if self._hold_for(wait_s, str(later.reason)) and now >= self._hold_logged_at + _LOG_EVERY_S:
             self._hold_logged_at = now
             goes_on = datetime.now().astimezone() + timedelta(seconds=wait_s)

@@ -116,7 +116,7 @@ class Retries:
                 raise self._last_word(later, tries)
         left_s = self._patience_left(later, tries)
         if is_requested:
-            self._pacer.hold(later)
+            self._pacer.hold(later, left_s)
             tries.waits += 1
             # Requested waits of no time are followed by growing ones.
             backoff = tries.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0

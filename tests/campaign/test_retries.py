@@ -55,3 +55,24 @@ def test_waits_double_up_to_half_a_minute(
 def test_a_wait_that_the_server_asks_for_is_observed() -> None:
     busy = RetryLater(Reason.HTTP_503, "busy", wait_s=0.5)
     assert virtually(waits(busy, 4)) == pytest.approx([0.5] * 4)
+
+
+def test_no_wait_that_nobody_asked_for_is_longer_than_the_patience_left() -> None:
+    async def gaps() -> list[float]:
+        clock, stop, pace = asyncio.get_running_loop().time, Stop(), Pace(patience_s=5)
+        pacer, tries = Pacer(pace, stop, clock), list[float]()
+
+        async def once() -> None:
+            await pacer.acquire()
+            pacer.release()
+            tries.append(clock())
+            if len(tries) < 6:
+                raise RetryLater(Reason.HTTP_429, "too many", refused=True)
+
+        async def is_reachable() -> bool:
+            return True
+
+        await Retries(pace, pacer, stop, Redaction(CONNECTION), is_reachable).run(once)
+        return [after - before for before, after in pairwise(tries)]
+
+    assert virtually(gaps()) == pytest.approx([1, 2, 4, 5, 5], abs=0.1)
