@@ -92,8 +92,9 @@ class Transport:
         self.pacer = Pacer(pace, stop)
         self.stop = stop
         self.timeout_s = pace.timeout_s
-        self._timeouts = Timeouts(pace.timeout_s)
-        self._timeouts_of_reads = Timeouts(pace.timeout_s)
+        self._try_s = pace.try_s
+        self._timeouts = Timeouts(pace.try_s)
+        self._timeouts_of_reads = Timeouts(pace.try_s)
         self._pool = pool
         self._connection = connection
         self._tokens = Tokens(connection.credentials, self._exchange)
@@ -275,7 +276,7 @@ class Transport:
         return _response(received, body.removeprefix(codecs.BOM_UTF8), sent_at), wire
 
     def _timed_out(self) -> RetryLater:
-        in_time = f"within {self.timeout_s:g} s"
+        in_time = f"within {self._try_s:g} s"
         when = "by the end of the run" if self.stop.is_requested else in_time
         return RetryLater(Reason.TIMEOUT, f"No answer {when}")
 

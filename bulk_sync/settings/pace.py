@@ -9,6 +9,8 @@ from typing import Any, Final
 from bulk_sync.errors import UsageProblem
 
 _LEAST_RATE: Final = 0.001
+_LEAST_TRY_S: Final = 5.0
+"""However short the patience is, a slow answer is waited for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Pace:
             timeout_s=options["timeout"],
             patience_s=options["patience"],
         )
+
+    @property
+    def try_s(self) -> float:
+        """Seconds for one try: a server that does not answer takes no more than the patience."""
+        return min(self.timeout_s, max(_LEAST_TRY_S, self.patience_s))
 
     def __post_init__(self) -> None:
         """Refuse values that are no measure of time."""

@@ -13,7 +13,7 @@ from bulk_sync.campaign import transport
 from bulk_sync.campaign.client import Client, connected
 from bulk_sync.errors import Interrupted, RowFailed, StoppedEarly, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.settings import Connection, Credentials, Pace, Secret
+from bulk_sync.settings import Connection, Credentials, Pace, Secret, pace
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.stopping import Stop
 
@@ -175,3 +175,23 @@ def test_a_resolver_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Monk
         assert time.monotonic() - began < HUNG_S / 2
     finally:
         answered.set()
+
+
+def test_a_server_that_hangs_takes_no_more_than_the_patience(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "_LEAST_TRY_S", 0.1)
+
+    async def inside(sim: Simulator) -> None:
+        little = Pace(timeout_s=HUNG_S, patience_s=0.2)
+        async with connected(connection(sim), little, Stop()) as client:
+            await client.state(key(0))
+
+    with running(Options()) as sim:
+        populate(sim, 1)
+        sim.queue_fault(Fault.HANG, "GET")
+        with pytest.raises(
+            StoppedEarly, match=r"No answer within 0\.2 s; .* the patience is 0\.2 s"
+        ):
+            asyncio.run(inside(sim))
+        assert len(sim.requests) == 1
