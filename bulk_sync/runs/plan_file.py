@@ -85,9 +85,11 @@ def check_path(path: Path, inputs: Iterable[Path], reports: Iterable[Destination
             or another file has this path.
         DiskFull: there is no room.
     """
-    if path.suffix.lower() in _OPENED_BY_OTHERS:
+    is_stdout = path.name == "-"
+    if is_stdout or path.suffix.lower() in _OPENED_BY_OTHERS:
+        stem = "plan" if is_stdout else path.stem
         raise UsageProblem(
-            f"--out {path}: a plan is a Parquet file; name it {path.stem}{SUFFIX}. For a workbook "
+            f"--out {path}: a plan is a Parquet file; name it {stem}{SUFFIX}. For a workbook "
             "to read, add --report plan.xlsx."
         )
     if any(map(LocalFile(path).is_file, inputs)):

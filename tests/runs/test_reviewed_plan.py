@@ -327,6 +327,7 @@ def test_another_plan_than_the_reviewed_one_is_refused(
     [
         "plan.xlsx",
         "plan.HTML",
+        "-",
         "missing/plan.parquet",
         "/proc/plan.parquet",
         f"{'n' * 300}/plan.parquet",
@@ -334,6 +335,7 @@ def test_another_plan_than_the_reviewed_one_is_refused(
     ids=[
         "a workbook's suffix",
         "a page's suffix",
+        "standard output",
         "no folder",
         "a folder that takes no files",
         "a name too long",
