@@ -22,6 +22,8 @@ from bulk_sync.simulator import (
     Simulator,
     running,
 )
+from bulk_sync.simulator.answers import Answer
+from bulk_sync.simulator.call import Call
 
 FILLERS = 40
 STRANGE = (
@@ -154,6 +156,25 @@ def test_a_key_not_found_by_a_filter_is_not_found(tmp_path: Path, run: Run) -> N
         assert (ran.status, changed_states(sim, names), ran.outcomes) == (3, {}, ["not_found"]), (
             ran.err
         )
+
+
+def test_a_known_filter_that_answers_404_says_nothing_about_a_key(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with people(Options()) as (sim, names):
+
+        async def answer(call: Call) -> tuple[Answer | None, Fault | None]:
+            if "twin" in call.target:
+                return Answer(404, b"Unable to find document"), None
+            return await Simulator.answer(sim, call)
+
+        monkeypatch.setattr(sim, "answer", answer)
+        states = {"jo@x.com": "true", "twin@x.com": "true"}
+        path = write_requests(tmp_path / "in.csv", "email", states)
+        words = ("--key", "filter:byEmail:email", "--concurrency", 1)
+        ran = run(sim, "run", path, *words)
+        assert (ran.status, ran.outcomes) == (3, ["updated", "failed"]), ran.err
+        assert changed_states(sim, names) == {"jo": True}
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,8 @@ class Resolver(Producer):
                     f"({clause(failed.detail)}). Custom filters are on {EXTENDED} alone; "
                     "Campaign v8 knows them without 'by': --dialect v8."
                 ) from failed
+            if failed.outcome is Outcome.NOT_FOUND:
+                failed.reason, failed.outcome = Reason.HTTP_404, Outcome.FAILED
             raise
         if found:
             return list(found.values()), search.tries
