@@ -11,7 +11,14 @@ from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.wording import Tone, lacks_upload_alone
-from bulk_sync.runs import has_checkpoint, kept_rows, lineage, report_facts, without_checkpoint
+from bulk_sync.runs import (
+    has_checkpoint,
+    is_held,
+    kept_rows,
+    lineage,
+    report_facts,
+    without_checkpoint,
+)
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage.lock import RunProcess
 from bulk_sync.web import plan_state, report_files
@@ -180,6 +187,7 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "note": note if state.is_at_work or note not in _NOTES else "",
         "what": what(run),
         "needy": run.count(*NEEDS_A_PERSON),
+        "held": run.count(Outcome.PENDING) if is_held(run) else 0,
         "progress": progress if progress is not None and progress.is_alive else None,
         "facts": facts,
         "sentences": () if facts is None else _sentences(run, facts),

@@ -478,8 +478,11 @@ def test_opt_ins_can_be_held_back_and_the_rest_is_written(
     press(ana, served, f"/plans/{held}/ask")
     assert "12 opt-ins will be held back" in ben.get(f"{served.url}/plans/{held}").text
     approve(ben, served, held)
-    wait_for_jobs(served, held)
+    run_id = run_of(served, held)
     assert all(sim.states.values())
+    text = text_of(ana.get(f"{served.url}/runs/{run_id}"))
+    assert "left as in Campaign: 12 opt-ins." in text
+    assert "the limit of 0" not in text
 
 
 def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
