@@ -228,21 +228,21 @@ def test_the_writes_of_another_run_become_rows(files: tuple[str, ...]) -> None:
     assert comparison.open_rows(frame).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("files", [(), ("a.csv", "b.csv")], ids=["one file", "two files"])
+@pytest.mark.parametrize("files", [(), ("a.csv", "b.csv", "a.csv")], ids=["one file", "two files"])
 def test_rows_get_the_columns_of_their_file_back(files: tuple[str, ...]) -> None:
     intents = [
-        Intent(f"@key-{at}", (2, 4)[at], files[at] if files else None, before=False, desired=True)
-        for at in range(2)
+        Intent(f"@{at}", (2, 4, 9)[at], files[at] if files else None, before=False, desired=True)
+        for at in range(3)
     ]
-    rows = write_records.judged(intents, [False, True], "ccpaOptOut")
+    rows = write_records.judged(intents, [False, True, True], "ccpaOptOut")
     original = pd.DataFrame({columns.ROW: [4, 3, 2], "E-mail": ["d@x", "c@x", "b@x"]})
     if files:
         original[columns.FILE] = pd.Categorical(["a.csv", "b.csv", "a.csv"])
     found = write_records.with_own_columns(rows, original)
-    assert found["E-mail"].tolist() == ["b@x", "" if files else "d@x"]
-    assert found[columns.KEY].tolist() == ["@key-0", "@key-1"]
+    assert found["E-mail"].tolist() == ["b@x", "" if files else "d@x", ""]
+    assert found[columns.KEY].tolist() == ["@0", "@1", "@2"]
     assert "PKey" not in found
     again = write_records.as_input(found, "ccpaOptOut")
-    assert again["PKey"].tolist() == ["@key-0", "@key-1"]
-    assert again["ccpaOptOut"].tolist() == ["false", "true"]
+    assert again["PKey"].tolist() == ["@0", "@1", "@2"]
+    assert again["ccpaOptOut"].tolist() == ["false", "true", "true"]
     assert "E-mail" not in again

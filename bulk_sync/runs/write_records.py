@@ -219,9 +219,7 @@ def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame
     places = {place: at for at, place in enumerate(_places(original))}
     found = np.array([places.get(place, -1) for place in _places(rows)], np.intp)
     taken = original.drop(columns=[columns.ROW, columns.FILE], errors="ignore").iloc[found]
-    taken = taken.reset_index(drop=True)
-    if (found < 0).any():
-        taken = taken.mask(pd.Series(found < 0), "")
+    taken = taken.reset_index(drop=True).mask(pd.Series(found < 0), "")
     made = [name for name in rows.columns if name not in columns.OURS]
     return pd.concat([taken, rows.drop(columns=made)], axis="columns")
 
