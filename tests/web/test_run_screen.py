@@ -125,9 +125,8 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     assert "The run is not finished. It was stopped at the page or by Ctrl-C." in shown
     assert "SIGINT" not in shown
     assert "It can be resumed. " in shown
-    assert re.search(
-        r"; 0 rows need a person, \d+ are still to do\. Files .* Rows to correct", shown
-    )
+    assert re.search(r"; 0 rows need a person, \d+ are still to do\. Files .* Rows to", shown)
+    assert "and Resume does them." in shown
     assert re.search(r"… stopped apply in\.csv 400 0 \d+ 0 ", text_of(ana.get(served.url)))
     assert 0 < list(sim.states.values()).count(True) < 400
     press(ana, served, f"{run}/resume")
