@@ -266,18 +266,24 @@ def reseal(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> No
         sealed.write(file, table.schema, [table], {b"bulk-sync.plan.2": facts})
 
 
-def backdate(path: Path, ago_s: float) -> None:
-    """Save a plan as if it had been made some seconds ago."""
-    then = datetime.now(UTC) - timedelta(seconds=ago_s)
+def backdate(path: Path, ago_s: float) -> str:
+    """Save a plan as if it had been made some seconds ago, and return the local day of that."""
+    then = (datetime.now(UTC) - timedelta(seconds=ago_s)).replace(microsecond=0)
     reseal(path, lambda facts: facts | {"made_at": then.isoformat()})
+    return day_of(then)
+
+
+def day_of(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d}"
 
 
 def test_an_old_plan_is_refused_with_the_command_that_makes_a_new_one(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
-    backdate(plan, 7.5 * DAY_S)
+    day = backdate(plan, 7.5 * DAY_S)
     ran = run(sim, "apply", plan)
     output = refusal_text(ran, sim)
+    assert f"was made on {day} " in output
     assert "--plan-valid 7d" in output
     assert "--plan-valid 8d" in output
     words = command_in(ran.err, "plan")
@@ -305,15 +311,20 @@ def test_the_new_plan_is_made_with_the_options_of_the_old_one(
 def test_a_plan_is_valid_for_the_given_time(
     days: float, valid: object, status: int, plan: Path, sim: Simulator, run: Run
 ) -> None:
-    backdate(plan, days * DAY_S)
-    assert run(sim, "apply", plan, "--plan-valid", valid).status == status
+    day = backdate(plan, days * DAY_S)
+    ran = run(sim, "apply", plan, "--plan-valid", valid)
+    assert ran.status == status
+    assert (f"prepared by Anna Schmidt on {day} " in ran.err) is (status == 0)
 
 
 def test_a_plan_from_the_future_is_refused_unless_the_clocks_nearly_agree(
     plan: Path, sim: Simulator, run: Run
 ) -> None:
-    backdate(plan, -DAY_S)
-    assert "clock" in refusal_text(run(sim, "apply", plan), sim)
+    day, today = backdate(plan, -DAY_S), {day_of(datetime.now(UTC))}
+    output = refusal_text(run(sim, "apply", plan), sim)
+    assert f"was made on {day} " in output
+    today.add(day_of(datetime.now(UTC)))
+    assert any(f"by the clock of this machine it is {each} " in output for each in today)
     backdate(plan, -60)
     assert run(sim, "apply", plan).status == 0
 
