@@ -89,10 +89,13 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     return finish_run(run, job, ended, cost, screen.show_progress)
 
 
-def _of_preview(reviewed: Plan, how: Writing) -> Plan:
+def _of_preview(run: RunContext, reviewed: Plan, how: Writing) -> Plan:
     """Return a plan with the calls of reading again before it is carried out."""
-    # ``apply`` reads only what is to be written; a run begins anew.
-    calls_before = 1 if how.guarded else reviewed.forecast.calls
+    calls_before = 1  # ``apply`` reads only what is to be written
+    if not how.guarded:  # a run begins anew, with what earlier processes of the plan have read too
+        earlier = run.ledger.run(run.run_id).ended
+        spent = 0 if earlier is None else sum(earlier.calls.values())
+        calls_before = reviewed.forecast.calls + spent
     return replace(reviewed, forecast=reviewed.forecast.of_preview(calls_before))
 
 
@@ -107,7 +110,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned = current_states.protected(run, planned, execution.job.protection)
         if is_plan:  # of an undo: the ledger has the states
             reviewed = execution.review(planned, read)
-            execution.screen.show(_of_preview(reviewed, execution.job.writing))
+            execution.screen.show(_of_preview(run, reviewed, execution.job.writing))
             return StageEnd(planned, None, warning=reviewed.warning)
     else:
         ended, read = _read(execution, run)
@@ -190,7 +193,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
     try:
         if cause is None and is_plan:
             reviewed = execution.review(planned, execution.read_with(reader))
-            execution.screen.show(_of_preview(reviewed, job.writing))
+            execution.screen.show(_of_preview(run, reviewed, job.writing))
             warning = reviewed.warning
         elif cause is None:
             run.checkpoint.keep_plan(planned)

@@ -56,6 +56,8 @@ class Forecast:
         Campaign may tolerate fewer requests at once than are allowed.
         """
         before_s = self.read.seconds if self.calls_before > 1 else 0.0
+        if self.calls:  # an earlier process of the plan has read too
+            before_s *= max(1.0, self.calls_before / self.calls)
         if self.rate is not None:
             return before_s + self.calls_to_come / self.rate
         if self.calls and not self.read.paged:

@@ -132,6 +132,9 @@ def test_a_forecast_is_right(sim: Simulator, tmp_path: Path, run: Run) -> None:
     words = (path, "--fetch", "scan", "--max-calls", 4)
     shown = run(sim, "plan", path, *LOOKUP).out
     assert "Calls: 51 made, 50 to come and 51 to read everything again" in shown
+    assert run(sim, "plan", path, *LOOKUP, "--max-calls", 31).status == 6
+    shown = run(sim, "resume").out
+    assert "Calls: 21 made, 50 to come and 52 to read everything again" in shown
     shown = run(sim, "plan", *words).out
     found = re.search(r"must be resumed (\d+) times", shown)
     assert found is not None, shown
