@@ -76,6 +76,7 @@ class Signalling:
         os.kill(os.getpid(), signal.SIGINT)
         return self.stream.write(text)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 sys.stderr, sys.argv = Signalling(sys.stderr), ["bulk-sync", "nonsense"]
 cli.program()
 """
