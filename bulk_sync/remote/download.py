@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _UNSENT: Final = "Nothing was sent to Campaign. Run again later."
 _CHUNK: Final = 1 << 20
 _SPECIAL: Final = "*?["
+_TEXTS: Final = frozenset({".csv", ".tsv", ".txt"})
+_GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Copy:
     """One file of a remote input, on this machine.
 
     Attributes:
-        path: of the copy; its name is the last part of the URL.
+        path: of the copy; its name is the last part of the URL, with .gz if it is packed all the
+            same: stores keep a file so (``Content-Encoding``), and give it as it lies there.
         url: where it came from, as it may be shown.
         name: its URL without the part that all files of the input share.
         etag: of the file there; "" if it has none.
@@ -113,7 +116,7 @@ def downloaded(
             path = folder / f"{number:06}" / _last(each["path"])
             digest = _get(store, place, path, etag)
             name = each["path"].removeprefix(folder_key)
-            copies.append(Copy(path, str(place), name, etag, digest))
+            copies.append(Copy(_with_packing(path), str(place), name, etag, digest))
         if _versions(_found(store, url, is_one=is_one)) != _versions(before):
             raise changed(url)
         # An empty object often stands for a folder.
@@ -157,7 +160,7 @@ def _of_web(url: Url, whole: str, folder: Path) -> Copy:
     name = url.name or "input"
     with _writing(folder / name, url) as file:
         version = web.fetch(url, whole, file.begin)
-    return Copy(folder / name, str(url), name, version, file.sha256)
+    return Copy(_with_packing(folder / name), str(url), name, version, file.sha256)
 
 
 def _get(store: "ObjectStore", url: Url, path: Path, etag: str) -> str:
@@ -179,6 +182,15 @@ def _get(store: "ObjectStore", url: Url, path: Path, etag: str) -> str:
 def _chunks(result: "GetResult", url: Url) -> "Iterator[Bytes]":
     with explained(url, _UNSENT):
         yield from result.stream(min_chunk_size=_CHUNK)
+
+
+def _with_packing(path: Path) -> Path:
+    """Rename a packed text that does not say so, and return its path."""
+    if path.suffix.lower() not in _TEXTS:
+        return path
+    with path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    return path.rename(f"{path}.gz") if is_packed else path
 
 
 class _Hashed:

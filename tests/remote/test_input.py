@@ -446,6 +446,15 @@ def test_a_file_on_the_web_is_downloaded_once_if_the_server_knows_head(
     assert len(web.requests) == gets
 
 
+def test_a_text_that_a_store_keeps_packed_is_read(run: Run, web: Web, bucket: Bucket) -> None:
+    web.content = gzip.compress(web.content)
+    web.headers["Content-Encoding"] = "gzip"
+    for url in (f"{web.url}/in.csv", bucket.put("in.csv", web.content)):
+        ran = run(None, "validate", url, "--summary", "json")
+        assert ran.status == 0, ran.err
+        assert ran.summary["rows"] == 5
+
+
 def test_a_copy_that_a_killed_process_left_is_removed(run: Run, s3: Bucket) -> None:
     url = s3.put("in.csv", csv(0, 2))
     left = Path("state/downloads/left")
