@@ -23,8 +23,9 @@ demo: $(VENV)/run.stamp ## show the whole job against a simulator, without crede
 demo-page: $(VENV)/web.stamp ## serve the page with sample people, against a simulator
 	@$(BIN)/python sample_data/demo_page.py
 
+# One process more than cores, since some tests wait; each of them loads the program and its servers.
 test: $(VENV)/dev.stamp ## run the whole test suite
-	$(BIN)/pytest -n 6 --dist worksteal
+	$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 lint: $(VENV)/dev.stamp ## check style, types, layers, the language of docstrings, and sizes
 	$(BIN)/ruff check $(CODE)
