@@ -214,6 +214,7 @@ def test_no_profile_is_created_twice_when_the_answer_is_a_redirect(
     assert set(created_addresses(sim).values()) == {1}
 
 
+@pytest.mark.parametrize("is_empty", [False, True], ids=["with the profile", "without a body"])
 @pytest.mark.parametrize(("is_made", "outcome"), [(True, "created"), (False, "failed")])
 def test_a_creation_that_was_only_accepted_is_looked_for_and_not_sent_again(
     outcome: str,
@@ -223,6 +224,7 @@ def test_a_creation_that_was_only_accepted_is_looked_for_and_not_sent_again(
     monkeypatch: pytest.MonkeyPatch,
     *,
     is_made: bool,
+    is_empty: bool,
 ) -> None:
     accepted: list[bytes] = []
 
@@ -232,7 +234,8 @@ def test_a_creation_that_was_only_accepted_is_looked_for_and_not_sent_again(
         if is_made:
             await Simulator.answer(sim, call)
         accepted.append(call.body)
-        return Answer(202, json.dumps({"PKey": "@new", **json.loads(call.body)}).encode()), None
+        profile = json.dumps({"PKey": "@new", **json.loads(call.body)}).encode()
+        return Answer(202, b"" if is_empty else profile), None
 
     monkeypatch.setattr(sim, "answer", answer)
     ran = run(sim, "run", many(tmp_path / "in.csv", 2), "--create")

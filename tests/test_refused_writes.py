@@ -165,6 +165,7 @@ def test_a_proxy_that_wants_credentials_during_a_run_leaves_it_to_resume(
         assert set(far.states.values()) == {True}
 
 
+@pytest.mark.parametrize("is_empty", [False, True], ids=["with the profile", "without a body"])
 @pytest.mark.parametrize(
     ("is_made", "outcome", "status"), [(True, "updated", 0), (False, "failed", 3)]
 )
@@ -176,10 +177,11 @@ def test_a_change_that_was_only_accepted_is_read_back(
     status: int,
     *,
     is_made: bool,
+    is_empty: bool,
 ) -> None:
     def writing(name: str) -> Answer:
         far.states[name] = is_made
-        return 202, orjson.dumps({"PKey": name, "href": name})
+        return 202, b"" if is_empty else orjson.dumps({"PKey": name, "href": name})
 
     with serving(3, writing) as far:
         connected(f"http://{far.host}")

@@ -159,12 +159,12 @@ def confirmation(response: Response) -> object:
     """Parse the JSON of a good response to a write.
 
     Raises:
-        RetryLater: it is no JSON, or the write was only accepted.
+        Accepted: the write was only accepted, whatever the body.
+        RetryLater: it is no JSON.
     """
-    parsed = document(response)
     if response.status == 202:
         raise Accepted
-    return parsed
+    return document(response)
 
 
 def _mended(body: bytes) -> str:
