@@ -36,8 +36,8 @@ from bulk_sync.runs import precedence
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 
-_IN_FLIGHT_MS: Final = 60_000
-"""The usual time limit of a request."""
+_ANSWER_MS: Final = 60_000
+"""How old a read state may be when its answer arrives: the usual time limit of a request."""
 
 
 class _Change(NamedTuple):
@@ -94,14 +94,14 @@ class _Reading:
     since_ms: int
     run: Run | None
 
-    def is_after(self, other: Run) -> bool:
-        """Return whether a run had ended before."""
+    def began_after(self, other: Run) -> bool:
+        """Return whether another run had ended before the first state was read."""
         if not other.is_finished or other.ended_ms is None:
             return False
         return other.end < self.run.position if self.run else other.ended_ms < self.since_ms
 
-    def is_before(self, write: Write) -> bool:
-        """Return whether a write came since, by the order of the ledger."""
+    def precedes(self, write: Write) -> bool:
+        """Return whether a write came after the reading, by the order of the ledger."""
         if self.run is None or write.position < self.run.position:
             return False
         is_plan = self.run.begun.kind is Kind.PLAN and self.run.is_finished
@@ -114,7 +114,7 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     read_ms = columns.times_ms(planned[columns.AT])
     rows = np.flatnonzero(is_unchanged & (read_ms > 0))
     if run.begun.plan_sha256:
-        read_ms = read_ms - _IN_FLIGHT_MS
+        read_ms = read_ms - _ANSWER_MS
     written = _written_since(run, int(read_ms[rows].min())) if len(rows) else {}
     if not written:
         return planned
@@ -145,10 +145,10 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
         begun = other.begun
         if other.run_id == run.run_id or begun.attribute != run.begun.attribute:
             continue
-        if reading.is_after(other) or not same_place(begun, run.begun):
+        if reading.began_after(other) or not same_place(begun, run.begun):
             continue
         for write in run.ledger.writes(other.run_id):
-            change = _Change.of(write, is_since=reading.is_before(write))
+            change = _Change.of(write, is_since=reading.precedes(write))
             if change is None or not (change.is_since or change.at_ms >= since_ms):
                 continue
             created = None if write.settled is None else write.settled.profile
