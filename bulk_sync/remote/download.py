@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from bulk_sync.errors import InputProblem, StopRun, unwritable
 from bulk_sync.remote.store import RemoteProblem, changed, explained, open_store
 from bulk_sync.remote.url import InputUrl, Url
+from bulk_sync.rows.parse.formats import TEXT
 from bulk_sync.storage import atomic, scratch
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _UNSENT: Final = "Nothing was sent to Campaign. Run again later."
 _CHUNK: Final = 1 << 20
 _SPECIAL: Final = "*?["
-_TEXTS: Final = frozenset({".csv", ".tsv", ".txt"})
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -186,7 +186,7 @@ def _chunks(result: "GetResult", url: Url) -> "Iterator[Bytes]":
 
 def _with_packing(path: Path) -> Path:
     """Rename a packed text that does not say so, and return its path."""
-    if path.suffix.lower() not in _TEXTS:
+    if path.suffix.lower() not in TEXT.suffixes:
         return path
     with path.open("rb") as file:
         is_packed = file.read(len(_GZIP)) == _GZIP
