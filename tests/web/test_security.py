@@ -327,7 +327,7 @@ def test_a_place_on_the_server_stands_in_its_log_alone(
     ("text", "shown"),
     [
         ("/srv/my state/runs cannot be read: No.", "A PLACE cannot be read: No."),
-        ("It is damaged: '/tmp/a b/plan.parquet'.", "It is damaged: A PLACE."),
+        ("It is damaged: '/srv/a b/plan.parquet'.", "It is damaged: A PLACE."),
         ("postgresql://u:***@h:5432/d refuses (/etc/x).", "A PLACE refuses (A PLACE)."),
         (
             "my/state and/or 3/4 rows, `bulk-sync runs`.",
