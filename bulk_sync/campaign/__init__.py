@@ -27,6 +27,7 @@ PATCH without a clear response  as its error, if reading back   as its error    
                                 shows that nothing arrived
 POST without a clear response   as its error, if looking for    as its error, and ten        [7]
                                 the profile shows none          response times
+POST that was accepted (202)    never: looked for twice         -                            [7]
 a failed row that may pass      once, at the end of the pass    none                         [8]
 
 [1] retries.py   [2] pacing.py   [3] mismatches.py   [4] auth.py   [5] profile_list.py
