@@ -21,6 +21,7 @@ from bulk_sync.errors import UsageProblem
 
 TOPICS: Final = (
     "nightly",
+    "monitoring",
     "spreadsheets",
     "page",
     "backfill",

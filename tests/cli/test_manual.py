@@ -261,7 +261,7 @@ def messages() -> str:
 def test_every_key_of_the_summary_is_explained(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 2)
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), "--summary", "json")
-    rows = cells(MANUAL / "nightly.md", "### The summary in JSON")
+    rows = cells(MANUAL / "monitoring.md", "## The summary in JSON")
     assert sorted(first_codes(rows)) == sorted(ran.summary)
 
 
