@@ -87,6 +87,5 @@ def _joined(one: pa.Array, other: pa.Array, between: str) -> pa.Array:
 
 
 def _iso(days: npt.NDArray[np.int64]) -> pa.Array:
-    """Return days since the epoch as ISO dates."""
     whole = np.where(days == UNDATED, 0, days).astype("datetime64[D]")
     return pa.array(whole).cast(pa.large_string())

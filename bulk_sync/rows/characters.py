@@ -47,9 +47,8 @@ def is_letter(char: str) -> bool:
 def first_look_alike(text: str) -> str | None:
     """Return the first look-alike of another character; None if there is none.
 
-    It is a variant of another character (a full-width letter, a ligature), or a letter of another
-    alphabet than the rest of its word (a Cyrillic letter among Latin ones). A word of nothing but
-    look-alikes cannot be recognized.
+    It is a variant (a full-width letter, a ligature), or a letter of another alphabet than the rest
+    of its word. A word of nothing but look-alikes cannot be recognized.
     """
     if text.isascii():
         return None

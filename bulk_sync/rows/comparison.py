@@ -126,10 +126,7 @@ def compare(
 
 
 def without_states(checked: pd.DataFrame, outcome: Outcome = Outcome.USABLE) -> pd.DataFrame:
-    """Return checked rows as results without a state.
-
-    Open rows get the outcome; by default it is that of ``validate``.
-    """
+    """Return checked rows as results without a state; open rows get the outcome."""
     unread, none = np.full(len(checked), UNREAD, np.int8), np.zeros(len(checked), np.int64)
     codes = columns.outcome_codes(checked[columns.OUTCOME])
     codes[codes == columns.NONE] = OUTCOME_CODES[outcome]
@@ -151,9 +148,8 @@ def _newer_choices(
 ) -> dict[int, DatedChoice]:
     """Return the newer choices in Campaign, by place among the open rows.
 
-    An opt-in without a date may be older than a dated request for the opt-out, so it does not lift
-    the opt-out that this tool wrote, or found, for such a request. ``differ`` are the places with
-    another state than the desired one.
+    An opt-in without a date does not lift an opt-out that this tool wrote, or found, for a dated
+    request: it may be older. ``differ`` are the places with another state than the desired one.
     """
     if states.changed_ms is None or columns.LATEST not in checked:
         return {}
@@ -190,11 +186,7 @@ def reopened(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add OUTCOME, REASON, DETAIL and COUNTS_AS to rows that are all to be looked up.
-
-    Args:
-        rows: with KEY and DESIRED, each key once; index 0..n-1.
-    """
+    """Add OUTCOME, REASON, DETAIL and COUNTS_AS to rows with different keys, to be looked up."""
     nothing = np.full(len(rows), columns.NONE, np.int8)
     fresh = rows.copy(deep=False)
     fresh[columns.OUTCOME] = columns.outcomes(nothing)
@@ -205,11 +197,7 @@ def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
-    """Return the results of a plan, by the steps of its ``writes``, in their order.
-
-    Each ``would_update`` is ``updated``, each ``would_create`` ``created``, or ``pending`` or its
-    problem's outcome.
-    """
+    """Return the results of a plan, by the steps of its ``writes``, in their order."""
     positions = writes(planned)
     is_done = steps.state != UNREAD
     after = columns.state_codes(planned[columns.AFTER])
@@ -227,8 +215,7 @@ def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
 def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
     """Return the rows with those still to be done ``pending`` for LIMIT or STOPPED.
 
-    Why the run ended is told once, by the run. Its rows have a short sentence.
-    Opt-ins that a limit holds back keep their own.
+    Why the run ended is told once, by the run. Opt-ins that a limit holds back keep their sentence.
     """
     waits = frame[columns.OUTCOME].isin(
         [Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE, Outcome.PENDING]
@@ -243,10 +230,7 @@ def hold_back(frame: pd.DataFrame, reason: Reason) -> pd.DataFrame:
 
 
 def as_read(results: pd.DataFrame) -> pd.DataFrame:
-    """Return results without states of rows that were left alone and never read.
-
-    The plan of an undo has the states that its run should have left.
-    """
+    """Return results without the states, planned by an undo, of rows left alone and never read."""
     is_unread = columns.have_outcome(results, [Outcome.PENDING, Outcome.REJECTED])
     is_unread &= (results[columns.ATTEMPTS].to_numpy() == 0) & results[columns.AT].isna().to_numpy()
     if not is_unread.any():
@@ -282,8 +266,8 @@ def foreseen(planned: pd.DataFrame) -> pd.Series:
 def _oldest_first(frame: pd.DataFrame, positions: Positions) -> Positions:
     """Order positions by REQUESTED, undated last, and the input's order among equals.
 
-    A checkpoint names keys by their place in ``open_rows``, so the order depends on the frame
-    alone; another one needs another format of checkpoints.
+    Another order needs another format of checkpoints, which name keys by their place in
+    ``open_rows``.
     """
     if columns.REQUESTED not in frame:
         return positions

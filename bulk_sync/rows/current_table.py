@@ -65,7 +65,6 @@ def fill(steps: Steps, table: pa.Table) -> None:
 
 
 def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
-    """Return a row for each key, without a PKey."""
     changed_ms = np.zeros(len(keys), np.int64)
     if steps.changed_ms is not None:
         changed_ms = steps.changed_ms[keys]
@@ -83,7 +82,6 @@ def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
 
 
 def _problems(keys: npt.NDArray[np.int64], steps: Steps) -> dict[str, pa.Array]:
-    """Return the columns about problems."""
     if not steps.problems:
         blank = dict.fromkeys(("outcome", "reason", "detail"), pa.nulls(len(keys), pa.string()))
         return {**blank, "passing": pa.nulls(len(keys), pa.bool_())}

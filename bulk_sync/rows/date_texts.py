@@ -73,9 +73,8 @@ _Mask = npt.NDArray[np.bool_]
 class Order(NamedTuple):
     """The order of the numbers in a column of dates.
 
-    Attributes:
-        name: such as ``month/day/year``; "" if nothing shows it, or several are shown.
-        doubts_stored: whether day and month of the dates that a workbook holds may be swapped.
+    ``name`` is such as ``month/day/year``, "" if none or several are shown. If it
+    ``doubts_stored``, day and month of the dates that a workbook holds may be swapped.
     """
 
     name: str = ""
@@ -123,12 +122,9 @@ def find_order(shown: AbstractSet[int], name: str, stated: DateOrder | None = No
 
 
 def read_days(texts: pa.Array, order: Order, today: date | None) -> Days:
-    """Return the days of the distinct texts of a column.
+    """Return the days of the distinct texts of a column; ``order`` is that of the whole column.
 
-    Args:
-        texts: str.
-        order: of the numbers in the whole column.
-        today: days before 2000, or later than the one after this, are far; None takes every day.
+    Days before 2000, or later than the one after ``today``, are far; None takes every day.
     """
     column = _plain(texts)
     numbers, stored = _numbers_of(column, today), _days_of(column, _STORED)
@@ -195,7 +191,6 @@ def _days_of(column: pd.Series, *forms: str) -> _Int64:
 
 
 def _is_far(days: _Int64, today: date | None) -> _Mask:
-    """Check for days too early or too late for a request."""
     if today is None:
         return np.zeros(days.shape, np.bool_)
     last = np.datetime64(today, "D").astype(np.int64) + _MOST_DAYS_AHEAD

@@ -30,11 +30,9 @@ _MOST: Final = 254
 def problem(text: str) -> str | None:
     """Return the fault of a text as an e-mail address; None if it is one.
 
-    An address is ``local@domain`` (RFC 5321; RFC 6531 for letters beyond ASCII). The local part
-    holds letters, digits and ``!#$%&'*+-/=?^_`{|}~``, and dots between them; in double quotes it
-    may hold blanks, and dots anywhere. The domain is made of labels of letters, digits and
-    hyphens. IP addresses in brackets and other characters in quotes are refused, although the
-    standard allows them: Campaign holds none.
+    An address is ``local@domain`` (RFC 5321; RFC 6531 for letters beyond ASCII). IP addresses in
+    brackets and most characters in quotes are refused, although the standard allows them: Campaign
+    holds none.
     """
     if text.lower().startswith("mailto:"):
         return "it begins with mailto:, so keep only what follows that"
@@ -50,7 +48,6 @@ def problem(text: str) -> str | None:
 
 
 def _local_problem(local: str) -> str | None:
-    """Return the fault before the ``@``."""
     if not local:
         return "nothing stands before the @"
     if len(local.encode()) > _MOST_LOCAL:
@@ -61,7 +58,6 @@ def _local_problem(local: str) -> str | None:
 
 
 def _domain_problem(domain: str) -> str | None:
-    """Return the fault after the ``@``."""
     if not domain:
         return "nothing stands after the @"
     wrong = _foreign(domain, _IN_DOMAIN, _AFTER) or _misplaced_dot(domain, _AFTER)
@@ -77,7 +73,6 @@ def _domain_problem(domain: str) -> str | None:
 
 
 def _whole_problem(text: str) -> str | None:
-    """Return the fault of an address with right parts."""
     if len(text.encode()) > _MOST:
         return f"it is longer than {_MOST} bytes"
     other = first_look_alike(text)
@@ -85,7 +80,6 @@ def _whole_problem(text: str) -> str | None:
 
 
 def _foreign(part: str, allowed: frozenset[str], where: str) -> str | None:
-    """Return the fault of a part with a foreign character."""
     for char in part:
         if not is_letter(char) and char not in allowed:
             if char == " ":
@@ -95,7 +89,6 @@ def _foreign(part: str, allowed: frozenset[str], where: str) -> str | None:
 
 
 def _misplaced_dot(part: str, where: str) -> str | None:
-    """Return the fault of a part with a dot at an end, or two in a row."""
     if part.startswith("."):
         return f"{where} begins with a dot"
     if part.endswith("."):

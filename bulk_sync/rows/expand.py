@@ -110,9 +110,8 @@ def may_share_profiles(rows: pd.DataFrame) -> bool:
 def collapse(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per row of the input, for a plan or results of expanded rows.
 
-    Returns:
-        The worst outcome with its reason and sentence; a state if all profiles have it, else the
-        one that is not desired; most attempts and the last time. Other rows are left as they are.
+    It has the worst outcome with its reason and sentence; a state if all profiles have it, else the
+    one that is not desired; most attempts and the last time.
     """
     if not may_share_profiles(rows):
         return rows
@@ -138,12 +137,9 @@ def outcomes(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
 
 @dataclass(frozen=True, slots=True)
 class _Worst:
-    """The profile that decides the outcome of each row of the input.
+    """The profile that decides the outcome of each row of the input, and the row with that outcome.
 
-    Attributes:
-        profile: its position.
-        source: position of the row with the outcome: the same, or one of another row of the input
-            that counts for this profile.
+    The ``source`` may be of another row of the input that counts for this profile.
     """
 
     profile: Positions
@@ -197,7 +193,6 @@ def _states(
     current: Steps,
     match_of: Mapping[ProfileIndex, Match],
 ) -> Steps:
-    """Return the states of the open rows, or why their profiles were not found."""
     key_of = np.full(len(checked), NONE, np.int64)
     key_of[comparison.open_rows(checked)] = np.arange(len(current.state))
     positions, profiles = comparison.open_rows(rows), rows[columns.PROFILES].to_numpy()

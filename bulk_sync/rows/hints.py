@@ -30,8 +30,7 @@ _LONGEST_WORD: Final = 40
 class Words:
     """The words in some cells, as the first cell writes each, with their numbers.
 
-    They are those of all cells if there are up to 100,000 different ones. Of more, only the most
-    frequent are kept on the way, so that memory is bounded.
+    Beyond 100,000 different ones only the most frequent are kept on the way: memory is bounded.
     """
 
     def __init__(self, most: int = 100_000) -> None:
@@ -104,7 +103,6 @@ def sentences(cells: UnusableCells) -> list[str]:
 
 
 def _for_states(cells: UnusableCells) -> list[str]:
-    """Return sentences about words, and empty cells, that are no states in several rows."""
     column, rules = cells.layout.columns.state, cells.layout.rules
     if column is None:
         return []
@@ -162,7 +160,6 @@ def _effect(word: str, rules: Rules) -> str:
 
 
 def _for_dates(layout: Layout) -> list[str]:
-    """Return a sentence about each unused column of dates."""
     return [
         f"Column {name!r} is not used: it may have the dates of something else. If the requests "
         f"were made on these dates, add --date-column {shlex.quote(name)}."

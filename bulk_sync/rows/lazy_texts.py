@@ -20,16 +20,10 @@ _Where = npt.NDArray[np.intp] | slice
 
 
 class Texts(Sequence[str]):
-    """The texts at some positions of a column, in the order of the positions.
+    """The texts of a column, str without missing values, at some positions, in their order.
 
-    Reading one makes objects of those around it. Two such batches are kept, so reading in order,
-    or a little ahead, makes each object once. Threads may share it.
-
-    Args:
-        column: str, without missing values.
-        positions: n positions in it, in any order.
-
-    Memory: two batches.
+    Reading one makes objects of those around it. Two such batches are kept, so reading in order, or
+    a little ahead, makes each object once. Threads may share it. Memory: two batches.
     """
 
     def __init__(self, column: pd.Series, positions: npt.NDArray[np.intp]) -> None:
@@ -83,7 +77,6 @@ class Texts(Sequence[str]):
         return at + len(self)
 
     def _made(self, positions: npt.NDArray[np.intp]) -> list[str]:
-        """Return some texts as objects."""
         if len(self._chunks) == 1:
             found: list[str] = self._chunks[0].take(pa.array(positions)).to_pylist()
             return found
@@ -93,10 +86,7 @@ class Texts(Sequence[str]):
         return made.tolist()
 
     def _parts(self, positions: npt.NDArray[np.intp]) -> Iterator[tuple[_Where, pa.Array]]:
-        """Yield the texts of each chunk, with their places among the positions.
-
-        Arrow would make one chunk of all first.
-        """
+        """Yield the texts of each chunk, with their places among the positions."""
         if len(self._chunks) == 1:
             yield slice(None), self._chunks[0].take(pa.array(positions))
             return

@@ -20,12 +20,7 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LeftRows:
-    """Rows with some outcomes; the sum of two is that of all their rows.
-
-    Attributes:
-        count: how many there are.
-        first: the first ``COMPARED_ROWS`` of them, with the columns that lines show.
-    """
+    """Rows with some outcomes: their count, and the first ones with the columns for lines."""
 
     count: int = 0
     first: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -44,11 +44,10 @@ def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]
 
 
 def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd.DataFrame:
-    """Plan a profile for every expanded and compared row with an unknown address.
+    """Return compared rows with CREATE: those with an unknown address are ``would_create``.
 
-    Returns:
-        The same rows with CREATE; those to be created are ``would_create``. A row without the
-        needed fields, or with the address of another row in other capitals, has a sentence instead.
+    A row without the needed fields, or with the address of another row in other capitals, has a
+    sentence instead.
     """
     verdicts = Verdicts.from_rows(rows)
     is_missing = verdicts.outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
@@ -85,7 +84,6 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
 def _people(
     rows: pd.DataFrame, positions: npt.NDArray[np.intp], source: Mapping[str, str]
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield some rows with the fields of their new profiles."""
     cells = {field: Texts(rows[name], positions)[:] for field, name in source.items()}
     cells["email"] = Texts(rows[columns.KEY], positions)[:]  # cleaned
     for number, at in enumerate(positions.tolist()):
@@ -93,7 +91,6 @@ def _people(
 
 
 def _column(own: Sequence[str], column: str, field: str, *, is_named: bool) -> str:
-    """Return the column for a field."""
     if is_named and column in own:
         return column
     fits = [name for name in own if plain(name) == plain(column)]

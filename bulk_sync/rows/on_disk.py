@@ -220,13 +220,8 @@ class Cursor:
 class Store:
     """Parts of an input in a folder, numbered from 0, of several kinds.
 
-    Args:
-        folder: an empty folder; its owner removes it.
-        memory: most bytes for the program; half of them are for DuckDB, but 125 MB at least.
-        progress: is called now and then while rows are compared.
-
-    Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small, or if a
-    part is damaged or gone.
+    Half of the ``memory`` is for DuckDB, but 125 MB at least. Methods raise DiskFull if there is no
+    room, and StoppedEarly if the memory is too small, or if a part is damaged or gone.
     """
 
     def __init__(self, folder: Path, memory: int, progress: RowProgress = lambda *_: None) -> None:
@@ -273,9 +268,9 @@ class Store:
 
         With ``conflicts_first``, an opt-in whose own key is opted out too is not doubtful.
 
-        Columns: position, forbids, first_forbids, first_allows and last_forbids as
-        ``duplicates.Repeats`` has them; other, the opt-out because of which an opt-in is doubtful,
-        or -1; and the places of these three rows.
+        Columns: position, forbids, first_forbids, first_allows, last_forbids as in ``Repeats``;
+        other, the opt-out because of which an opt-in is doubtful, or -1; and the places of these
+        three rows.
         """
         doubtful = (*_DOUBTFUL, _NOT_IN_CONFLICT) if conflicts_first else _DOUBTFUL
         statements = (*_REPEATED, *doubtful, *_GROUPS)
@@ -303,7 +298,6 @@ class Store:
     def _query(
         self, what: str, tables: Tables, query: str, statements: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a query, after some statements."""
         with self._explained(pa.ArrowInvalid):
             self._writing.wait()
             counts = (pq.read_metadata(path).num_rows for path in chain(*tables.values()))

@@ -52,11 +52,7 @@ class ProtectedKeys:
         )
 
     def sentences(self, rows: pd.DataFrame) -> dict[int, str]:
-        """Return the positions of protected rows, and a sentence about each.
-
-        Args:
-            rows: with KEY and COUNTS_AS, and with PROFILE and OWNER if keys are no PKeys.
-        """
+        """Return protected rows, checked or expanded, by position, with a sentence about each."""
         places = self._places(rows)
         if not places:
             return {}
@@ -65,12 +61,7 @@ class ProtectedKeys:
         return _sentences(places, _with_alike(rows, hits))
 
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
-        """Return a plan with the rows of protected people rejected.
-
-        Args:
-            planned: the plan.
-            written: profiles that the run has written before: these rows are left.
-        """
+        """Return a plan with the rows of protected people rejected, but for those ``written``."""
         sentences = self.sentences(planned)
         if sentences and written:
             is_written = columns.profiles(planned).isin(list(written)).to_numpy(np.bool_)
@@ -119,10 +110,8 @@ class ProtectedKeys:
 def read_list(path: Path) -> ProtectedKeys:
     """Read a list of keys: a file with one column, or with columns called PKey or email.
 
-    A header is not needed. One that is no such name is taken for a key that no profile has.
-
-    Raises:
-        UsageProblem: it cannot be read, is empty, or holds a damaged key.
+    A header is not needed: one without such a name is taken for a key that no profile has. Raise
+    UsageProblem if the list cannot be read, is empty, or holds a damaged key.
     """
     try:
         cells = read.table(path)
@@ -140,7 +129,6 @@ def read_list(path: Path) -> ProtectedKeys:
 
 
 def _columns(cells: Cells, path: Path) -> Iterator[tuple[pa.ChunkedArray, npt.NDArray[np.int64]]]:
-    """Yield the columns of keys, each with the rows' numbers."""
     filled = [
         at
         for at, name in enumerate(cells.names)
@@ -162,11 +150,7 @@ def _columns(cells: Cells, path: Path) -> Iterator[tuple[pa.ChunkedArray, npt.ND
 
 
 def _keys(texts: pa.ChunkedArray, numbers: npt.NDArray[np.int64], path: Path) -> ProtectedKeys:
-    """Return the keys of one column.
-
-    Raises:
-        UsageProblem: one is damaged.
-    """
+    """Return the keys of one column; raise UsageProblem if one is damaged."""
     is_address = pc.match_substring_regex(keys.bare(texts), _ADDRESS)
     found: dict[KeyKind, dict[str, str]] = {}
     for kind, chosen in ((KeyKind.EMAIL, is_address), (KeyKind.PKEY, pc.invert(is_address))):

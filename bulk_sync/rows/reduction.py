@@ -34,12 +34,10 @@ DECIDED: Final = (
 
 
 class RowsToDo(NamedTuple):
-    """The rows with work to do.
+    """Rows as of ``check.rows`` with work to do, and their positions in the input, int64.
 
-    Attributes:
-        rows: as of ``check.rows``; COUNTS_AS holds places in this frame.
-        positions: int64, theirs in the input, ascending.
-        states: those of the open ones, as far as the list showed them.
+    COUNTS_AS holds places in this frame. ``states`` are those of the open ones, as far as the list
+    showed them.
     """
 
     rows: pd.DataFrame
@@ -59,8 +57,7 @@ def divide(
         slices: as of ``check.rows``, with PKeys, or those of a plan; ``DECIDED`` is enough.
         cursor: what the list showed, as ``Store.found`` yields it; of a plan, nothing.
         protected: positions of rows counting for those of protected people: no rest.
-        keep: is given when the rows of each slice were read, in ms since the epoch; 0 if they were
-            not.
+        keep: is given when the rows of each slice were read, in ms since the epoch; else 0.
 
     Memory: a byte a row, 16 for each repeat, and a slice.
     """
@@ -110,8 +107,8 @@ def all_rows(
 ) -> Iterator[pd.DataFrame]:
     """Yield the results of all rows of an input in their order.
 
-    Slices are as ``divide`` takes them, and ``read_ms`` what it kept. Results are those of the
-    rows with work, a row per row of the input, and positions theirs in the input.
+    Slices are as ``divide`` takes them, and ``read_ms`` what it kept. Results are those of the rows
+    with work, a row per row of the input, and positions theirs in the input.
     """
     counts_as = positions[results[columns.COUNTS_AS].to_numpy()]
     results = results.assign(**{columns.COUNTS_AS: counts_as})
@@ -126,7 +123,6 @@ def all_rows(
 
 
 def _placed(slices: Slices) -> Iterator[tuple[slice, pd.DataFrame]]:
-    """Yield the slices, each with its place in the input."""
     start = 0
     for frame in slices.read():
         here = slice(start, start + len(frame))
@@ -158,7 +154,6 @@ def _unchanged(frame: pd.DataFrame, chosen: _Bool, read_ms: _Int64) -> pd.DataFr
 
 
 def _joined(rest: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of both, one below the other; they have the same columns."""
     if others.empty:
         return rest
     names = [name for name in (columns.OUTCOME, columns.REASON, columns.FILE) if name in others]
@@ -167,7 +162,6 @@ def _joined(rest: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def _steps(rows: pd.DataFrame, positions: _Int64, found: Sequence[pa.Table]) -> Steps:
-    """Return what the list showed of the open rows of a frame, in their order."""
     open_rows = comparison.open_rows(rows)
     steps = Steps.blank(len(open_rows), stamped=columns.LATEST in rows)
     if not found:

@@ -26,13 +26,10 @@ def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict
 def _shared(
     rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict, verdicts: Verdicts
 ) -> npt.NDArray[np.int64]:
-    """Settle rows about one profile, although their keys differ.
+    """Settle rows about one profile, although their keys differ; return the counting row of each.
 
     If they want two states, all of them are rejected, since the right one is unknown; unless the
     opt-out is to win.
-
-    Returns:
-        int64: the position of the counting row for each.
     """
     same = np.arange(len(rows))
     owner = rows[columns.OWNER].to_numpy()
@@ -63,7 +60,6 @@ def _shared(
 
 
 def _groups(rows: pd.DataFrame, with_profile: Positions) -> list[list[int]]:
-    """Return the rows about one profile, where there are several."""
     codes, _ = pd.factorize(rows[columns.PROFILE].iloc[with_profile])
     is_shared = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, np.bool_)
     groups: dict[int, list[int]] = {}

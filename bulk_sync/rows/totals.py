@@ -35,10 +35,7 @@ class Totals:
 
     @classmethod
     def count(cls, frame: pd.DataFrame) -> "Totals":
-        """Count a plan or results, from recorded outcomes alone.
-
-        Rows of the input are counted by outcome, and profiles by what is written to them.
-        """
+        """Count rows of the input by outcome, and profiles by what is written to them."""
         counts = _counted(columns.outcome_codes(frame[columns.OUTCOME]))
         written = sum(counts[OUTCOME_CODES[each]] for each in comparison.WRITTEN)
         creates = sum(counts[OUTCOME_CODES[each]] for each in _NEW)

@@ -36,13 +36,9 @@ __all__ = [
 
 
 class Checked(NamedTuple):
-    """Checked rows, and what is to be said of them all.
+    """Checked rows as ``rows`` returns them, and their columns.
 
-    Attributes:
-        rows: each slice as ``rows`` returns it.
-        found: the names of their columns.
-        dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
-        date_order: of the numbers in them.
+    ``dates_read_as`` has how request dates were read, "" if there is nothing of note.
     """
 
     rows: Slices
@@ -71,7 +67,7 @@ def rows(raw: pd.DataFrame, rules: Rules) -> pd.DataFrame:
 
 
 def check(raw: pd.DataFrame, rules: Rules) -> Checked:
-    """Check every row, as ``rows``, and learn what is to be said of them all."""
+    """Check every row as ``rows`` does, and find out how dates were read."""
     found = row_by_row.find(raw.columns, rules)
     judged = row_by_row.judge(raw, found, rules)
     verdicts, places = judged.verdicts, Places(raw)

@@ -52,15 +52,10 @@ def beginning(place: str) -> str:
 
 
 class Repeats(NamedTuple):
-    """The rows whose key may stand in several rows.
+    """The rows with a key that may stand in several: int64, ascending, and whether each forbids.
 
-    Attributes:
-        rows: int64, their positions, ascending.
-        forbids: bool, whether each forbids the sale.
-        first_forbids: int64, by row the position of the first row with its key that forbids the
-            sale; -1 if there is none.
-        first_allows: int64, the same for the first that allows it.
-        last_forbids: bool, whether the last row with its key forbids the sale.
+    By row, the first row with its key that forbids the sale, and the first that allows it (int64
+    positions, -1 if there is none), and whether the last one forbids it.
     """
 
     rows: npt.NDArray[np.int64]
@@ -162,13 +157,9 @@ def _first(
 def _repeated(
     keys: pa.ChunkedArray, usable: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-    """Find those of the usable rows whose key may stand in several of them.
+    """Return the usable rows whose key may stand in several, ascending, and the number of its key.
 
-    Only they are compared as texts, all others by 8 bytes each. So different keys with the same
-    hash stay different.
-
-    Returns:
-        Their positions, ascending, and for each the number of its key: 0, 1, ...
+    Only they are compared as texts, all others by 8 bytes each.
     """
     hashes = _hashes(keys)[usable]
     ordered = np.sort(hashes)

@@ -78,8 +78,8 @@ def reject(
 ) -> None:
     """Reject totals, legends and signatures below the data, and set their rows aside.
 
-    The rows are those of files to their ends: of each one all, or ``LEAST_ROWS`` at least. Above
-    them are ``above`` further rows of the first file.
+    The rows are those of files to their ends: all, or at least ``LEAST_ROWS`` of the first one,
+    below ``above`` others.
     """
     for start, end in _files(raw):
         first = max(start, end - LEAST_ROWS)
@@ -91,7 +91,6 @@ def reject(
 
 
 def _files(raw: pd.DataFrame) -> Iterator[tuple[int, int]]:
-    """Yield the positions of each file's first row, and after its last."""
     starts = [0]
     if columns.FILE in raw:
         starts += (np.flatnonzero(np.diff(raw[columns.FILE].cat.codes)) + 1).tolist()
@@ -110,10 +109,7 @@ def _lines(rows: pd.DataFrame, found: Found) -> list[_Line]:
 
 
 def _below(lines: list[_Line], before: int, words: StateWords) -> Iterator[tuple[int, _Kind]]:
-    """Yield the places of the rows below the data, and what each looks like.
-
-    ``lines`` are the last rows of a file, and ``before`` the number of its rows before them.
-    """
+    """Yield the places of rows below the data, and what each looks like; ``before`` are above."""
     kinds = [_kind(line, words) for line in lines]
     last = max((at for at, kind in enumerate(kinds) if kind is _Kind.REQUEST), default=-1)
     if last < 0:
@@ -132,7 +128,6 @@ def _count(line: _Line) -> int:
 
 
 def _kind(line: _Line, words: StateWords) -> _Kind:
-    """Return what a row looks like if it stands below the data."""
     state = line.state or ""
     has_state = words.state(state) is not None
     may_be_sum = not has_state or state.isdecimal()  # the sum may be 1 or 0

@@ -91,9 +91,8 @@ class Found:
         keys: the kind of the keys.
         key: name of the column of keys.
         state: name of the column of states; None if no row needs one.
-        dates: names of the columns that could hold request dates; more than one are not used.
-        unused: names of columns of dates that may be those of something else, if there are no
-            request dates.
+        dates: names of columns that could hold request dates; several are not used.
+        unused: names of columns of dates that may be those of something else.
     """
 
     keys: Keys
@@ -199,7 +198,6 @@ def _hint(own: Iterable[str], rules: Rules) -> str:
 
 
 def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) -> tuple[str, ...]:
-    """Find the columns that could hold request dates."""
     if rules.date_column is not None:
         return (_only(names, [], rules.date_column, "--date-column", "request dates"),)
     own = [name for name in names if name not in columns.OURS and name not in others]

@@ -50,11 +50,7 @@ _DAMAGE: Final[dict[str, str]] = {
 
 
 def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
-    """Remove the signs that programs put around keys, and reject cells without a usable key.
-
-    Returns:
-        The clean keys, large_string.
-    """
+    """Return clean keys, large_string; reject cells without a usable one."""
     keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
     what = "e-mail address" if kind is KeyKind.EMAIL else "key"
     empty = (
@@ -86,8 +82,7 @@ def bare(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 def key(text: str) -> str:
     """Return one key, cleaned like those of a file; as an address if it looks like one.
 
-    Raises:
-        UsageProblem: it is empty or holds an invisible character.
+    Raise UsageProblem if it is empty or holds an invisible character.
     """
     kind = KeyKind.EMAIL if "@" in text.strip("'<=\" ")[1:] else KeyKind.PKEY
     keys = _unwrapped(_trimmed(pa.chunked_array([[text]], pa.large_string())), kind)
@@ -111,7 +106,6 @@ def _hidden(text: str) -> str:
 
 
 def _check_emails(keys: pa.ChunkedArray, verdicts: Verdicts) -> None:
-    """Reject all but e-mail addresses."""
     plain = pc.and_(
         pc.less_equal(pc.binary_length(keys), emails.PLAIN_BYTES),
         pc.match_substring_regex(keys, emails.PLAIN),
@@ -140,13 +134,10 @@ def doubtful_opt_ins(
     usable: npt.NDArray[np.intp],
     on_conflict: OnConflict,
 ) -> Iterator[tuple[int, int]]:
-    """Find opt-ins of addresses with an opt-out in other capitals.
+    """Yield opt-ins of addresses with an opt-out in other capitals, and the first such opt-out.
 
     By the letter these are two addresses, and hardly ever two people. An opt-in whose own address
     is opted out too is left to ``OnConflict.REJECT``, for both of its rows.
-
-    Yields:
-        The position of each, and that of the first such opt-out.
     """
     small = pc.utf8_lower(identities)
     if small.equals(identities):
@@ -222,5 +213,4 @@ def _unforced(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _hits(matches: pa.ChunkedArray) -> list[int]:
-    """Return the positions where a boolean column is true."""
     return np.flatnonzero(matches.to_numpy()).tolist()

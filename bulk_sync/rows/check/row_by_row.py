@@ -40,11 +40,7 @@ class JudgedRows(NamedTuple):
 
 
 def find(names: Iterable[str], rules: Rules) -> Found:
-    """Find the columns of an input, and warn if those of the dates are in doubt.
-
-    Raises:
-        InputProblem: a column is missing or ambiguous.
-    """
+    """Return the columns of an input as ``find_columns``; warn of more than one of dates."""
     found = find_columns(names, rules)
     if len(found.dates) > 1:
         log.warning(
@@ -57,10 +53,7 @@ def find(names: Iterable[str], rules: Rules) -> Found:
 
 
 def judge(raw: pd.DataFrame, found: Found, rules: Rules, above: int | None = 0) -> JudgedRows:
-    """Judge raw rows by themselves.
-
-    So many rows of the same file are above these; None if others are below.
-    """
+    """Judge rows by themselves; ``above`` are of the same file, None if others are below."""
     verdicts = Verdicts.blank(len(raw))
     if above is not None:
         footer.reject(raw, found, rules.words, verdicts, above)

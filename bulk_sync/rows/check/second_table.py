@@ -23,13 +23,10 @@ _OF_KEYS = r"[@\d]"
 
 
 class SecondHeader(NamedTuple):
-    """A row that looks like the header of a second table.
+    """A row that looks like the header of a second table, and the name of its column of states.
 
-    Attributes:
-        at: its position.
-        state: the name of its column of states.
-        is_sure: its key is the name of a column, too; any other is a header only if a usable row
-            follows.
+    It ``is_sure`` if its key is the name of a column, too; any other counts if a usable row
+    follows.
     """
 
     at: int
@@ -74,5 +71,4 @@ def refuse(header: SecondHeader, found: Found, place: str) -> NoReturn:
 
 
 def _is_same(one: str, other: str, rules: Rules) -> bool:
-    """Return whether a yes means the same in columns of two names."""
     return plain(one) == plain(other) or (forbids(one, rules) and forbids(other, rules))

@@ -91,8 +91,7 @@ class _Checking:
     def settle(self) -> Checked:
         """Decide what needs all rows, once all slices were added.
 
-        Raises:
-            InputProblem: a second table begins below.
+        Raise InputProblem if a second table begins below.
         """
         in_order = sorted(self._headers.values(), key=lambda each: each[0].start + each[1].at)
         for part, header in in_order:
@@ -116,7 +115,6 @@ class _Checking:
             self._headers.setdefault(header.is_sure, (part, header))
 
     def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the verdicts on some rows that repeat a key."""
         names: dict[int, str] = {}
         for name in ("first_forbids", "first_allows", "other"):
             positions, places = batch[name].to_numpy(), batch[f"{name}_place"]
@@ -177,7 +175,6 @@ class _Checking:
         dates.warn()
 
     def _slices(self) -> Iterator[pd.DataFrame]:
-        """Read the rows once."""
         settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
         combined = None
         if self._dates is not None:

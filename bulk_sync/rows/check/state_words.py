@@ -99,8 +99,7 @@ class StateWords:
     def parse(cls, means: str | None, forbid: str | None, allow: str | None) -> "StateWords":
         """Build them from ``--state-means``, ``--true-values`` and ``--false-values``.
 
-        Raises:
-            UsageProblem: a list is empty, or a word contradicts another one.
+        Raise UsageProblem if a list is empty, or a word contradicts another one.
         """
         known = cls(None if means is None else StateMeans(means))
         further: dict[str, bool] = {}
@@ -153,11 +152,7 @@ class StateWords:
 
 
 def _listed(option: str, text: str | None) -> Iterator[str]:
-    """Yield the words of a list; quotes let a word hold a comma.
-
-    Raises:
-        UsageProblem: there are none.
-    """
+    """Yield the words of a list, in quotes with commas; raise UsageProblem if there are none."""
     if text is None:
         return
     rows = csv.reader(text.splitlines(), skipinitialspace=True)

@@ -42,13 +42,10 @@ class UnusableNumber(Exception):
 
 
 def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> str:
-    """Return the text of a number.
+    """Return the text of a number by its format; "", or a date beyond all, shows it alone.
 
-    ``code`` is its number format; "" if the format shows the number alone. A date that does not
-    exist is the number, too. The workbook counts days from 1904 if ``is_1904``.
-
-    Raises:
-        UnusableNumber: it is NaN or infinite, or its format is that of durations, and it is none.
+    Raise UnusableNumber if it is NaN, infinite, or no duration though its format is that of
+    durations.
     """
     if not math.isfinite(value):
         raise UnusableNumber(value, row)
@@ -79,9 +76,7 @@ def relevant(code: str) -> str:
 def displayed(code: str, value: float) -> str | None:
     """Return the displayed text of an integer, if it is more than its digits, such as ``0000007``.
 
-    Returns:
-        The text; None if it is the number itself, or a date, a fraction, an amount or the like:
-        then the number counts.
+    None if the number counts: it is itself displayed, or a date, a fraction, an amount or the like.
     """
     if not abs(value) < _KEPT or value != int(value):
         return None
@@ -137,13 +132,11 @@ def _filled(parts: list[tuple[str, str]], digits: str) -> str:
 
 
 def _rounded(days: float) -> timedelta:
-    """Return so many days, to the millisecond."""
     return timedelta(milliseconds=round(days * 86_400_000))
 
 
 @lru_cache(1 << 12)
 def _date(days: float, *, is_1904: bool) -> str:
-    """Return a date, a time of day, or both, as ISO 8601."""
     if is_1904:
         moment = _DAY_ZERO_1904 + _rounded(days)
     else:

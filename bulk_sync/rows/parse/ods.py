@@ -49,19 +49,13 @@ def sheets(package: Package) -> Sequence[Sheet]:
 
 
 def _rows(package: Package, position: int) -> Iterator[SheetRow]:
-    """Yield the rows of the table at a position."""
     return _Tables(position).rows(package)
 
 
 class _Tables:
-    """Collects the rows of one table while the XML is parsed, and the names of all.
+    """Collects the rows of the table at a position, -1 for none, while the XML is parsed.
 
-    Args:
-        position: the table's; -1 collects no rows.
-
-    Attributes:
-        tables: the name and the style of each table.
-        hidden_styles: the names of styles of hidden tables.
+    It lists the name and the style of each table, and the styles of hidden ones.
     """
 
     def __init__(self, position: int) -> None:
@@ -81,7 +75,6 @@ class _Tables:
         self._is_in_paragraph = False
 
     def rows(self, package: Package) -> Iterator[SheetRow]:
-        """Yield the rows of the table."""
         for _ in package.parse(_CONTENT, self._start, self._end, self._text):
             for row, repeats in self._rows:
                 yield row
@@ -148,7 +141,6 @@ class _Tables:
             self._number += repeats
 
     def _cell_text(self) -> str:
-        """Return the text of the current cell."""
         kind = self._cell.get("office:value-type")
         shown = "\n".join(self._paragraphs)
         if kind is None:

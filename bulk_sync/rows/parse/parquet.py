@@ -38,8 +38,7 @@ _SENT_BYTES: Final = 8 << 20
 def parse(path: Path, _: object = None) -> Parsed:
     """Parse one file.
 
-    Raises:
-        InputProblem: it is another format, damaged, or holds bytes that are no text.
+    Raise InputProblem if it is another format, damaged, or holds bytes that are no text.
     """
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))  # Arrow opens none whose name is no text
@@ -67,7 +66,6 @@ def parse(path: Path, _: object = None) -> Parsed:
 def _batches(
     parquet: pq.ParquetFile, kept: list[int], names: list[str], path: Path, opened: ExitStack
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows as text."""
     collected: list[pa.RecordBatch] = []
     first = 2
     with _explained(path), opened:
@@ -113,11 +111,7 @@ def _unnamed_indexes(schema: pa.Schema) -> set[str]:
 
 
 def _text(values: pa.Array, name: str, path: Path, first: int) -> pa.Array:
-    """Return some rows of a column as text; ``first`` is the number of the first row.
-
-    Raises:
-        InputProblem: a value cannot be read as text, or holds a NUL.
-    """
+    """Return rows of a column as text; raise InputProblem if a value is none, or holds a NUL."""
     try:
         values.validate(full=True)
         text = pc.fill_null(_as_text(pa.chunked_array([values])), "").combine_chunks()

@@ -41,8 +41,7 @@ _DAMAGE: Final = (
 def parse(path: Path, choose: Choose) -> Parsed:
     """Parse one sheet.
 
-    Raises:
-        InputProblem: it is no workbook, protected or damaged, or nothing is in the header's row.
+    Raise InputProblem if it is no workbook, protected or damaged, or its header's row is empty.
     """
     with _explained(path):
         sheets = _sheets(path)
@@ -82,7 +81,6 @@ def _sheets(path: Path) -> Sequence[Sheet]:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn an error of a file's content into a sentence."""
     try:
         yield
     except Protected as problem:
@@ -101,11 +99,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _batches(rows: Iterator[SheetRow], parsed: Parsed, path: Path) -> Iterator[pa.RecordBatch]:
-    """Yield the rows below the header, and add a note of hidden ones.
-
-    Raises:
-        InputProblem: there is content far from the table.
-    """
+    """Yield the rows below the header; raise InputProblem for content far from the table."""
     width = len(parsed.names) - 1
     hidden: list[int] = []
     with _explained(path):
@@ -131,7 +125,6 @@ def _batches(rows: Iterator[SheetRow], parsed: Parsed, path: Path) -> Iterator[p
 
 
 def _beside(row: SheetRow, width: int) -> str:
-    """Return the texts right of the header's last name."""
     if max(row.cells) < width:
         return ""
     return " | ".join(text for column, text in sorted(row.cells.items()) if column >= width)

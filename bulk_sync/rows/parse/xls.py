@@ -26,12 +26,7 @@ _BOF, _EOF, _BOUNDSHEET, _FORMULA = 0x809, 0x0A, 0x85, 0x06
 
 
 def sheets(content: bytes) -> Sequence[Sheet]:
-    """Return all sheets with cells.
-
-    Raises:
-        Protected: it is protected by a password.
-        XLRDError, ...: it is damaged; see ``DAMAGE``.
-    """
+    """Return all sheets with cells; raise Protected, or one of ``DAMAGE``."""
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise Protected
     with Path(os.devnull).open("w") as log:
@@ -63,7 +58,6 @@ def sheets(content: bytes) -> Sequence[Sheet]:
 def _rows(
     sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
-    """Yield the rows of a sheet; ``uncalculated`` has the formulas without a value."""
     is_1904 = bool(sheet.book.datemode)
     for at in range(sheet.nrows):
         cells = {}
@@ -92,7 +86,6 @@ def _text(cell: Any, code: str, row: int, *, is_1904: bool) -> str:
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the records of the substream at a place, without embedded charts."""
     depth = 0
     while at + 4 <= len(stream):
         kind, length = struct.unpack_from("<HH", stream, at)
@@ -122,10 +115,7 @@ def _uncalculated(stream: bytes, start: int) -> frozenset[tuple[int, int]]:
 
 
 def _is_blank(formula: bytes) -> bool:
-    """Check whether a formula's value is the empty text, or a 0 to be calculated on loading.
-
-    Programs that do not calculate write these.
-    """
+    """Check for no text, or a 0 to be calculated on loading: of programs that do not calculate."""
     if formula[12:14] == b"\xff\xff":
         return formula[6] == 3
     return bool(formula[14] & 2) and not any(formula[6:14])

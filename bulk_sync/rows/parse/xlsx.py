@@ -94,7 +94,6 @@ class _Book:
 
 
 def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
-    """Yield the rows of the sheet in a part."""
     parser = _Rows(book)
     for _ in book.package.parse(part, parser.start, parser.end, parser.text):
         yield from parser.rows
@@ -103,7 +102,6 @@ def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
 
 @lru_cache(1 << 14)
 def _position(letters: str) -> int:
-    """Return the position of a column, from 0, by its letters."""
     position = -1
     for letter in letters:
         position = 26 * (position + 1) + ord(letter) - ord("A")
@@ -155,8 +153,6 @@ class _Texts:
 
 
 class _Rows(_Texts):
-    """Collects the rows of a sheet while its XML is parsed."""
-
     def __init__(self, book: _Book) -> None:
         super().__init__()
         self.rows: list[SheetRow] = []
@@ -205,7 +201,6 @@ class _Rows(_Texts):
             super().end(tag)
 
     def _cell_text(self) -> str:
-        """Return the text of the current cell."""
         kind = self._cell.get("t", "n")
         if self._value is None and (kind == "inlineStr" or self._pieces):
             text, self._pieces = self.whole(), []
@@ -252,7 +247,6 @@ def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
 
 
 def _first(root: ET.Element, name: str) -> ET.Element | None:
-    """Return the first element of a name, if there is one."""
     return next((each for each in root.iter() if _local(each.tag) == name), None)
 
 

@@ -44,7 +44,6 @@ class _Column:
     """One column below a row that may be the header.
 
     Attributes:
-        name: its name there.
         sample: the first cell with content; "" if there is none.
         look: what most of its cells look like.
         forbidding: words in it, other than yes and no, that forbid the sale, such as ``Opt out``.
@@ -139,7 +138,6 @@ def _why(best: HeaderPlace, columns: Sequence[_Column], wanted: Wanted, rules: R
 
 
 def _columns_of(place: HeaderPlace, rules: Rules) -> list[_Column]:
-    """Return the named columns below a row."""
     below = [cells for row, cells in place.first.rows.items() if row > place.header_row]
     columns = []
     for at, name in enumerate(place.first.rows.get(place.header_row, ())):
@@ -156,7 +154,6 @@ def _columns_of(place: HeaderPlace, rules: Rules) -> list[_Column]:
 
 
 def _nameless(choice: HeaderPlace, rules: Rules) -> list[_Column]:
-    """Return the columns of a table without a header."""
     width = max(map(len, choice.first.rows.values()))
     names = [f"Column {at + 1}" for at in range(width)]
     rows = {0: names, **choice.first.rows}
@@ -164,7 +161,6 @@ def _nameless(choice: HeaderPlace, rules: Rules) -> list[_Column]:
 
 
 def _look(cells: Sequence[str], rules: Rules) -> str:
-    """Return what most of some cells look like."""
     if not cells:
         return "empty"
     if 2 * sum(rules.words.state(cell) is not None for cell in cells) > len(cells):
@@ -288,7 +284,6 @@ def _place(choice: HeaderPlace, sheets: Sequence[FirstRows], wanted: Wanted) -> 
 def _overview(
     best: HeaderPlace, columns: Sequence[_Column], listed: Sequence[FirstRows]
 ) -> Iterator[str]:
-    """Yield lines with the sheets, the first rows and the columns."""
     if listed:
         empty = {True: "", False: " (empty)"}
         named = ", ".join(f"{each}{empty[bool(each.rows)]}" for each in listed)

@@ -44,11 +44,7 @@ Spool = Callable[[], BinaryIO]
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Turn an error of the file system into a sentence.
-
-    Raises:
-        InputProblem: the file cannot be opened or read.
-    """
+    """Raise InputProblem if a file cannot be opened or read."""
     try:
         yield
     except OSError as problem:
@@ -90,13 +86,7 @@ class _Spooled(SpooledTemporaryFile[bytes]):
 
 
 class Content:
-    """Bytes in memory or on disk, of which a block is read at a time.
-
-    Args:
-        file: with all of them; it stays open.
-        begin: where they begin in it.
-        size: how many there are; None if they end with the file.
-    """
+    """Bytes of an open file, of which a block is read at a time; without a size up to its end."""
 
     def __init__(self, file: BinaryIO, begin: int = 0, size: int | None = None) -> None:
         self._file, self._begin = file, begin
@@ -182,9 +172,8 @@ class _Reader(io.RawIOBase):
 def unpacked(path: Path, spool: Spool) -> Iterator[Content]:
     """Open a file until the block ends, and unpack it if its last suffix says so.
 
-    Raises:
-        InputProblem: it cannot be read, is damaged, has something else behind the packed data, or
-            unpacks to far more than a list of keys.
+    Raise InputProblem if it cannot be read, is damaged, has something else behind the packed data,
+    or unpacks to far more than a list of keys.
     """
     with explained(str(path)), path.open("rb") as file:
         yield Content(_unpack(file, path, spool))

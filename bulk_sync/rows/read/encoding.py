@@ -31,8 +31,7 @@ _CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
 def utf8(content: Content, place: str, spool: Spool) -> Content:
     """Return the content of a text file as UTF-8: in the same file, or in another one.
 
-    Raises:
-        InputProblem: a byte is no character, or NUL; the message has its line.
+    Raise InputProblem if a byte is no character, or NUL; the message has its line.
     """
     head = content.read(0, 4)
     mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")
@@ -56,10 +55,7 @@ def utf8(content: Content, place: str, spool: Spool) -> Content:
 
 
 def _decode(content: Content, encoding: str, into: BinaryIO | None = None) -> int | None:
-    """Return the offset of the first byte without a character; None if all are read.
-
-    The text before it is written as UTF-8 into a file, if one is given.
-    """
+    """Return the offset of the first bad byte, if any; write the text before it as UTF-8."""
     decoder = codecs.getincrementaldecoder(encoding)()
     for start, block in content.blocks():
         end, bad = start + len(block), None
@@ -110,7 +106,6 @@ def _western(content: Content, bad: int, place: str, spool: Spool) -> Content:
 
 
 def _where(content: Content, at: int) -> str:
-    """Return the place of a byte for a message."""
     byte = content.read(at, at + 1).hex().upper()
     return f"the byte 0x{byte} at offset {at}, in line {content.line_at(at)}"
 

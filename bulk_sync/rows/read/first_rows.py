@@ -24,13 +24,7 @@ _OURS: Final = "bulk-sync"
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """The first rows with content, of a sheet or of a file without sheets.
-
-    Attributes:
-        rows: by number, as the spreadsheet shows it, the texts of the cells.
-        sheet: the sheet's name; None in a file without sheets.
-        is_hidden: a person or a program hid the sheet.
-    """
+    """The first rows with content, by number, of a sheet, or of a file without sheets."""
 
     rows: Mapping[int, Sequence[str]]
     sheet: str | None = None
@@ -55,10 +49,7 @@ class FirstRows:
 class Wanted:
     """What is known of the table's place, and of its columns.
 
-    Attributes:
-        sheet: the sheet of a workbook; None looks for it.
-        header_row: the number of the header's row; None looks for it.
-        rules: for the columns of a header; None takes any row for a header.
+    Without a sheet or header's row it is looked for; without rules any row is a header.
     """
 
     sheet: str | None = None
@@ -76,8 +67,7 @@ class Wanted:
     def find(self, cells: Sequence[str]) -> Found | None:
         """Return the columns of a header; None if any row will do.
 
-        Raises:
-            InputProblem: a column is missing or ambiguous.
+        Raise InputProblem if a column is missing or ambiguous.
         """
         if self.rules is None:
             return None
@@ -108,11 +98,7 @@ class HeaderPlace:
 
 
 def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> HeaderPlace | None:
-    """Choose the first sheet with a header in a certain row, or the only other one.
-
-    Returns:
-        The choice; None if there is none, or more than one.
-    """
+    """Choose the first sheet with a header in a certain row, or the only other one, or None."""
     headers = [(first, wanted.headers(first)) for first in sheets]
     able = headers[:1] if headers[0][1] else [each for each in headers if each[1]]
     if len(able) != 1 or len(able[0][1]) != 1:

@@ -13,8 +13,7 @@ log = logging.getLogger(__name__)
 def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tuple[int, int]:
     """Return the position of the sheet to be read, and the number of its header's row.
 
-    Raises:
-        InputProblem: there is no such sheet, or no table.
+    Raise InputProblem if there is no such sheet, or no table.
     """
     choice = locate(_readable(sheets, wanted, place), wanted, place, sheets)
     others = [each for each in sheets if each.rows and each is not choice.first]
@@ -39,10 +38,8 @@ def locate(
 ) -> HeaderPlace:
     """Return where the table is, on one of some sheets or in a file without sheets.
 
-    A given row beyond the first ones is not looked at.
-
-    Raises:
-        InputProblem: there is no table, or more than one; or there are rows above the header.
+    A given row beyond the first ones is not looked at. Raise InputProblem if there is no table, or
+    more than one, or if there are rows above the header.
     """
     choice = choose(sheets, wanted)
     row, last = wanted.header_row, max(sheets[0].rows)
@@ -70,11 +67,7 @@ def _check_above(choice: HeaderPlace, wanted: Wanted, place: str) -> None:
 
 
 def _readable(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> list[FirstRows]:
-    """Return the sheets that may be read.
-
-    Raises:
-        InputProblem: there is no such sheet, or none with data.
-    """
+    """Return the sheets that may be read; raise InputProblem if there is none."""
     if wanted.sheet is not None:
         named = [each for each in sheets if each.sheet == wanted.sheet]
         if not named:

@@ -11,12 +11,7 @@ _OF_REST: Final = ".todo"
 
 
 class Origin(NamedTuple):
-    """Where the rows of a file come from.
-
-    Attributes:
-        job: the job of their input.
-        is_rest: they are rows left of it, as in a todo file, not the whole.
-    """
+    """The job of the input of some rows; ``is_rest``: they are left of it, as in a todo file."""
 
     job: str
     is_rest: bool

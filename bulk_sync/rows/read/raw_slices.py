@@ -62,8 +62,7 @@ def slices(
         stdin: the content of standard input, if it is the source.
         copies: the files of a folder or glob that is not on this machine.
         most_bytes: about how many bytes of text a slice may have; it has at least one row.
-        folder: a private folder for texts that are unpacked or decoded; its files are nameless.
-            None keeps these texts in memory.
+        folder: a private folder for texts that are unpacked or decoded; None keeps them in memory.
 
     Raises:
         InputProblem: there is no such input; or later, while its frames are read, one of them

@@ -47,11 +47,7 @@ _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
 def is_one(source: str) -> bool:
-    """Check whether a source is a single file by its very name.
-
-    Raises:
-        InputProblem: it is a pipe or a device.
-    """
+    """Check whether a source is one file by its name; raise InputProblem for a pipe or device."""
     with explained(source):
         path = Path(source)
         if not path.exists() or path.is_dir():
@@ -82,19 +78,14 @@ def original_stem(todo: str) -> str:
 
 
 def files(source: str) -> list[Path]:
-    """Return the files of a source, sorted by name.
+    """Return the files of a source, sorted by name; none for standard input.
 
-    Args:
-        source: a file, a folder, a glob, or ``-`` for standard input.
-
-    Returns:
-        The file itself; of a folder or glob the files with an accepted suffix, without hidden
-        ones and without this program's reports, unless the glob spells ``.todo.`` or
-        ``.results.``; nothing for standard input.
+    Of a folder or glob these are the files with an accepted suffix, without hidden ones and without
+    this program's reports, unless the glob spells ``.todo.`` or ``.results.``.
 
     Raises:
-        InputProblem: there is no such file, or none with an accepted suffix; or one of a folder
-            is a link to nothing.
+        InputProblem: there is no such file, or none with an accepted suffix; or one of a folder is
+            a link to nothing.
     """
     if source == STDIN:
         return []
@@ -122,10 +113,7 @@ def files(source: str) -> list[Path]:
 
 
 def warn_of_others(source: str, taken: Sequence[Path]) -> None:
-    """Warn of other files and folders in a folder or glob.
-
-    Hidden ones and this program's reports do not count, nor do the folders on the way of ``**``.
-    """
+    """Warn of other files and folders in a folder or glob, but for folders on the way of ``**``."""
     with explained(source):
         others = sorted(set(_found(source)) - set(taken))
         names = [
@@ -157,12 +145,9 @@ def warn_of_skipped(source: str, names: Sequence[str]) -> None:
 
 
 def text_bytes(paths: Iterable[Path]) -> int:
-    """Estimate how many bytes the cells of some files take as text, if there may be many.
+    """Estimate how many bytes the cells of some files take as text; workbooks are small.
 
-    Workbooks are small: a sheet has a million rows at most.
-
-    Raises:
-        InputProblem: a file is not there any more.
+    Raise InputProblem if a file is not there any more.
     """
     total = 0
     for path in paths:
@@ -178,8 +163,7 @@ def text_bytes(paths: Iterable[Path]) -> int:
 def digest(source: str) -> str:
     """Return the SHA-256 of files: of one as ``sha256sum`` has it, of several that of its output.
 
-    Raises:
-        InputProblem: it cannot be read.
+    Raise InputProblem if one cannot be read.
     """
     paths = files(source)
     digests = [_digest(path) for path in paths]
@@ -195,7 +179,6 @@ def _digest(path: Path) -> str:
 
 
 def _found(source: str) -> list[Path]:
-    """Return the content of a folder, or the matches of a glob."""
     if Path(source).is_dir():
         return list(Path(source).iterdir())
     if any(char in source for char in "*?["):

@@ -28,8 +28,7 @@ _OF_A_REPORT: Final = {columns.KEY, columns.OUTCOME, columns.REASON}
 def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Table]:
     """Open the table of one file, whose rows can be read until the block ends; a sheet is one part.
 
-    Raises:
-        InputProblem: it cannot be read.
+    Raise InputProblem if it cannot be read.
     """
     kind = _kind(path, wanted)
     if kind.has_sheets:
@@ -58,11 +57,7 @@ def _of_stream(
 
 
 def place(table: Table, file: str, wanted: Wanted) -> TablePlace:
-    """Return where a table is, and its own columns.
-
-    Raises:
-        InputProblem: its header is none, or no column has a name.
-    """
+    """Return where a table is, and its own columns; raise InputProblem if its header is none."""
     if not wanted.is_header(table.names):
         row = table.header_row or 1
         raise refusal([table.first_rows()], replace(wanted, header_row=row), file)
@@ -75,10 +70,9 @@ def legible(file: str | Path) -> str:
 
 
 def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
-    """Check that files have the columns of the first one, in any order.
+    """Raise InputProblem unless files have the columns of the first one, in any order.
 
-    Raises:
-        InputProblem: one has others, or is a report of this program: its rows were carried out.
+    A report of this program is refused: its rows were carried out.
     """
     names = tables[0].positions
     for path, table in zip(paths, tables, strict=True):
@@ -103,11 +97,7 @@ def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
 
 
 def _kind(path: Path, wanted: Wanted) -> InputFormat:
-    """Return the format of a file.
-
-    Raises:
-        InputProblem: it is not supported, or has no sheets or header to be named.
-    """
+    """Return the format of a file; raise InputProblem if there is none, or no sheet to be named."""
     kind = formats.find(path)
     if kind is None:
         raise InputProblem(

@@ -78,7 +78,6 @@ def table(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes
 
 
 def _read(header: TextHeader, place: str, most_bytes: int) -> Generator[Cells, None, None]:
-    """Yield the rows below a header."""
     while header.start < header.end:
         found = _next(header, place, most_bytes)
         if found is None:
@@ -90,10 +89,7 @@ def _read(header: TextHeader, place: str, most_bytes: int) -> Generator[Cells, N
 
 
 def _next(header: TextHeader, place: str, most_bytes: int) -> tuple[Cells, TextHeader] | None:
-    """Return the next rows below a header, and the header moved behind them.
-
-    It is None if quotes do not show where the rows end.
-    """
+    """Return the next rows, and the header moved behind them; None if quotes hide their end."""
     piece = _piece(header, most_bytes)
     if piece is None:
         return None
@@ -203,7 +199,6 @@ def _even(piece: TextHeader, *, is_quoted: bool) -> Sequence[pa.ChunkedArray] | 
 
 
 def _has_empty_rows(table: pa.Table) -> bool:
-    """Check for lines with nothing but separators."""
     empty: pa.ChunkedArray | None = None
     for column in table.columns:
         here = pc.equal(column, "")

@@ -61,10 +61,7 @@ class TextHeader:
 def find_header(content: Content, place: str, wanted: Wanted) -> TextHeader:
     """Find the header: the first row with content, or the one header among the first rows.
 
-    In a ``.tsv`` the tab comes first among the possible separators.
-
-    Raises:
-        InputProblem: there is none, or more than one.
+    In a ``.tsv`` the tab comes first among the separators. Raise InputProblem without one header.
     """
     text = _Text(content, place)
     first = _first_line(content, text.begin)
@@ -125,8 +122,8 @@ class _Text:
     def _separator(self, sample: str) -> str:
         """Find the separator; "" if the header has one cell.
 
-        The header decides. Of several separators in it those win that give the next records as
-        many cells, and of these the one with the most cells.
+        Of several separators in the header those win that give the next records as many cells, and
+        of these the one with the most cells.
         """
         if len(self.separators) == 1:
             return self.separators
@@ -145,11 +142,7 @@ class _Text:
         )
 
     def searched(self, wanted: Wanted) -> TextHeader:
-        """Find the header among the first records.
-
-        Raises:
-            InputProblem: there is none, or more than one.
-        """
+        """Find the header among the first records; raise InputProblem unless there is one."""
         separator, rows, starts = self.first_rows(wanted)
         if not rows.rows:  # such as a quote alone
             raise _empty(self.place)
