@@ -148,7 +148,6 @@ class Tokens:
 
 
 def _refusal(response: Response) -> AccessDenied | RetryLater | UsageProblem:
-    """Return the error for a response of IMS without a token."""
     if _TOKEN.search(response.body):  # it is not quoted
         response = response._replace(body=b"")
     error, answer = problem(response), f"{response.status}: {clause(summary(response))}"

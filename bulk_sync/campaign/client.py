@@ -83,16 +83,14 @@ def _within_open_files(pace: Pace) -> Pace:
 class Client:
     """One run's view of Campaign. Belongs to one event loop.
 
+    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its one
+    profile, or page.
+
     Attributes:
         api: the API's name in the URL.
         is_ready: the preflight has found the name.
         has_attribute: whether the profiles read one by one have the attribute, blank or not; None
             if none was read.
-        listing: the list of profiles.
-        settling: how long Campaign may still act on a request without a response.
-
-    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its one
-    profile, or page.
     """
 
     def __init__(self, transport: Transport, connection: Connection) -> None:
@@ -155,20 +153,12 @@ class Client:
             return None
 
     async def check_attribute(self) -> None:
-        """Check, with one call or two, for a boolean field of the attribute's name.
-
-        Raises:
-            UsageProblem: there is none; the message names similar fields.
-        """
+        """Check, with one call or two, for a boolean field of this name, or raise UsageProblem."""
         api = self.api if self.is_ready else self._connection.api
         await resource_metadata.check_attribute(self._fields, self._attribute, api)
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
-        """Check, with one call, for some fields of profiles.
-
-        Raises:
-            UsageProblem: one is missing; the message names similar fields.
-        """
+        """Check, with one call, for some fields of profiles, or raise UsageProblem."""
         known = await self._fields(self.api) or {}
         resource_metadata.check_fields(known, names, option, self.api)
 
@@ -254,8 +244,8 @@ class Client:
         read before another PATCH.
 
         Raises:
-            RowFailed: Campaign did not confirm the state; ``pending`` if the run stops and
-                the change had not arrived. ``holds`` is the state if nothing was changed: after a
+            RowFailed: Campaign did not confirm the state; ``pending`` if the run stops and the
+                change had not arrived. ``holds`` is the state if nothing was changed: after a
                 refusal, or if the profile was read back.
             StopRun: the run stops, and nothing was sent but what Campaign refused.
         """
@@ -298,8 +288,7 @@ class Client:
     async def _holds(self, key: str, doubt: RetryLater, *, desired: bool) -> bool:
         """Read back whether a change without a clear response was applied.
 
-        Raises:
-            RowFailed: there was no time or no call left to find out: not done, as far as is known.
+        Raise RowFailed without time or a call left to find out: not done, as far as is known.
         """
         detail = f"{doubt.detail}. Whether it was applied is not known."
         unknown = RowFailed(doubt.reason, detail, passing=True)
@@ -314,13 +303,7 @@ class Client:
             raise
 
     async def create(self, creation: Creation) -> tuple[str, int]:
-        """Create a profile, and return its PKey and the number of tries.
-
-        Raises:
-            RowFailed: Campaign did not confirm the profile; ``pending`` if the run stops in
-                doubt.
-            StopRun: the run stops, and nothing was sent but what Campaign refused.
-        """
+        """Create a profile, and return its PKey and the number of tries; raise as ``write``."""
         path = f"{self.api}/profile"
         return await create.create(self._transport, path, creation, self._attribute, self.settling)
 

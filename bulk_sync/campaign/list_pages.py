@@ -44,10 +44,9 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class ScanPosition:
-    """Where a scan stopped, to go on another day.
+    """Where a scan of an API's list stopped, to go on another day.
 
     Attributes:
-        api: the API's name of the scan.
         path: the next page, below ``campaign/``; None if there is nothing more to read.
         pages: pages so far.
         shown: profiles on them.
@@ -86,11 +85,7 @@ def parser_of(fields: Collection[str]) -> Parse:
 
 
 def read(parsed: object) -> ListPage:
-    """Return the page in a response.
-
-    Raises:
-        RetryLater: there is none.
-    """
+    """Return the page in a response; raise RetryLater if there is none."""
     if not isinstance(parsed, dict) or not isinstance(parsed.get("content"), list):
         raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no list")
     count = parsed.get("count")

@@ -180,8 +180,7 @@ class Pacer:
     async def acquire(self) -> float:
         """Wait until a request may start, and return the time; ``release`` must follow.
 
-        Raises:
-            StopRun: the run stops, and the request would have to wait.
+        Raise StopRun if the run stops, and the request would have to wait.
         """
         if (now := self.try_acquire()) is not None:
             return now
@@ -337,7 +336,6 @@ class Pacer:
                 waiter.set_result(None)
 
     def _end_waits(self) -> None:
-        """End every wait for a turn with the cause of the stop."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done() and self._stop.cause is not None:

@@ -74,10 +74,7 @@ class Listing:
     async def filtered(
         self, path: str, fits: Callable[[Profile], bool], about: str
     ) -> tuple[ListPage, int]:
-        """Read one page of a filter's profiles; return it and the number of tries.
-
-        ``fits`` returns whether a profile has the value ``about``.
-        """
+        """Read a page of a filter's profiles, some of which fit ``about``; count the tries."""
 
         def parse(response: Response) -> ListPage:
             page = list_pages.read(document(response))
@@ -93,10 +90,7 @@ class Listing:
         return await self._transport.retry(partial(self._transport.request, request, parse))
 
     async def _read(self, path: str, parse: Parse, is_too_large: "_Judge") -> ListPage:
-        """Read a page, with a quarter of the profiles whenever it is too large.
-
-        Later pages keep the size.
-        """
+        """Read a page; if too large, it and later ones with a quarter of the profiles."""
         while True:
             size = list_pages.line_count(path) or 0
             if self._largest is not None and size > self._largest:

@@ -36,11 +36,7 @@ def segment(key: str) -> str:
 
 
 def single(parsed: object, attribute: str) -> Profile:
-    """Return the profile in the response to a GET of one, or to a PATCH.
-
-    Raises:
-        RetryLater: there is none, or more than one.
-    """
+    """Return the profile in the response to a GET of one, or a PATCH, or raise RetryLater."""
     found = parsed
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), list):
         content = parsed["content"]
@@ -65,13 +61,10 @@ def fields_of_state(attribute: str) -> tuple[str, ...]:
 
 
 def changed_ms(profile: Profile, attribute: str) -> int:
-    """Return when the attribute was last changed, in ms since the epoch.
+    """Return when the attribute was last changed, in ms since the epoch: 0 unknown, -1 unclear.
 
-    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real responses, as
-    ``2019-09-26 11:49:48.817Z`` or blank (manual/campaign-api.md, sections 1.1 and 1.3).
-
-    Returns:
-        0 without a time; -1 for a time in an unclear form.
+    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real responses, blank or as
+    ``2019-09-26 11:49:48.817Z`` (manual/campaign-api.md, sections 1.1 and 1.3).
     """
     stamp = profile.get(f"{attribute}LastModified")
     if stamp is None or (isinstance(stamp, str) and not stamp.strip()):

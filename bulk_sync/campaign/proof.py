@@ -89,13 +89,10 @@ def check_profile(profile: Profile, key: str) -> None:
 
 
 def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> None:
-    """Check the response to a PATCH for the desired state and this profile.
+    """Check the response to a PATCH for the desired state and this profile, or raise RetryLater.
 
     The documentation shows a reference in one place and the whole profile in another. Neither
     proves what is stored, but any other state disproves it.
-
-    Raises:
-        RetryLater: it is no confirmation.
     """
     found = single(parsed, attribute)
     _check_errors(found)
@@ -107,11 +104,7 @@ def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> 
 
 
 def check_creation(parsed: object, attribute: str, *, desired: bool, email: str) -> str:
-    """Return the PKey in the response to a POST, if it confirms the profile.
-
-    Raises:
-        RetryLater: it is no confirmation.
-    """
+    """Return the PKey in the response to a POST, if it confirms it, or raise RetryLater."""
     found = single(parsed, attribute)
     _check_errors(found)
     shown, pkey = found.get("email"), found.get("PKey")

@@ -77,10 +77,7 @@ _LARGEST_RAISE: Final = 0.1
 
 @dataclass(slots=True)
 class _Refusal:
-    """The 429s since ``began``, and the requests granted beside them.
-
-    ``sent`` are the times of sending since the last wait.
-    """
+    """The 429s since ``began``, their times since the last wait, and what was granted meanwhile."""
 
     began: float
     granted: int = 0
@@ -198,8 +195,8 @@ class RateLimit:
         """Return the rate granted after the first refusal, if it shows.
 
         It is the slope of what was granted by each refusal, where refusals go on for long enough:
-        nothing saved up was left at any of them. Otherwise it is at least the average up to the
-        last granted request.
+        nothing saved up was left. Otherwise it is at least the average up to the last granted
+        request.
         """
         refused = sorted(refusal.sent)
         if not refused:

@@ -59,11 +59,9 @@ class Mismatch(RetryLater):
 
 
 class Unproven(RetryLater):
-    """Nothing shows whether the response is about its request.
+    """Nothing shows whether the response, with this meaning or error, is about its request.
 
-    Attributes:
-        meaning: its content, or its error, if it is.
-        if_repeated: it is in doubt only if it repeats the response before it on its connection.
+    It may be in doubt only ``if_repeated``: if it repeats the response before it on its connection.
     """
 
     def __init__(self, meaning: object, *, if_repeated: bool = True) -> None:
@@ -137,11 +135,7 @@ _CAMPAIGNS_OWN: Final = re.compile(r"\b[A-Z]{3}-\d{6}\b|\brights\b", re.IGNORECA
 
 
 def document(response: Response) -> object:
-    """Parse the JSON of a good response.
-
-    Raises:
-        RetryLater: it is cut off, or no JSON at all, such as a proxy's page.
-    """
+    """Parse the JSON of a good response; raise RetryLater if it is cut off, or a proxy's page."""
     try:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError:
@@ -156,22 +150,14 @@ def document(response: Response) -> object:
 
 
 def confirmation(response: Response) -> object:
-    """Parse the JSON of a good response to a write.
-
-    Raises:
-        Accepted: the write was only accepted, whatever the body.
-        RetryLater: it is no JSON.
-    """
+    """Parse the JSON of a good response to a write; raise Accepted for 202, whatever the body."""
     if response.status == 202:
         raise Accepted
     return document(response)
 
 
 def _mended(body: bytes) -> str:
-    """Return valid JSON; unreadable characters in strings become U+FFFD.
-
-    Names of people hold half an emoji, a byte of Latin-1, or a tab.
-    """
+    """Return valid JSON, with U+FFFD for half an emoji, a byte of Latin-1, or a tab in a name."""
     parsed = json.loads(body.decode("utf-8", "replace"), strict=False)
     written = json.dumps(parsed, ensure_ascii=False)
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -180,10 +166,9 @@ def _mended(body: bytes) -> str:
 def problem(response: Response) -> BulkSyncError:
     """Return the error for a response other than 2xx.
 
-    Returns:
-        ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
-        ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
-        retried first: the gateway may be starting.
+    It is ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
+    ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
+    retried first: the gateway may be starting.
     """
     found = summary(response)
     detail = f"Campaign answered {response.status}: {found}"

@@ -51,8 +51,7 @@ class _Tries:
 class Retries:
     """The retries of one run. Belongs to one event loop.
 
-    Attributes:
-        responses: HTTP responses so far; without a new one the server is silent.
+    Without a new HTTP response in ``responses`` the server is silent.
     """
 
     def __init__(

@@ -74,11 +74,7 @@ class _Side:
 
 
 class Transport:
-    """The requests of one run. Belongs to one event loop.
-
-    Attributes:
-        retry: retries a request; see ``Retries.run``.
-    """
+    """The requests of one run. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -281,10 +277,7 @@ class Transport:
         return RetryLater(Reason.TIMEOUT, f"No answer {when}")
 
     def _learn(self, method: str, response: Response) -> None:
-        """Count a response of Campaign, and adapt the pace to it.
-
-        The pace does not follow from what is retried: name a status here if it means load.
-        """
+        """Count a response of Campaign, and adapt the pace to it, whether it is retried or not."""
         status = response.status
         self.calls.answers[method, str(status)] += 1
         if status < 300:

@@ -26,12 +26,7 @@ _REFUSED_IN_A_ROW: Final = 5
 
 
 class Breaker:
-    """Counts successes and failures over all passes of a run.
-
-    Attributes:
-        rows: rows with a success or a first failure.
-        succeeded_rows: rows with a success.
-    """
+    """Counts successes, and failures, of rows over all passes of a run."""
 
     def __init__(self, stop: Stop, failures: Failures, attribute: str) -> None:
         self._stop = stop
@@ -65,9 +60,8 @@ class Breaker:
 
         Only a first failure, not ``again``, shows whether Campaign answers: in the second tries
         many bad rows come together. Nor does a ``suspect`` row, which failed, or was in flight,
-        when an earlier process ended. A success during the tries of the row, after those when it
-        was begun, shows the contrary: the bad rows of a small file end together, after the good
-        ones.
+        when an earlier process ended. More successes than ``succeeded`` when the row was begun show
+        the contrary: the bad rows of a small file end together, after the good ones.
         """
         if failed.outcome is not Outcome.FAILED:
             self.rows += 1
@@ -127,7 +121,6 @@ class Breaker:
         return is_refusal and name not in self._succeeded
 
     def _remember(self, reason: Reason) -> None:
-        """Count the reasons of failures among the last rows."""
         self._last.append((self.rows, reason))
         self._reasons[reason] += 1
         while self._last[0][0] <= self.rows - self._limits.window:

@@ -56,7 +56,6 @@ class Care:
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
             the usual time after the writing began.
         forbidden: why the row must not be written any more, for a person.
-        forbidden_by: the reason of that.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
@@ -101,11 +100,9 @@ READ_FIRST: Final = Care(reads_first=True)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The result of a look.
+    """The profile to change, or all with the address of the one to create.
 
-    Attributes:
-        profiles: the one to change, or all with the address of the one to create.
-        may_come_s: seconds in which Campaign may still act on an earlier request.
+    Campaign may still act on an earlier request for ``may_come_s``.
     """
 
     profiles: tuple[Match, ...]
@@ -130,9 +127,7 @@ class Done:
     """Nothing is sent.
 
     Attributes:
-        outcome: the outcome of the row.
         reason: why the row is left alone; None if the write has arrived.
-        detail: the reason for a person.
         holds: the state in Campaign; None if there is no profile.
         pkey: the profile created by an earlier request.
         is_read_back: the profile was read after the last request for it.
@@ -181,7 +176,6 @@ def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
 
 
 def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
-    """Decide about a profile to change."""
     state = bool(profile.state)
     if state is desired and care.may_have_arrived:
         return Done(Outcome.UPDATED, holds=state, is_read_back=not care.sent)
@@ -214,7 +208,6 @@ def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
 
 
 def _absent(care: Care, may_come_s: float) -> Decision:
-    """Decide about a profile to create that is not there."""
     if care.may_have_arrived and may_come_s > 0:
         return LookFirst(may_come_s)
     if care.forbidden is not None:
@@ -223,7 +216,6 @@ def _absent(care: Care, may_come_s: float) -> Decision:
 
 
 def _create(care: Care, seen: Seen, *, desired: bool) -> Done:
-    """Decide about a profile to create whose address is there."""
     count = len(seen.profiles)
     is_alike = all(each.state == desired for each in seen.profiles)
     holds = desired if is_alike else not desired

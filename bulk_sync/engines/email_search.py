@@ -37,10 +37,7 @@ _UNCERTAIN: Final = (
 class EmailSearch:
     """Searches by addresses, and learns which filters work. Belongs to one event loop.
 
-    Args:
-        ignores_case: whether capitals before the @ make no difference.
-        is_wary: whether to search other spellings of an address too before it counts as unknown.
-        other_spellings: of addresses in the input, by the one that is looked up.
+    If it ``is_wary``, other spellings of an address are searched too before it counts as unknown.
 
     Attributes:
         known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
@@ -85,12 +82,9 @@ class EmailSearch:
         return list(dict.fromkeys(chain.from_iterable(found)))
 
     async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
-        """Return the profiles with an address, and the HTTP tries.
+        """Return the profiles with an address, and the HTTP tries; raise RowFailed without one.
 
         ``byText`` follows ``byEmail``, unless that is proven to work.
-
-        Raises:
-            RowFailed: there is none, or Campaign gave no answer.
         """
         hits = _Hits()
         spellings = self._spellings(key)
@@ -131,8 +125,7 @@ class EmailSearch:
     ) -> None:
         """Search with ``byText``. It is not there if its answer is no list, not even an empty one.
 
-        Raises:
-            RowFailed: it is not there, and ``byEmail`` either, or its word alone is not enough.
+        Raise RowFailed if ``byEmail`` is not there either, or its word alone is not enough.
         """
         try:
             await self._search(client, _BY_TEXT, spellings, key, hits)
@@ -165,10 +158,7 @@ class EmailSearch:
                 hits.tries = max(hits.tries, search.tries)
 
     async def _prove(self, client: Client) -> bool:
-        """Return whether ``byEmail`` finds profiles, unlike in some builds.
-
-        Tried once, with the address of some profile.
-        """
+        """Return whether ``byEmail`` finds profiles, unlike in some builds: tried once."""
         async with self._proving:
             known, self.known_email = self.known_email, ""
             if known and not self._is_proven and not self._is_refused:

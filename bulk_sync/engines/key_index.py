@@ -10,14 +10,9 @@ from bulk_sync.rows.positions import Positions
 
 
 class HashIndex:
-    """Positions of n keys.
+    """Positions of those looked for among n different keys; ``hash_of`` makes 64 bits of one.
 
     Memory: 16 bytes a key, and 24 more while it is made.
-
-    Args:
-        keys: the keys, each once.
-        positions: those that are looked for.
-        hash_of: hashes a key into 64 bits.
     """
 
     def __init__(
@@ -56,10 +51,7 @@ class HashIndex:
         return np.fromiter(map(self._hash_of, keys), np.int64, len(keys)).view(np.uint64)
 
     def _entries(self, hashes: npt.NDArray[np.uint64]) -> Positions:
-        """Return the first entry at or above each hash.
-
-        In order they are found in a third of the time, which is spent waiting for memory.
-        """
+        """Return the first entry at or above each hash; in order, for a third of the time."""
         order = np.argsort(hashes)
         entry = np.empty(len(hashes), np.intp)
         entry[order] = np.searchsorted(self._hashes, hashes[order])

@@ -43,27 +43,15 @@ class Producer(ABC):
         steps: Steps,
         recorder: Recorder,
     ) -> scan.Pages | None:
-        """Return what takes in the pages of the list; None if keys must be looked up.
-
-        Raises:
-            StopRun: the run cannot go on.
-        """
+        """Return what takes in the pages of the list; None if keys must be looked up."""
 
     @abstractmethod
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
-        """Return the profiles with a key, at least one, and the HTTP tries.
-
-        Raises:
-            RowFailed: there is none, or Campaign gave no answer.
-            StopRun: the run cannot go on.
-        """
+        """Return the profiles with a key, at least one, and the HTTP tries, or raise RowFailed."""
 
 
 class PKeys(Producer):
-    """Reads the states of PKeys: each has one profile, or none.
-
-    If ``stamped``, the time of the last change is needed.
-    """
+    """Reads the states of PKeys, and the time of the last change if it is ``stamped``."""
 
     def __init__(self, attribute: str, *, stamped: bool, tries_keys: bool = False) -> None:
         self._attribute = attribute

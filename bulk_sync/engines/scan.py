@@ -34,7 +34,6 @@ class Pages(ABC):
 
     Attributes:
         fields: what is needed of each profile.
-        pages: pages so far.
         shown: profiles so far.
         missing: keys that more pages are needed for.
         is_used: whether any page has counted.
@@ -60,10 +59,7 @@ class Pages(ABC):
         return None
 
     def _following(self, page: ListPage, *, has_states: bool) -> str | None:
-        """Count a page, and return the path of the next one.
-
-        None if the list is over, or of no use.
-        """
+        """Count a page, and return the path of the next one, if the list is of use and goes on."""
         self.pages += 1
         self.shown += len(page.profiles)
         if not has_states and page.next_path is not None:
@@ -97,9 +93,8 @@ class Scanning:
 async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> str | None:
     """Page through the list from a page on, and let ``listing`` take it in.
 
-    Returns:
-        The path of the next page, if it is still needed: the run ends, or Campaign did not give
-        the page for a passing reason.
+    Return the path of the next page, if it is still needed: the run ends, or Campaign did not give
+    the page for a passing reason.
     """
     page, all_keys, total = first, listing.missing, how.total
     parse: Parse | None = None
@@ -161,12 +156,7 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
 
 
 class ListedStates(Pages):
-    """States of PKeys that the pages have shown so far.
-
-    Args:
-        keys: n keys, each once.
-        steps: n rows; filled in place. Known states are compared with the pages too.
-    """
+    """States of n different PKeys from the pages; known ones are compared with them too."""
 
     def __init__(
         self,

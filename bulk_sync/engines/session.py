@@ -35,11 +35,8 @@ T = TypeVar("T")
 class Session:
     """Use as a context manager; the connections close with the block.
 
-    ``budget`` has the calls of all runs in a day; None: no limit.
-
-    Attributes:
-        client: the open client.
-        working_s: seconds that the passes have taken so far.
+    ``budget`` has the calls of all runs in a day; None: no limit. The passes have taken
+    ``working_s``.
     """
 
     def __init__(
@@ -124,10 +121,7 @@ class Session:
         producer: Producer | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> StateReader:
-        """Return the stages of reading the states of keys, each a coroutine for ``run``.
-
-        Without a producer they are PKeys. For the rest see ``StateReader``.
-        """
+        """Return the stages of reading the states of keys, by default PKeys: ``StateReader``."""
         pkeys = PKeys(self._connection.attribute, stamped=steps.changed_ms is not None)
         reader = StateReader(
             self._workers, self._connection, keys, steps, how, producer or pkeys, checkpoint

@@ -82,15 +82,9 @@ class SavedPages(Pages):
 
 
 class WholeList:
-    """Reads the list, from its beginning or from where it was left.
+    """Reads the list for so many keys, from its beginning or from where an earlier process left it.
 
-    Args:
-        keys: how many keys are looked for.
-        left_at: where an earlier process left the list.
-
-    Attributes:
-        pages: pages read.
-        is_read: whether the list was read, as far as it goes.
+    It ``is_read`` as far as it goes.
     """
 
     def __init__(
@@ -117,9 +111,9 @@ class WholeList:
         return max(0, (self._keys if scan is None else scan) - self.pages)
 
     async def read(self) -> bool:
-        """Read the list; return False if looking the keys up costs fewer calls.
+        """Read the list; return False, with nothing read, if looking the keys up costs fewer calls.
 
-        Then nothing is read. The run's ``Stop`` holds the cause of an early end.
+        The run's ``Stop`` holds the cause of an early end.
         """
         run = self._run
         try:

@@ -47,20 +47,15 @@ class Work(Protocol):
         """How many calls one row takes, if nothing fails."""
 
     async def do_row(self, client: Client, stop: Stop, at: int) -> None:
-        """Do one row, and record its result in ``steps``.
+        """Do one row, and record its result in ``steps``; raise RowFailed if it cannot be done.
 
-        Raises:
-            RowFailed: it cannot be done.
-            StopRun: the run cannot go on; Campaign has refused every request for the row.
+        Raise StopRun if the run cannot go on, and Campaign has refused every request for the row.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers of one event loop, and what the passes of one run share.
-
-    Records are written in the ``thread``, which has one worker.
-    """
+    """The workers of one event loop, and what the passes of one run share."""
 
     client: Client
     stop: Stop

@@ -55,7 +55,6 @@ class Writes:
 
     Attributes:
         keys: PKeys, and addresses of profiles to create; each once.
-        desired: the state of each.
         steps: the results; filled in place.
         verify: whether a confirmed change is read back.
         cares: the care of the rows with any of their own, by position; filled in place.
@@ -112,7 +111,6 @@ class Writes:
             self.steps.done(at, tries, now_ms(), state=desired)
 
     def _looks(self, at: int) -> int:
-        """Return how many calls it takes to look at a row first."""
         care = self.cares[at]
         if care.body is None or self.resolver is None:
             return int(care.reads_first or care.is_dated)
@@ -150,7 +148,6 @@ class Writes:
         return Match(self.keys[at], int(state), changed_ms)
 
     async def _find(self, client: Client, at: int) -> tuple[Match, ...]:
-        """Look up the address of a profile to create."""
         if self.resolver is None:
             raise ValueError("Profiles cannot be created without a resolver.")
         try:

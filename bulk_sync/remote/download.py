@@ -41,7 +41,6 @@ class Copy:
         url: where it came from, as it may be shown.
         name: its URL without the part that all files of the input share.
         etag: of the file there; "" if it has none.
-        sha256: of the content.
     """
 
     path: Path
@@ -58,12 +57,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A remote input on this machine.
+    """A remote input on this machine: its files, sorted by their URLs, and names of others there.
 
-    Attributes:
-        copies: its files, sorted by their URLs.
-        is_one: it is one file by its very name, not a folder or a pattern.
-        skipped: names of other files in that place.
+    It ``is_one`` by its very name, not a folder or a pattern.
     """
 
     copies: Sequence[Copy]
@@ -154,7 +150,6 @@ def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]
 
 
 def _of_web(url: Url, whole: str, folder: Path) -> Copy:
-    """Download a file of a web server."""
     from bulk_sync.remote import web  # noqa: PLC0415 - few inputs need its libraries
 
     name = url.name or "input"

@@ -38,11 +38,7 @@ _CHUNK: Final = 1 << 20
 
 
 class Mirror:
-    """The checkpoint of one run, in the folder of all runs in a bucket.
-
-    Raises:
-        UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
-    """
+    """The checkpoint of one run, in the folder of all runs in a bucket; may raise UsageProblem."""
 
     def __init__(self, state_url: str, run_id: str) -> None:
         url = _folder(state_url)
@@ -61,8 +57,7 @@ class Mirror:
     def keep(self, path: Path) -> None:
         """Upload a file of the checkpoint, in place of an older one of its name.
 
-        Raises:
-            StoppedEarly: it cannot be uploaded, or another process has taken the run over.
+        Raise StoppedEarly if that fails, or another process has taken the run over.
         """
         import obstore  # noqa: PLC0415 - an extra
 
@@ -99,8 +94,7 @@ class Mirror:
     def fetch(self, folder: Path) -> bool:
         """Download the checkpoint into a folder; return whether there is one.
 
-        Raises:
-            StoppedEarly: it cannot be downloaded, or not all of it is there.
+        Raise StoppedEarly if it cannot be downloaded, or not all of it is there.
         """
         import obstore  # noqa: PLC0415
 
@@ -155,11 +149,7 @@ class Mirror:
         )
 
     def _replace_manifest(self) -> None:
-        """Write the manifest in place of the one that this process knows.
-
-        Raises:
-            StoppedEarly: another process has written one since.
-        """
+        """Write the manifest in place of the one known here; raise StoppedEarly for another."""
         import obstore  # noqa: PLC0415
         from obstore.exceptions import AlreadyExistsError, PreconditionError  # noqa: PLC0415
 
@@ -196,12 +186,7 @@ class Mirrored:
 
 
 def all_mirrored(state_url: str) -> list[Mirrored]:
-    """Return the checkpoints in a bucket. Memory: what is known of their files.
-
-    Raises:
-        UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
-        StoppedEarly: they cannot be listed.
-    """
+    """Return the checkpoints in a bucket; raise StoppedEarly if they cannot be listed."""
     import obstore  # noqa: PLC0415
 
     url = _folder(state_url)
@@ -225,7 +210,6 @@ def all_mirrored(state_url: str) -> list[Mirrored]:
 
 
 def _folder(state_url: str) -> Url:
-    """Return the folder of all runs."""
     url = Url.parse(state_url)
     if not url.is_bucket:
         raise UsageProblem(

@@ -77,10 +77,7 @@ _ABSENT: Final = r"status: 404|NotFound"
 
 @contextmanager
 def explained(name: object, then: str = "") -> Iterator[None]:
-    """Raise the errors of a store as ours.
-
-    ``then`` is what follows if the store cannot be reached, and what to do, as sentences.
-    """
+    """Raise the errors of a store as ours; ``then`` is what follows if it cannot be reached."""
     from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra
 
     try:
@@ -126,8 +123,7 @@ def changed(name: object) -> Changed:
 def open_store(url: Url, quiet: timedelta = timedelta(minutes=1)) -> "ObjectStore":
     """Open the bucket of a URL; no request may be without a byte for longer than ``quiet``.
 
-    Raises:
-        UsageProblem: the extra is missing, or there are no credentials.
+    Raise UsageProblem if the extra is missing, or there are no credentials.
     """
     try:
         from obstore.store import from_url  # noqa: PLC0415

@@ -55,7 +55,6 @@ def names(_: Path, head: bytes) -> Sequence[str]:
 
 
 def _harmless(name: str, column: pa.Array) -> pa.Array:
-    """Put an apostrophe before the beginning of a formula."""
     if name not in _RISKY:
         return column
     risky = pc.match_substring_regex(column, _RISKY[name])

@@ -81,7 +81,6 @@ def _is_ours(path: Path) -> bool:
 
 
 def _names(kind: ReportFormat, path: Path, head: bytes) -> set[str]:
-    """Return the columns of a file, if it is of a format."""
     try:
         return set() if kind.names is None else set(kind.names(path, head))
     except (pa.ArrowException, csv.Error, orjson.JSONDecodeError):

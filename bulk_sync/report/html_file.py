@@ -70,10 +70,7 @@ SECTIONS: Final = (
 
 
 def write(results: Results, file: BinaryIO, facts: Facts) -> None:
-    """Write results below the facts of their run.
-
-    Memory: ``SHOWN_ROWS`` rows for each section.
-    """
+    """Write results below the facts of their run. Memory: ``SHOWN_ROWS`` rows for each section."""
     sections = list(_sections(results))
     page = environment("bulk_sync.report").get_template("report.html.j2")
     left = results.count - sum(section.shown for section in sections)
@@ -107,7 +104,6 @@ def with_code(text: object) -> Markup:
 
 
 def _sections(results: Results) -> Iterator[_Section]:
-    """Yield the sections that have rows."""
     found: list[list[pa.RecordBatch]] = [[] for _ in SECTIONS]
     totals = [0] * len(SECTIONS)
     for batch in results.read():
@@ -225,10 +221,7 @@ def _looked_up(outcomes: pa.Array, words: Mapping[Outcome, str]) -> pa.Array:
 
 
 def _shortened(keys: pa.Array) -> pa.Array:
-    """Mark the middle of long keys, which the style hides; to copy a key takes all of it.
-
-    An address is shown whole: it is what a person recognizes.
-    """
+    """Mark the middle of long keys, which the style hides; an address is shown whole."""
     is_address = pc.match_substring_regex(keys, _ADDRESS)
     is_long = pc.and_not(pc.greater(pc.utf8_length(keys), _LONGEST_KEY), is_address)
     if not pc.any(is_long).as_py():

@@ -137,7 +137,6 @@ def _zipped(texts: Sequence[pa.ChunkedArray]) -> Iterator[tuple[str, ...]]:
 
 
 def _texts(column: pd.Series) -> pa.ChunkedArray:
-    """Return the cells of a column as texts; a missing value is empty."""
     texts = pa.chunked_array(pa.array(column.astype(object), from_pandas=True).cast(table.TEXT))
     return pc.fill_null(texts, "")
 

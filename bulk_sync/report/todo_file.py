@@ -37,10 +37,7 @@ _SHEET: Final = "To correct"
 def check(stem: Destination) -> None:
     """Check, before anything is done, that no todo file is replaced that a person has worked on.
 
-    A workbook shows that. A CSV file does not, so it is always refused.
-
-    Raises:
-        UsageProblem: one would be.
+    A workbook shows that. A CSV file does not, so UsageProblem is always raised for one.
     """
     for suffix in SUFFIXES:
         destination = stem.beside(f"{stem.name}{suffix}")
@@ -81,11 +78,8 @@ def _other_than(stem: Destination, sha256: str) -> Destination | None:
 def write(results: Slices, source: Source, stem: Destination) -> Destination | None:
     """Write the rows that need a person: as a workbook if they were in one, else as CSV.
 
-    Return None without such rows, and leave no file, not even an older one. Memory: a slice of a
-    CSV file, the rows of a workbook.
-
-    Raises:
-        StoppedEarly: it cannot be written.
+    Return None without such rows, and leave no file, not even an older one. Raise StoppedEarly if
+    it cannot be written. Memory: a slice of a CSV file, the rows of a workbook.
     """
     needy = _needy(results, source.dates)
     held = list(islice(needy, 1))
@@ -136,7 +130,6 @@ def _rows(needy: pd.DataFrame) -> pd.DataFrame:
 
 
 def _are_workbooks(results: pd.DataFrame, source: str) -> bool:
-    """Return whether all files of an input are workbooks."""
     files = results[columns.FILE].cat.categories if columns.FILE in results else [source]
     kinds = [formats.find(Path(str(file))) for file in files]
     return all(kind is not None and kind.has_sheets for kind in kinds)

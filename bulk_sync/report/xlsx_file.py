@@ -62,14 +62,8 @@ _CHANGES: Final = (
 def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = SHEET_ROWS) -> None:
     """Write results. Memory: the compressed workbook.
 
-    Args:
-        results: the rows.
-        file: where to.
-        facts: those of the run; a new input, which ``map`` makes, has nothing but its rows.
-        sheet_rows: data rows after which another sheet begins.
-
-    Raises:
-        OSError: the table has too many columns for a sheet, or the disk is full.
+    A new input, which ``map`` makes, has nothing but its rows. After ``sheet_rows`` data rows
+    another sheet begins. Raise OSError if the table has too many columns, or the disk is full.
     """
     if len(results.names) > tables.SHEET_COLUMNS:
         raise OSError(
@@ -138,7 +132,6 @@ def _sampled(rows: Iterator[_Row]) -> tuple[Sequence[_Row], Iterator[_Row]]:
 def _head(
     headings: Mapping[str, str], sample: Sequence[_Row], styles: Styles, widest: int, *, wraps: bool
 ) -> dict[str, Look]:
-    """Return the looks of columns by their headings."""
     values = zip(*sample, strict=True) if sample else repeat(())
     return {
         heading: xlsx_rows.look(name, [heading, *cells], styles, widest, wraps=wraps)
@@ -156,7 +149,6 @@ def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[_Row
 
 
 def _with_outcomes(results: Results, outcomes: Collection[Outcome]) -> Results:
-    """Return the rows with some outcomes."""
     wanted = pa.array(map(str, outcomes), TEXT)
 
     def read() -> Iterator[pa.RecordBatch]:

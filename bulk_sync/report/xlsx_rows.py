@@ -48,7 +48,6 @@ class Look:
     """How a column looks.
 
     Attributes:
-        style: of its cells.
         width: in characters; what is longer goes on in the next line, if the style wraps.
         words: formats in place of the style, by the text of a cell.
     """
@@ -124,10 +123,7 @@ def _write_head(sheet: Worksheet, head: Mapping[str, Look], styles: Styles, row:
 
 
 def look(name: str, values: Sequence[Any], styles: Styles, widest: int, *, wraps: bool) -> Look:
-    """Return how a column looks, by its heading and first values.
-
-    A line of a key or of the input's own text has at most ``widest`` characters.
-    """
+    """Return how a column looks; a line of a key or own text has at most ``widest`` characters."""
     longest = max(len(value) if isinstance(value, str) else 0 for value in values) + 2
     if name in _LOOKS:
         style, width = _LOOKS[name]
@@ -144,7 +140,6 @@ def look(name: str, values: Sequence[Any], styles: Styles, widest: int, *, wraps
 
 
 def _lines(value: Any, width: int) -> int:
-    """Return how many lines a text needs."""
     if not isinstance(value, str) or (len(value) <= width and "\n" not in value):
         return 1
     return sum(-(-len(line) // width) or 1 for line in value.splitlines())

@@ -42,7 +42,6 @@ class _Table:
     """Counts by their names: a table, and a chart of it.
 
     Attributes:
-        title: what is counted.
         names: of its columns. The first one has the names of the rows.
         rows: the cells; whole numbers are counts, others are shares.
         chart: its kind, for XlsxWriter.
@@ -82,7 +81,6 @@ def write(book: Workbook, sheet: Worksheet, facts: Facts, styles: Styles) -> Non
 
 
 def _tables(facts: Facts, styles: Styles) -> Iterator[_Table]:
-    """Yield what is counted."""
     counts, whole = facts.counts, max(facts.counts.rows, 1)
     yield _Table(
         "Rows by outcome",
@@ -178,7 +176,6 @@ class _Page:
             write_text(self._sheet, self._row, column, who, self._styles.signature)
 
     def _cells(self, cells: Sequence[_Cell], named: Format) -> None:
-        """Write a row of a table, its first cell in a format of its own."""
         lines, styles = 1, self._styles
         for column, cell in enumerate(cells):
             match cell:
@@ -202,7 +199,6 @@ class _Page:
         return min(MOST_LINES, ceil(len(text) / sum(_WIDTHS[column:])))
 
     def _insert_chart(self, table: _Table, first: int) -> None:
-        """Insert the chart of a table below the one before."""
         chart = self._book.add_chart(
             {"type": table.chart, **({"subtype": "stacked"} if table.is_stacked else {})}
         )

@@ -73,10 +73,7 @@ class Problem(NamedTuple):
 
 
 def find(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> list[Problem]:
-    """Return the problems of checked rows, in the order of the input.
-
-    ``positions`` has by name where the columns are, from 0.
-    """
+    """Return the problems of checked rows, in their order; columns are at ``positions``, from 0."""
     problems = [*_rejected(rows, found, positions), *_undated(rows, found, positions)]
     return sorted(problems, key=lambda problem: problem.places[0])
 

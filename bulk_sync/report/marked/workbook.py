@@ -148,7 +148,6 @@ def _cell(sheet: Any, row: int, column: int) -> Any:
 
 
 def _note(text: str, author: str) -> Comment:
-    """Return a note with room for its text."""
     lines = sum(1 + len(line) // 50 for line in text.split("\n"))
     return Comment(text, author, height=15 * (lines + 1), width=320)
 
