@@ -19,6 +19,9 @@ from bulk_sync.settings import EXTENDED, PLURAL, SINGULAR
 
 _APIS: Final = (PLURAL, SINGULAR, EXTENDED, "profilesAndServicesExt", "head")
 
+DEFAULT_ROWS: Final = 25
+"""Profiles on a page by default (manual/campaign-api.md, section 2.1)."""
+
 _LINE_COUNT: Final = re.compile(r"(?<=[?&])_lineCount=([0-9]{1,9})(?=&|$)")
 
 
@@ -84,14 +87,15 @@ def parser_of(fields: Collection[str]) -> Parse:
     return parse
 
 
-def read(parsed: object) -> ListPage:
-    """Return the page in a response; raise RetryLater if there is none."""
+def read(parsed: object, requested: str) -> ListPage:
+    """Return the page in a response to a path; raise RetryLater if there is none."""
     if not isinstance(parsed, dict) or not isinstance(parsed.get("content"), list):
         raise RetryLater(Reason.BAD_ANSWER, "Campaign answered with JSON that holds no list")
     count = parsed.get("count")
     following = _href(parsed.get("next"))
     counting = _href(count)
     found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
+    may_be_full = len(parsed["content"]) >= min(line_count(requested) or 0, DEFAULT_ROWS)
     next_path = None if following is None else path(following, forced=True)
     return ListPage(
         profiles=found,
@@ -100,7 +104,9 @@ def read(parsed: object) -> ListPage:
         total=total(parsed) if total(parsed) is not None else total(count),
         count_path=None if counting is None else path(counting),
         cut_short=next_path is None
-        and (following is not None or parsed.get("serverSidePagination") is False),
+        and (
+            following is not None or (may_be_full and parsed.get("serverSidePagination") is False)
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from bulk_sync.campaign import list_pages, proof
-from bulk_sync.campaign.list_pages import ListPage
+from bulk_sync.campaign.list_pages import DEFAULT_ROWS, ListPage
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import (
     AddressRefused,
@@ -25,9 +25,6 @@ from bulk_sync.outcomes import Reason
 log = logging.getLogger(__name__)
 
 _LIST: Final = "{api}/profile?_lineCount={size}&_forcePagination=true"
-
-_SMALLEST_PAGE: Final = 25
-"""Campaign's own default (manual/campaign-api.md, section 2.1)."""
 
 _MOST_ON_A_PAGE: Final = 10_000
 
@@ -77,7 +74,7 @@ class Listing:
         """Read a page of a filter's profiles, some of which fit ``about``; count the tries."""
 
         def parse(response: Response) -> ListPage:
-            page = list_pages.read(document(response))
+            page = list_pages.read(document(response), path)
             if page.next_path == path:
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             is_proven = proof.repeats(page.count_path or page.next_path, path)
@@ -101,7 +98,7 @@ class Listing:
             except _TooManyProfiles as failed:
                 if self._transport.stop.is_requested:
                     raise
-                self._largest = max(_SMALLEST_PAGE, size // 4)
+                self._largest = max(DEFAULT_ROWS, size // 4)
                 log.info(
                     "A page of %d profiles is too large; requesting %d: %s",
                     size,
@@ -119,7 +116,7 @@ class Listing:
         tries = 0
 
         def check(response: Response) -> ListPage:
-            page = list_pages.read(parse(response))
+            page = list_pages.read(parse(response), path)
             if page.profiles and (page.next_path == path or _ends(page) in self._shown):
                 raise Mismatch(_SHOWN_BEFORE, Reason.BAD_ANSWER)
             return page
@@ -131,7 +128,7 @@ class Listing:
             try:
                 return await self._transport.request(request, check)
             except (RetryLater, RowFailed) as error:
-                if size > _SMALLEST_PAGE and is_too_large(error, tries):
+                if size > DEFAULT_ROWS and is_too_large(error, tries):
                     raise _TooManyProfiles(error.reason, error.detail, passing=True) from error
                 raise
 

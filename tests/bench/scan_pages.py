@@ -46,7 +46,7 @@ async def ours(pages: list[bytes]) -> float:
         parse = parser_of(listing.fields)
         began = time.perf_counter()
         for page in pages:
-            listing.take(read(parse(Response(200, page))))
+            listing.take(read(parse(Response(200, page)), LIST))
         seconds = time.perf_counter() - began
         await kept.close()
     assert not listing.missing

@@ -63,22 +63,44 @@ def test_a_link_is_followed_only_below_the_endpoint(href: str, path: str | None)
 def test_the_number_of_profiles_is_inline_or_behind_a_link(
     count: object, total: int | None, path: str | None
 ) -> None:
-    page = list_pages.read({"content": [], "count": count})
+    page = list_pages.read({"content": [], "count": count}, NEXT)
     assert (page.total, page.count_path) == (total, path)
 
 
 def test_a_list_without_a_usable_next_link_is_an_error() -> None:
     rows = [{"PKey": "@a"}]
-    assert list_pages.read({"content": rows, "serverSidePagination": False}).cut_short
-    assert list_pages.read({"content": rows, "next": {"href": "/elsewhere"}}).cut_short
-    assert not list_pages.read({"content": rows}).cut_short
-    assert not list_pages.read({"content": rows, "next": {"href": f"/{NEXT}"}}).cut_short
+    assert list_pages.read({"content": rows, "serverSidePagination": False}, NEXT).cut_short
+    assert list_pages.read({"content": rows, "next": {"href": "/elsewhere"}}, NEXT).cut_short
+    assert not list_pages.read({"content": rows}, NEXT).cut_short
+    assert not list_pages.read({"content": rows, "next": {"href": f"/{NEXT}"}}, NEXT).cut_short
+
+
+@pytest.mark.parametrize(
+    ("rows", "requested", "cut_short"),
+    [
+        (0, "_lineCount=100", False),
+        (1, "_lineCount=100", False),
+        (24, "_lineCount=100", False),
+        (25, "_lineCount=100", True),
+        (100, "_lineCount=100", True),
+        (9, "_lineCount=10", False),
+        (10, "_lineCount=10", True),
+        (1, "_lineStart=@a", True),
+    ],
+)
+def test_only_a_full_page_can_hide_that_there_are_more(
+    rows: int, requested: str, cut_short: bool
+) -> None:
+    content = [{"PKey": f"@{row}"} for row in range(rows)]
+    page = {"content": content, "serverSidePagination": False}
+    path = f"profileAndServices/profile/byEmail?email=a%40b.c&{requested}"
+    assert list_pages.read(page, path).cut_short is cut_short
 
 
 @pytest.mark.parametrize("parsed", [[], {}, {"content": {}}, None])
 def test_anything_else_is_no_list(parsed: object) -> None:
     with pytest.raises(RetryLater):
-        list_pages.read(parsed)
+        list_pages.read(parsed, NEXT)
 
 
 FIELDS = {"PKey", "ccpaOptOut"}
@@ -97,7 +119,7 @@ PAGES: st.SearchStrategy[object] = st.builds(
 def parse_or_error(parse: Callable[[Response], object], body: bytes) -> list_pages.ListPage | str:
     """Parse a page for some fields of profiles, and return it or the text of its error."""
     try:
-        page = list_pages.read(parse(Response(200, body)))
+        page = list_pages.read(parse(Response(200, body)), NEXT)
     except RetryLater as later:
         return later.detail
     of: list[Profile] = [
