@@ -35,7 +35,11 @@ class Budget(Protocol):
     """What all runs together may spend in a day. Its methods run in a thread."""
 
     def take(self, count: int) -> Grant:
-        """Take so many calls of today, or all left; raise StoppedEarly if today is spent."""
+        """Take so many calls of today, or all calls left.
+
+        Raises:
+            StoppedEarly: today is spent, or the calls cannot be counted.
+        """
 
     def left(self) -> int | None:
         """Return the calls left today; None without a limit, or if they cannot be counted."""
@@ -50,7 +54,9 @@ class Calls:
     ``most`` are those of this run, ``budget`` has those of all runs in a day; None has no limit.
 
     Attributes:
-        answers: responses, or the reason for none, by method and status.
+        by_method: calls so far.
+        answers: their responses, or the reason for none, by method and status.
+        has_budget: whether ``allow`` must be called before each call.
         least: the smallest budget with which something is kept, as far as is known.
     """
 
@@ -90,7 +96,11 @@ class Calls:
         return min((each for each in (of_run, of_today) if each is not None), default=None)
 
     async def allow(self) -> None:
-        """Set one call of today's budget aside, for ``spend``; raise as ``Budget.take``."""
+        """Set one call of today's budget aside, for ``spend``.
+
+        Raises:
+            StoppedEarly: today is spent, or the calls cannot be counted.
+        """
         if self._budget is None:
             return
         while self._left < 1 or time.time() >= self._grant.until:
@@ -111,7 +121,11 @@ class Calls:
             self._unsent_changed.set()
 
     def spend(self, method: str) -> None:
-        """Count a call, to be sent now; raise BudgetSpent if the run has none left."""
+        """Count a call, to be sent now.
+
+        Raises:
+            BudgetSpent: the run has spent its budget.
+        """
         if self._left_of_run() == 0:
             self.put_back()
             raise self._spent()

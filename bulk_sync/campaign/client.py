@@ -83,14 +83,16 @@ def _within_open_files(pace: Pace) -> Pace:
 class Client:
     """One run's view of Campaign. Belongs to one event loop.
 
-    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its one
-    profile, or page.
-
     Attributes:
         api: the API's name in the URL.
         is_ready: the preflight has found the name.
         has_attribute: whether the profiles read one by one have the attribute, blank or not; None
             if none was read.
+        listing: the list of profiles.
+        settling: how long Campaign may still act on a request without a response.
+
+    Every call may raise ``StopRun`` where going on makes no sense, and ``RowFailed`` for its one
+    profile, or page.
     """
 
     def __init__(self, transport: Transport, connection: Connection) -> None:
@@ -153,12 +155,20 @@ class Client:
             return None
 
     async def check_attribute(self) -> None:
-        """Check, with one call or two, for a boolean field of this name, or raise UsageProblem."""
+        """Check, with one call or two, for a boolean field of the attribute's name.
+
+        Raises:
+            UsageProblem: there is none; the message names similar fields.
+        """
         api = self.api if self.is_ready else self._connection.api
         await resource_metadata.check_attribute(self._fields, self._attribute, api)
 
     async def check_fields(self, names: Sequence[str], option: str) -> None:
-        """Check, with one call, for some fields of profiles, or raise UsageProblem."""
+        """Check, with one call, for some fields of profiles.
+
+        Raises:
+            UsageProblem: one is missing; the message names similar fields.
+        """
         known = await self._fields(self.api) or {}
         resource_metadata.check_fields(known, names, option, self.api)
 
@@ -303,7 +313,13 @@ class Client:
             raise
 
     async def create(self, creation: Creation) -> tuple[str, int]:
-        """Create a profile, and return its PKey and the number of tries; raise as ``write``."""
+        """Create a profile, and return its PKey and the number of tries.
+
+        Raises:
+            RowFailed: Campaign did not confirm the profile; ``pending`` if the run stops in
+                doubt.
+            StopRun: the run stops, and nothing was sent but what Campaign refused.
+        """
         path = f"{self.api}/profile"
         return await create.create(self._transport, path, creation, self._attribute, self.settling)
 

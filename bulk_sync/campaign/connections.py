@@ -36,8 +36,10 @@ class Pool:
     is read back. ``alone`` gives each request a connection, so its response cannot be another's.
 
     A server without a connection after half the timeout of a request, or twenty seconds, cannot be
-    reached: its silence means nothing for the request. Raise UsageProblem if the CA file holds no
-    certificates.
+    reached: its silence means nothing for the request.
+
+    Raises:
+        UsageProblem: the CA file holds no certificates.
     """
 
     def __init__(self, ca_file: Path | None, timeout_s: float) -> None:

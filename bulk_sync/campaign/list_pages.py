@@ -47,9 +47,10 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class ScanPosition:
-    """Where a scan of an API's list stopped, to go on another day.
+    """Where a scan stopped, to go on another day.
 
     Attributes:
+        api: the API's name of the scan.
         path: the next page, below ``campaign/``; None if there is nothing more to read.
         pages: pages so far.
         shown: profiles on them.

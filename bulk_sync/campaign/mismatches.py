@@ -19,8 +19,9 @@ _MOST: Final = 3
 class Mismatches:
     """The unaccepted responses, by request.
 
-    Requests in doubt are sent again, on a connection of their own; ``doubted`` has the last
-    response to each, None if it was about something else.
+    Attributes:
+        doubted: the last response to each request in doubt; None if it was about something else.
+            Such a request is sent again, on a connection of its own.
     """
 
     def __init__(self, stop: Stop) -> None:
@@ -63,7 +64,12 @@ class Mismatches:
     def check_error(
         self, request: Request, response: Response, error: RowFailed, *, repeats: bool
     ) -> None:
-        """Check whether an error is about its request; raise Mismatch or Unproven as ``accept``."""
+        """Check whether an error is about its request.
+
+        Raises:
+            Mismatch: it is about another request.
+            Unproven: it does not show its request, and came for the first time.
+        """
         mention = proof.mention(response, request.about)
         if mention is Mention.ANOTHER:
             mismatch = Mismatch()

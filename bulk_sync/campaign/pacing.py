@@ -180,7 +180,8 @@ class Pacer:
     async def acquire(self) -> float:
         """Wait until a request may start, and return the time; ``release`` must follow.
 
-        Raise StopRun if the run stops, and the request would have to wait.
+        Raises:
+            StopRun: the run stops, and the request would have to wait.
         """
         if (now := self.try_acquire()) is not None:
             return now

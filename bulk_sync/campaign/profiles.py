@@ -36,7 +36,11 @@ def segment(key: str) -> str:
 
 
 def single(parsed: object, attribute: str) -> Profile:
-    """Return the profile in the response to a GET of one, or a PATCH, or raise RetryLater."""
+    """Return the profile in the response to a GET of one, or to a PATCH.
+
+    Raises:
+        RetryLater: there is none, or more than one.
+    """
     found = parsed
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), list):
         content = parsed["content"]
@@ -61,10 +65,13 @@ def fields_of_state(attribute: str) -> tuple[str, ...]:
 
 
 def changed_ms(profile: Profile, attribute: str) -> int:
-    """Return when the attribute was last changed, in ms since the epoch: 0 unknown, -1 unclear.
+    """Return when the attribute was last changed, in ms since the epoch.
 
-    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real responses, blank or as
-    ``2019-09-26 11:49:48.817Z`` (manual/campaign-api.md, sections 1.1 and 1.3).
+    ``ccpaOptOutLastModified`` stands beside ``ccpaOptOut`` in real responses, as
+    ``2019-09-26 11:49:48.817Z`` or blank (manual/campaign-api.md, sections 1.1 and 1.3).
+
+    Returns:
+        0 without a time; -1 for a time in an unclear form.
     """
     stamp = profile.get(f"{attribute}LastModified")
     if stamp is None or (isinstance(stamp, str) and not stamp.strip()):

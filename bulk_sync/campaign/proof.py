@@ -89,10 +89,13 @@ def check_profile(profile: Profile, key: str) -> None:
 
 
 def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> None:
-    """Check the response to a PATCH for the desired state and this profile, or raise RetryLater.
+    """Check the response to a PATCH for the desired state and this profile.
 
     The documentation shows a reference in one place and the whole profile in another. Neither
     proves what is stored, but any other state disproves it.
+
+    Raises:
+        RetryLater: it is no confirmation.
     """
     found = single(parsed, attribute)
     _check_errors(found)
@@ -104,7 +107,11 @@ def check_change(parsed: object, attribute: str, *, desired: bool, key: str) -> 
 
 
 def check_creation(parsed: object, attribute: str, *, desired: bool, email: str) -> str:
-    """Return the PKey in the response to a POST, if it confirms it, or raise RetryLater."""
+    """Return the PKey in the response to a POST, if it confirms the profile.
+
+    Raises:
+        RetryLater: it is no confirmation.
+    """
     found = single(parsed, attribute)
     _check_errors(found)
     shown, pkey = found.get("email"), found.get("PKey")

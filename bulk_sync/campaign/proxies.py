@@ -28,10 +28,13 @@ class Proxy:
 
 
 def proxy_for(url: str) -> Proxy:
-    """Return the environment's proxy for a URL; raise UsageProblem if it cannot be used.
+    """Return the environment's proxy for a URL.
 
     For plain http there is none: it is accepted for this machine alone, and no proxy must see its
     token.
+
+    Raises:
+        UsageProblem: the proxy cannot be used.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -19,7 +19,11 @@ _MOST: Final = 5
 
 
 def fields(parsed: object) -> Mapping[str, str]:
-    """Return the type of each field, "" without one; raise RetryLater if no field is described."""
+    """Return the type of each field; "" without one.
+
+    Raises:
+        RetryLater: the response describes no fields.
+    """
     content = parsed.get("content") if isinstance(parsed, dict) else None
     described = list(content.items()) if isinstance(content, dict) else []
     if isinstance(content, list):

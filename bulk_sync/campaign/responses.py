@@ -59,9 +59,11 @@ class Mismatch(RetryLater):
 
 
 class Unproven(RetryLater):
-    """Nothing shows whether the response, with this meaning or error, is about its request.
+    """Nothing shows whether the response is about its request.
 
-    It may be in doubt only ``if_repeated``: if it repeats the response before it on its connection.
+    Attributes:
+        meaning: its content, or its error, if it is.
+        if_repeated: it is in doubt only if it repeats the response before it on its connection.
     """
 
     def __init__(self, meaning: object, *, if_repeated: bool = True) -> None:
@@ -135,7 +137,11 @@ _CAMPAIGNS_OWN: Final = re.compile(r"\b[A-Z]{3}-\d{6}\b|\brights\b", re.IGNORECA
 
 
 def document(response: Response) -> object:
-    """Parse the JSON of a good response; raise RetryLater if it is cut off, or a proxy's page."""
+    """Parse the JSON of a good response.
+
+    Raises:
+        RetryLater: it is cut off, or no JSON at all, such as a proxy's page.
+    """
     try:
         return orjson.loads(response.body)
     except orjson.JSONDecodeError:
@@ -150,7 +156,12 @@ def document(response: Response) -> object:
 
 
 def confirmation(response: Response) -> object:
-    """Parse the JSON of a good response to a write; raise Accepted for 202, whatever the body."""
+    """Parse the JSON of a good response to a write.
+
+    Raises:
+        Accepted: the write was only accepted, whatever the body.
+        RetryLater: it is no JSON.
+    """
     if response.status == 202:
         raise Accepted
     return document(response)
@@ -166,9 +177,10 @@ def _mended(body: bytes) -> str:
 def problem(response: Response) -> BulkSyncError:
     """Return the error for a response other than 2xx.
 
-    It is ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
-    ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
-    retried first: the gateway may be starting.
+    Returns:
+        ``RetryLater``, ``RowFailed`` or one of its kinds above, ``TokenRefused``, or
+        ``UsageProblem`` where a proxy wants credentials. A redirect, and a 403 of the gateway, are
+        retried first: the gateway may be starting.
     """
     found = summary(response)
     detail = f"Campaign answered {response.status}: {found}"

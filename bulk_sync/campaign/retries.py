@@ -51,7 +51,8 @@ class _Tries:
 class Retries:
     """The retries of one run. Belongs to one event loop.
 
-    Without a new HTTP response in ``responses`` the server is silent.
+    Attributes:
+        responses: HTTP responses so far; without a new one the server is silent.
     """
 
     def __init__(

@@ -74,7 +74,11 @@ class _Side:
 
 
 class Transport:
-    """The requests of one run. Belongs to one event loop."""
+    """The requests of one run. Belongs to one event loop.
+
+    Attributes:
+        retry: retries a request; see ``Retries.run``.
+    """
 
     def __init__(
         self,

@@ -26,7 +26,12 @@ _REFUSED_IN_A_ROW: Final = 5
 
 
 class Breaker:
-    """Counts successes, and failures, of rows over all passes of a run."""
+    """Counts successes and failures over all passes of a run.
+
+    Attributes:
+        rows: rows with a success or a first failure.
+        succeeded_rows: rows with a success.
+    """
 
     def __init__(self, stop: Stop, failures: Failures, attribute: str) -> None:
         self._stop = stop

@@ -68,7 +68,13 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Cost of a reading pass: the forecast if any was read, whether by list, and keys looked up."""
+    """Cost of a reading pass.
+
+    Attributes:
+        costs: calls forecast for either way of reading; None if nothing was read.
+        paged: whether Campaign's list was read.
+        looked_up: keys looked up by themselves.
+    """
 
     costs: Costs | None
     paged: bool
@@ -77,7 +83,13 @@ class Read:
 
 
 class StateReader:
-    """Fills the table of current states of n different keys, stage by stage: begin, scan, look up.
+    """Fills the table of current states of n keys, stage by stage: begin, scan, look up.
+
+    Args:
+        keys: n keys, each once.
+        steps: their states so far; filled in place.
+        producer: for the kind of the keys.
+        checkpoint: makes states durable; None: no other run continues this one.
 
     Attributes:
         pages: pages of the list with valid states.

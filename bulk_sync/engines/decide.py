@@ -56,6 +56,7 @@ class Care:
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
             the usual time after the writing began.
         forbidden: why the row must not be written any more, for a person.
+        forbidden_by: its reason.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
@@ -100,9 +101,11 @@ READ_FIRST: Final = Care(reads_first=True)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The profile to change, or all with the address of the one to create.
+    """The result of a look.
 
-    Campaign may still act on an earlier request for ``may_come_s``.
+    Attributes:
+        profiles: the one to change, or all with the address of the one to create.
+        may_come_s: seconds in which Campaign may still act on an earlier request.
     """
 
     profiles: tuple[Match, ...]
@@ -127,7 +130,9 @@ class Done:
     """Nothing is sent.
 
     Attributes:
+        outcome: the outcome of the row.
         reason: why the row is left alone; None if the write has arrived.
+        detail: the reason for a person.
         holds: the state in Campaign; None if there is no profile.
         pkey: the profile created by an earlier request.
         is_read_back: the profile was read after the last request for it.

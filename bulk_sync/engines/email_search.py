@@ -37,7 +37,10 @@ _UNCERTAIN: Final = (
 class EmailSearch:
     """Searches by addresses, and learns which filters work. Belongs to one event loop.
 
-    If it ``is_wary``, other spellings of an address are searched too before it counts as unknown.
+    Args:
+        ignores_case: whether capitals before the @ make no difference.
+        is_wary: whether to search other spellings of an address too before it counts as unknown.
+        other_spellings: of addresses in the input, by the one looked up.
 
     Attributes:
         known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
@@ -82,9 +85,12 @@ class EmailSearch:
         return list(dict.fromkeys(chain.from_iterable(found)))
 
     async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
-        """Return the profiles with an address, and the HTTP tries; raise RowFailed without one.
+        """Return the profiles with an address, and the HTTP tries.
 
         ``byText`` follows ``byEmail``, unless that is proven to work.
+
+        Raises:
+            RowFailed: there is none, or Campaign gave no answer.
         """
         hits = _Hits()
         spellings = self._spellings(key)

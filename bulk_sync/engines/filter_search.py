@@ -44,7 +44,11 @@ def is_refusal(failed: RowFailed) -> bool:
 
 
 class FilterSearch:
-    """One search with a filter: a form with ``{}`` for the value, and what it may find.
+    """One search with a filter.
+
+    Args:
+        form: the filter, with ``{}`` for the value.
+        fits: whether the filter may find a profile.
 
     Attributes:
         seen: profiles found so far.
@@ -63,7 +67,11 @@ class FilterSearch:
         self.tries = 1
 
     async def profiles(self) -> AsyncIterator[Profile]:
-        """Yield the profiles found, page by page; raise RowFailed without an answer or an end."""
+        """Yield the profiles found, page by page.
+
+        Raises:
+            RowFailed: Campaign gave no answer, or there is no end to it.
+        """
         path: str | None = self._path
         paths: set[str] = set()
         while path is not None:

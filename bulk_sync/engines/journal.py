@@ -48,10 +48,15 @@ _GROWTH: Final = 3
 
 
 class Recorder:
-    """Records finished positions in a thread with one worker. Belongs to one event loop.
+    """Records finished positions. Belongs to one event loop.
 
-    If they cannot be made durable, the run stops, and it ``is_durable`` no more. A position is
-    recorded after ``most_s`` seconds at the latest.
+    Args:
+        record: makes them durable; if it cannot, the run stops.
+        thread: runs it; one worker keeps records in order.
+        most_s: seconds after which a finished position is recorded at the latest.
+
+    Attributes:
+        is_durable: whether everything so far could be recorded.
     """
 
     def __init__(

@@ -10,9 +10,14 @@ from bulk_sync.rows.positions import Positions
 
 
 class HashIndex:
-    """Positions of those looked for among n different keys; ``hash_of`` makes 64 bits of one.
+    """Positions of n keys.
 
     Memory: 16 bytes a key, and 24 more while it is made.
+
+    Args:
+        keys: the keys, each once.
+        positions: those looked for.
+        hash_of: hashes a key into 64 bits.
     """
 
     def __init__(

@@ -43,11 +43,20 @@ class Producer(ABC):
         steps: Steps,
         recorder: Recorder,
     ) -> scan.Pages | None:
-        """Return what takes in the pages of the list; None if keys must be looked up."""
+        """Return what takes in the pages of the list; None if keys must be looked up.
+
+        Raises:
+            StopRun: the run cannot go on.
+        """
 
     @abstractmethod
     async def find(self, client: Client, key: str) -> tuple[tuple[Match, ...], int]:
-        """Return the profiles with a key, at least one, and the HTTP tries, or raise RowFailed."""
+        """Return the profiles with a key, at least one, and the HTTP tries.
+
+        Raises:
+            RowFailed: there is none, or Campaign gave no answer.
+            StopRun: the run cannot go on.
+        """
 
 
 class PKeys(Producer):

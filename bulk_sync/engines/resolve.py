@@ -40,8 +40,13 @@ _PREFIX: Final = "cus"
 class Resolver(Producer):
     """Finds the profiles of keys that are no PKeys. Belongs to one event loop.
 
-    A missing state is read by itself if it ``reads_states``. Campaign must have the fields
-    ``created_with`` of profiles to be created. The rest is as for ``EmailSearch``.
+    Args:
+        keys: what the keys are.
+        attribute: the attribute with the state.
+        reads_states: whether a state missing in a list is read by itself.
+        is_wary: whether other spellings of an address are searched before it counts as unknown.
+        other_spellings: of addresses in the input, by the one looked up.
+        created_with: fields of the profiles to be created, which Campaign must have.
     """
 
     needs_whole_list = True
@@ -132,7 +137,11 @@ class Resolver(Producer):
         return tuple(found), tries
 
     def match(self, profile: Profile) -> Match:
-        """Return PKey, state and time of the last change; raise RowFailed without a PKey."""
+        """Return PKey, state and time of the last change of a profile.
+
+        Raises:
+            RowFailed: it has no PKey.
+        """
         pkey = profile.get("PKey")
         if not isinstance(pkey, str) or not pkey:
             raise RowFailed(Reason.BAD_ANSWER, "Campaign answered with a profile without a PKey.")

@@ -34,6 +34,7 @@ class Pages(ABC):
 
     Attributes:
         fields: what is needed of each profile.
+        pages: pages so far.
         shown: profiles so far.
         missing: keys that more pages are needed for.
         is_used: whether any page has counted.
@@ -93,8 +94,9 @@ class Scanning:
 async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> str | None:
     """Page through the list from a page on, and let ``listing`` take it in.
 
-    Return the path of the next page, if it is still needed: the run ends, or Campaign did not give
-    the page for a passing reason.
+    Returns:
+        The path of the next page, if it is still needed: the run ends, or Campaign did not give
+        the page for a passing reason.
     """
     page, all_keys, total = first, listing.missing, how.total
     parse: Parse | None = None
@@ -156,7 +158,12 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
 
 
 class ListedStates(Pages):
-    """States of n different PKeys from the pages; known ones are compared with them too."""
+    """States of PKeys that the pages have shown so far.
+
+    Args:
+        keys: n keys, each once.
+        steps: n rows; filled in place. Known states are compared with the pages too.
+    """
 
     def __init__(
         self,

@@ -35,8 +35,11 @@ T = TypeVar("T")
 class Session:
     """Use as a context manager; the connections close with the block.
 
-    ``budget`` has the calls of all runs in a day; None: no limit. The passes have taken
-    ``working_s``.
+    ``budget`` has the calls of all runs in a day; None: no limit.
+
+    Attributes:
+        client: the open client.
+        working_s: seconds of the passes so far.
     """
 
     def __init__(

@@ -82,9 +82,15 @@ class SavedPages(Pages):
 
 
 class WholeList:
-    """Reads the list for so many keys, from its beginning or from where an earlier process left it.
+    """Reads the list, from its beginning or from where it was left.
 
-    It ``is_read`` as far as it goes.
+    Args:
+        keys: how many keys are looked for.
+        left_at: where an earlier process left the list.
+
+    Attributes:
+        pages: pages read.
+        is_read: whether the list was read, as far as it goes.
     """
 
     def __init__(

@@ -47,9 +47,11 @@ class Work(Protocol):
         """How many calls one row takes, if nothing fails."""
 
     async def do_row(self, client: Client, stop: Stop, at: int) -> None:
-        """Do one row, and record its result in ``steps``; raise RowFailed if it cannot be done.
+        """Do one row, and record its result in ``steps``.
 
-        Raise StopRun if the run cannot go on, and Campaign has refused every request for the row.
+        Raises:
+            RowFailed: it cannot be done.
+            StopRun: the run cannot go on; Campaign has refused every request for the row.
         """
 
 

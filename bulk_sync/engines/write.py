@@ -55,6 +55,7 @@ class Writes:
 
     Attributes:
         keys: PKeys, and addresses of profiles to create; each once.
+        desired: the state of each.
         steps: the results; filled in place.
         verify: whether a confirmed change is read back.
         cares: the care of the rows with any of their own, by position; filled in place.

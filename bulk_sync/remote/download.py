@@ -41,6 +41,7 @@ class Copy:
         url: where it came from, as it may be shown.
         name: its URL without the part that all files of the input share.
         etag: of the file there; "" if it has none.
+        sha256: of the content.
     """
 
     path: Path
@@ -57,9 +58,12 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A remote input on this machine: its files, sorted by their URLs, and names of others there.
+    """A remote input on this machine.
 
-    It ``is_one`` by its very name, not a folder or a pattern.
+    Attributes:
+        copies: its files, sorted by their URLs.
+        is_one: it is one file by its very name, not a folder or a pattern.
+        skipped: names of other files in that place.
     """
 
     copies: Sequence[Copy]

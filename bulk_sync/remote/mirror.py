@@ -38,7 +38,11 @@ _CHUNK: Final = 1 << 20
 
 
 class Mirror:
-    """The checkpoint of one run, in the folder of all runs in a bucket; may raise UsageProblem."""
+    """The checkpoint of one run, in the folder of all runs in a bucket.
+
+    Raises:
+        UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
+    """
 
     def __init__(self, state_url: str, run_id: str) -> None:
         url = _folder(state_url)
@@ -57,7 +61,8 @@ class Mirror:
     def keep(self, path: Path) -> None:
         """Upload a file of the checkpoint, in place of an older one of its name.
 
-        Raise StoppedEarly if that fails, or another process has taken the run over.
+        Raises:
+            StoppedEarly: it cannot be uploaded, or another process has taken the run over.
         """
         import obstore  # noqa: PLC0415 - an extra
 
@@ -94,7 +99,8 @@ class Mirror:
     def fetch(self, folder: Path) -> bool:
         """Download the checkpoint into a folder; return whether there is one.
 
-        Raise StoppedEarly if it cannot be downloaded, or not all of it is there.
+        Raises:
+            StoppedEarly: it cannot be downloaded, or not all of it is there.
         """
         import obstore  # noqa: PLC0415
 
@@ -186,7 +192,12 @@ class Mirrored:
 
 
 def all_mirrored(state_url: str) -> list[Mirrored]:
-    """Return the checkpoints in a bucket; raise StoppedEarly if they cannot be listed."""
+    """Return the checkpoints in a bucket. Memory: what is known of their files.
+
+    Raises:
+        UsageProblem: it is no URL of a bucket, or the extra or the credentials are missing.
+        StoppedEarly: they cannot be listed.
+    """
     import obstore  # noqa: PLC0415
 
     url = _folder(state_url)

@@ -123,7 +123,8 @@ def changed(name: object) -> Changed:
 def open_store(url: Url, quiet: timedelta = timedelta(minutes=1)) -> "ObjectStore":
     """Open the bucket of a URL; no request may be without a byte for longer than ``quiet``.
 
-    Raise UsageProblem if the extra is missing, or there are no credentials.
+    Raises:
+        UsageProblem: the extra is missing, or there are no credentials.
     """
     try:
         from obstore.store import from_url  # noqa: PLC0415

@@ -20,9 +20,12 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{1,221}", re.ASCII)
 
 
 class InputUrl(str):
-    """An input as it may be shown and recorded; its ``whole`` URL has the secret parts.
+    """An input as it may be shown and recorded; the secret parts of its URL stay apart.
 
     Whatever is made of it, such as a copy or a part, has lost them.
+
+    Attributes:
+        whole: the URL with its user and query.
     """
 
     __slots__ = ("whole",)
@@ -39,8 +42,10 @@ class InputUrl(str):
 class Url:
     """The place of a file, a folder or a pattern.
 
-    The scheme is one of ``BUCKETS``, or ``https``; ``http`` on this machine alone. The bucket may
-    be a container or host; the key follows it.
+    Attributes:
+        scheme: one of ``BUCKETS``, or ``https``; ``http`` on this machine alone.
+        bucket: its bucket, container or host.
+        key: what stands after that.
     """
 
     scheme: str
@@ -49,7 +54,11 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> "Url":
-        """Parse a URL; raise UsageProblem if it names no file that can be reached."""
+        """Parse a URL.
+
+        Raises:
+            UsageProblem: it names no file that can be reached.
+        """
         shown = without_secrets(text)
         scheme, _, rest = shown.partition("://")
         scheme = scheme.lower()

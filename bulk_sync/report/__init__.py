@@ -29,7 +29,8 @@ _OPTION: Final = "--report"
 def check(destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION) -> None:
     """Check, before a run, that reports can be written and replace no input.
 
-    Raise UsageProblem if the suffix is unknown, the place takes no report, or it is an input.
+    Raises:
+        UsageProblem: the suffix is unknown, the place takes no report, or it is an input.
     """
     for destination in destinations:
         _format(destination, option)
@@ -43,7 +44,11 @@ def check(destinations: Sequence[Destination], inputs: set[Path], option: str = 
 def check_reports(
     destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION
 ) -> None:
-    """Check the same, and that reports replace nothing that another program or a person wrote."""
+    """Check the same, and that reports replace nothing that another program or a person wrote.
+
+    Raises:
+        UsageProblem: one cannot be written, or may not replace a file.
+    """
     check(destinations, inputs, option)
     for destination in destinations:
         if isinstance(destination, LocalFile) and (why := former_files.objection(destination.path)):
@@ -79,7 +84,11 @@ def _spared(destination: Destination, run_id: str) -> Destination:
 
 
 def check_fits(names: Iterable[str], destinations: Sequence[Destination]) -> None:
-    """Raise UsageProblem if a report of rows with these columns has too many for a workbook."""
+    """Check, before a run, that a report of rows with these columns can hold them all.
+
+    Raises:
+        UsageProblem: a sheet of a workbook cannot.
+    """
     width = len(table.own_columns(names)) + len(columns.REPORT)
     for destination in destinations:
         if _format(destination) == WORKBOOK and width > table.SHEET_COLUMNS:
@@ -96,9 +105,13 @@ def write(
     facts: Facts,
     progress: RowProgress = lambda *_: None,
 ) -> Destination:
-    """Write a report, and return where it is; the suffix decides the format.
+    """Write a report, and return where it is.
 
-    Formats for people (HTML, XLSX) show the facts beside the rows.
+    Args:
+        results: the input's own columns and those of ``columns.REPORT``.
+        destination: where to; the suffix decides the format.
+        facts: what formats for people (HTML, XLSX) show beside the rows.
+        progress: is called with how far it got.
 
     Raises:
         UsageProblem: the suffix is unknown.

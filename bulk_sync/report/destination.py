@@ -34,7 +34,9 @@ _USUAL: Final = f".{RUN_ID}.results.csv"
 class LocalFile:
     """A file of this machine, readable by its owner alone; an older one is replaced.
 
-    It may be here ``instead_of`` a URL that it could not be uploaded to.
+    Attributes:
+        path: where it is.
+        instead_of: the URL it could not be uploaded to; "" if it belongs here.
     """
 
     path: Path
@@ -109,7 +111,14 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file in a bucket, about a run; it lies in the folder first, and has a digest afterwards."""
+    """A file in a bucket.
+
+    Attributes:
+        url: where it goes.
+        run_id: the run it is about.
+        folder: where it lies until then.
+        digest: its SHA-256, once it is there.
+    """
 
     url: Url
     run_id: str
@@ -186,8 +195,10 @@ def usual_report(stem: str) -> str:
 def of_run(text: str, run_id: str, state_dir: Path) -> Destination:
     """Return the destination in an option, with the run's id in the place of ``{run_id}``.
 
-    A report for a bucket lies in ``state_dir`` until it is uploaded. Raise UsageProblem if it names
-    no file.
+    A report for a bucket lies in ``state_dir`` until it is uploaded.
+
+    Raises:
+        UsageProblem: it names no file.
     """
     if is_url(text):
         url = Url.parse(text.replace(RUN_ID, run_id))

@@ -46,12 +46,14 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was read, and the place in Campaign; "" where that is not known.
+    """What was read, and the place in Campaign.
 
     Attributes:
         input: as it was given.
         read_as: how it was read, as a sentence.
         organization: in Campaign; "" if it was not contacted.
+        endpoint: base URL of Campaign.
+        attribute: the attribute of a profile.
         name: what the input is called, if that is not its own name.
         dates: the column of request dates and how it was read; None if there is none.
     """
@@ -94,11 +96,13 @@ class InputCounts:
     """Rows of the input, counted; each is counted once.
 
     Attributes:
+        rows: all of them.
         outcomes: by outcome, those that occur, in the order of ``Outcome``.
         reasons: by reason, the most frequent first.
         matrix: by state before and state after, in the order of ``STATES``; empty if no state was
             read. After a plan is what the plan would leave.
-        days_left: opt-outs not carried out, by business days until their last one.
+        days_left: opt-outs not carried out, by business days until their last one; empty if there
+            are none.
     """
 
     rows: int = 0

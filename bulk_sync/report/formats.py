@@ -18,6 +18,7 @@ class ReportFormat(NamedTuple):
     """One format of reports.
 
     Attributes:
+        write: writes a report.
         names: returns the columns of a file by its path and its first bytes, none if it is of
             another format; None if ``former_files`` recognizes reports by something else.
         is_text: a report may be packed.

@@ -37,8 +37,12 @@ class Results:
     """Rows to be written, in batches that can be read again and again; never held whole.
 
     Text is large_string, OUTCOME, REASON and FILE are dictionaries, ROW and ATTEMPTS int64, states
-    bool, AT is timestamp[ms, UTC]; missing is null. The schema has the columns in the order to
-    write them.
+    bool, AT is timestamp[ms, UTC]; missing is null.
+
+    Attributes:
+        schema: the columns, in the order to write them.
+        count: how many rows there are.
+        read: starts a pass over all rows.
     """
 
     schema: pa.Schema

@@ -37,7 +37,10 @@ _SHEET: Final = "To correct"
 def check(stem: Destination) -> None:
     """Check, before anything is done, that no todo file is replaced that a person has worked on.
 
-    A workbook shows that. A CSV file does not, so UsageProblem is always raised for one.
+    A workbook shows that. A CSV file does not, so it is always refused.
+
+    Raises:
+        UsageProblem: one would be.
     """
     for suffix in SUFFIXES:
         destination = stem.beside(f"{stem.name}{suffix}")
@@ -78,8 +81,11 @@ def _other_than(stem: Destination, sha256: str) -> Destination | None:
 def write(results: Slices, source: Source, stem: Destination) -> Destination | None:
     """Write the rows that need a person: as a workbook if they were in one, else as CSV.
 
-    Return None without such rows, and leave no file, not even an older one. Raise StoppedEarly if
-    it cannot be written. Memory: a slice of a CSV file, the rows of a workbook.
+    Return None without such rows, and leave no file, not even an older one. Memory: a slice of a
+    CSV file, the rows of a workbook.
+
+    Raises:
+        StoppedEarly: it cannot be written.
     """
     needy = _needy(results, source.dates)
     held = list(islice(needy, 1))

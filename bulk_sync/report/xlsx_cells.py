@@ -97,9 +97,14 @@ def _cut(text: str) -> str:
 
 @contextmanager
 def writing(whole: BytesIO, own: Mapping[str, str] = MappingProxyType({})) -> Iterator[Workbook]:
-    """Write a workbook with further properties of ours into memory, and seal it.
+    """Write a workbook in memory and seal it: on a full disk the archive would go on after errors.
 
-    On a full disk the archive would go on after errors. Raise OSError without room for its parts.
+    Args:
+        whole: holds it when the block has ended.
+        own: further properties of ours.
+
+    Raises:
+        OSError: there is no room for its parts.
     """
     with TemporaryDirectory() as folder:  # the remains of a failure hold keys
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}

@@ -62,8 +62,14 @@ _CHANGES: Final = (
 def write(results: Results, file: BinaryIO, facts: Facts, *, sheet_rows: int = SHEET_ROWS) -> None:
     """Write results. Memory: the compressed workbook.
 
-    A new input, which ``map`` makes, has nothing but its rows. After ``sheet_rows`` data rows
-    another sheet begins. Raise OSError if the table has too many columns, or the disk is full.
+    Args:
+        results: the rows.
+        file: where to.
+        facts: those of the run; a new input, which ``map`` makes, has nothing but its rows.
+        sheet_rows: data rows after which another sheet begins.
+
+    Raises:
+        OSError: the table has too many columns for a sheet, or the disk is full.
     """
     if len(results.names) > tables.SHEET_COLUMNS:
         raise OSError(

@@ -48,6 +48,7 @@ class Look:
     """How a column looks.
 
     Attributes:
+        style: of its cells.
         width: in characters; what is longer goes on in the next line, if the style wraps.
         words: formats in place of the style, by the text of a cell.
     """

@@ -186,7 +186,11 @@ def reopened(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def unjudged(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add OUTCOME, REASON, DETAIL and COUNTS_AS to rows with different keys, to be looked up."""
+    """Add OUTCOME, REASON, DETAIL and COUNTS_AS to rows that are all to be looked up.
+
+    Args:
+        rows: with KEY and DESIRED, each key once; index 0..n-1.
+    """
     nothing = np.full(len(rows), columns.NONE, np.int8)
     fresh = rows.copy(deep=False)
     fresh[columns.OUTCOME] = columns.outcomes(nothing)

@@ -73,8 +73,9 @@ _Mask = npt.NDArray[np.bool_]
 class Order(NamedTuple):
     """The order of the numbers in a column of dates.
 
-    ``name`` is such as ``month/day/year``, "" if none or several are shown. If it
-    ``doubts_stored``, day and month of the dates that a workbook holds may be swapped.
+    Attributes:
+        name: such as ``month/day/year``; "" if nothing shows it, or several are shown.
+        doubts_stored: whether day and month of the dates that a workbook holds may be swapped.
     """
 
     name: str = ""
@@ -122,9 +123,12 @@ def find_order(shown: AbstractSet[int], name: str, stated: DateOrder | None = No
 
 
 def read_days(texts: pa.Array, order: Order, today: date | None) -> Days:
-    """Return the days of the distinct texts of a column; ``order`` is that of the whole column.
+    """Return the days of the distinct texts of a column.
 
-    Days before 2000, or later than the one after ``today``, are far; None takes every day.
+    Args:
+        texts: str.
+        order: of the numbers in the whole column.
+        today: days before 2000, or later than the one after this, are far; None takes every day.
     """
     column = _plain(texts)
     numbers, stored = _numbers_of(column, today), _days_of(column, _STORED)

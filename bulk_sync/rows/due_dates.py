@@ -98,7 +98,11 @@ def unaccented(name: str) -> str:
 
 
 def last_days(received: npt.NDArray[np.int64]) -> _Days:
-    """Return the last day for requests by their days of receipt, int64; not a time if undated."""
+    """Return the last day for requests; not a time where undated.
+
+    Args:
+        received: int64, the days of receipt in days since the epoch; ``UNDATED`` where unknown.
+    """
     day_of, days = pd.factorize(received)  # each day is counted once
     last = np.full(len(days), np.datetime64("NaT", "D"))
     dated = days != UNDATED
@@ -143,7 +147,11 @@ def total(one: Late | None, other: Late | None) -> Late | None:
 
 
 def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
-    """Count opt-outs still to be carried out by classes of business days left."""
+    """Count opt-outs still to be carried out by the business days until their last one.
+
+    Returns:
+        Every class with its count; nothing without request dates, or without such opt-outs.
+    """
     if columns.RECEIVED not in rows:
         return {}
     is_opt_out = columns.state_codes(rows[columns.DESIRED]) != 0

@@ -110,8 +110,9 @@ def may_share_profiles(rows: pd.DataFrame) -> bool:
 def collapse(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per row of the input, for a plan or results of expanded rows.
 
-    It has the worst outcome with its reason and sentence; a state if all profiles have it, else the
-    one that is not desired; most attempts and the last time.
+    Returns:
+        The worst outcome with its reason and sentence; a state if all profiles have it, else the
+        one that is not desired; most attempts and the last time. Other rows are left as they are.
     """
     if not may_share_profiles(rows):
         return rows

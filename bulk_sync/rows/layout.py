@@ -41,9 +41,14 @@ class TablePlace:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The tables of an input, the meaning of their columns, and the rules by which it was found.
+    """The tables of an input, and the meaning of their columns.
 
-    ``dates_read_as`` and ``date_order`` are as in ``check.Checked``.
+    Attributes:
+        places: where the table of each file is.
+        columns: the names of the columns of keys, states and dates, and the kind of the keys.
+        rules: how the columns were looked for.
+        dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
+        date_order: of the numbers in them.
     """
 
     places: Sequence[TablePlace]

@@ -20,10 +20,16 @@ _Where = npt.NDArray[np.intp] | slice
 
 
 class Texts(Sequence[str]):
-    """The texts of a column, str without missing values, at some positions, in their order.
+    """The texts at some positions of a column, in the order of the positions.
 
-    Reading one makes objects of those around it. Two such batches are kept, so reading in order, or
-    a little ahead, makes each object once. Threads may share it. Memory: two batches.
+    Reading one makes objects of those around it. Two such batches are kept, so reading in order,
+    or a little ahead, makes each object once. Threads may share it.
+
+    Args:
+        column: str, without missing values.
+        positions: n positions in it, in any order.
+
+    Memory: two batches.
     """
 
     def __init__(self, column: pd.Series, positions: npt.NDArray[np.intp]) -> None:

@@ -20,7 +20,12 @@ _NAMES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LeftRows:
-    """Rows with some outcomes: their count, and the first ones with the columns for lines."""
+    """Rows with some outcomes; the sum of two is that of all their rows.
+
+    Attributes:
+        count: how many there are.
+        first: the first ``COMPARED_ROWS`` of them, with the columns that lines show.
+    """
 
     count: int = 0
     first: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -44,10 +44,11 @@ def fields(names: Iterable[str], how: Creating, keys: Keys) -> Mapping[str, str]
 
 
 def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd.DataFrame:
-    """Return compared rows with CREATE: those with an unknown address are ``would_create``.
+    """Plan a profile for every expanded and compared row with an unknown address.
 
-    A row without the needed fields, or with the address of another row in other capitals, has a
-    sentence instead.
+    Returns:
+        The same rows with CREATE; those to be created are ``would_create``. A row without the
+        needed fields, or with the address of another row in other capitals, has a sentence instead.
     """
     verdicts = Verdicts.from_rows(rows)
     is_missing = verdicts.outcome == OUTCOME_CODES[Outcome.NOT_FOUND]

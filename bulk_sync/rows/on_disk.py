@@ -220,8 +220,13 @@ class Cursor:
 class Store:
     """Parts of an input in a folder, numbered from 0, of several kinds.
 
-    Half of the ``memory`` is for DuckDB, but 125 MB at least. Methods raise DiskFull if there is no
-    room, and StoppedEarly if the memory is too small, or if a part is damaged or gone.
+    Args:
+        folder: an empty folder; its owner removes it.
+        memory: most bytes for the program; half of them are for DuckDB, but 125 MB at least.
+        progress: is called now and then while rows are compared.
+
+    Methods raise DiskFull if there is no room, and StoppedEarly if the memory is too small, or if a
+    part is damaged or gone.
     """
 
     def __init__(self, folder: Path, memory: int, progress: RowProgress = lambda *_: None) -> None:

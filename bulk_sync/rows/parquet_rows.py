@@ -38,7 +38,11 @@ def table(frame: pd.DataFrame) -> pa.Table:
 
 
 def frame(file: pq.ParquetFile, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read all rows, keys once in memory; or some columns without keys, as far as they are there.
+    """Read all rows, with their keys as ``check.rows`` has them: in the memory of the input's own.
+
+    Args:
+        file: the file.
+        names: the only columns to read, as far as they are there; no keys.
 
     Memory: the frame, and one row group.
     """

@@ -56,8 +56,11 @@ def refusal(
 ) -> Refused | None:
     """Return the refusal of a plan, with all limits that it passes; None if it may be written.
 
-    ``past`` are finished runs of the same job, the newest first; ``rest`` counts rows of the input
-    outside the plan, because they need no work.
+    Args:
+        planned: the plan, as ``comparison.compare`` returns it.
+        limits: what may pass.
+        past: finished runs of the same job, the newest first.
+        rest: counts of rows of the input that are not in the plan, because they need no work.
     """
     odd = _odd(planned, limits, past, rest)
     passed = dict(_passed(planned, limits, rest))

@@ -52,7 +52,11 @@ class ProtectedKeys:
         )
 
     def sentences(self, rows: pd.DataFrame) -> dict[int, str]:
-        """Return protected rows, checked or expanded, by position, with a sentence about each."""
+        """Return the positions of protected rows, and a sentence about each.
+
+        Args:
+            rows: with KEY and COUNTS_AS, and with PROFILE and OWNER if keys are no PKeys.
+        """
         places = self._places(rows)
         if not places:
             return {}
@@ -61,7 +65,12 @@ class ProtectedKeys:
         return _sentences(places, _with_alike(rows, hits))
 
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
-        """Return a plan with the rows of protected people rejected, but for those ``written``."""
+        """Return a plan with the rows of protected people rejected.
+
+        Args:
+            planned: the plan.
+            written: profiles written by the run before: these rows are left.
+        """
         sentences = self.sentences(planned)
         if sentences and written:
             is_written = columns.profiles(planned).isin(list(written)).to_numpy(np.bool_)
@@ -110,8 +119,10 @@ class ProtectedKeys:
 def read_list(path: Path) -> ProtectedKeys:
     """Read a list of keys: a file with one column, or with columns called PKey or email.
 
-    A header is not needed: one without such a name is taken for a key that no profile has. Raise
-    UsageProblem if the list cannot be read, is empty, or holds a damaged key.
+    A header is not needed. One that is no such name is taken for a key that no profile has.
+
+    Raises:
+        UsageProblem: it cannot be read, is empty, or holds a damaged key.
     """
     try:
         cells = read.table(path)

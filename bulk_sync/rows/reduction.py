@@ -34,10 +34,12 @@ DECIDED: Final = (
 
 
 class RowsToDo(NamedTuple):
-    """Rows as of ``check.rows`` with work to do, and their positions in the input, int64.
+    """The rows with work to do.
 
-    COUNTS_AS holds places in this frame. ``states`` are those of the open ones, as far as the list
-    showed them.
+    Attributes:
+        rows: as of ``check.rows``; COUNTS_AS holds places in this frame.
+        positions: int64, theirs in the input, ascending.
+        states: those of the open ones, as far as the list showed them.
     """
 
     rows: pd.DataFrame

@@ -92,9 +92,15 @@ class DateColumn:
     zone. A date that may be two is from the beginning of the one to the end of the other.
 
     All slices are learned from before the first is read: they show the one order of the numbers.
-    Dates before 2000, or later than the day after ``today``, are undated; None takes every date.
 
-    Memory: a few columns of numbers and three copies of the texts of a slice.
+    Args:
+        name: of the column; the log has it.
+        today: dates before 2000, or later than the day after this one, are undated; None takes
+            every date.
+        stated: the order of the numbers, if a person states it.
+
+    Memory: a few columns of numbers and three copies of the texts of a slice. Each distinct day,
+    and each distinct time of day, is read once.
     """
 
     def __init__(
@@ -128,8 +134,10 @@ class DateColumn:
     def read(self, column: pd.Series, name_row: Callable[[int], str] | None = None) -> Requests:
         """Read some cells.
 
-        ``name_row`` names the row at a position, for the log, which counts the problems among them;
-        None if they are read again.
+        Args:
+            column: the cells.
+            name_row: names the row at a position, for the log, which counts the problems among
+                them; None if they are read again.
         """
         cells, cell_of = distinct(pa.chunked_array(column))
         found, problems = read_distinct(cells, self._today, self.order)
@@ -240,9 +248,14 @@ def times_of(requests: Requests, desired: npt.NDArray[np.int8]) -> RequestTimes:
 
 
 def merge(times: RequestTimes, counts_as: _Int64, desired: npt.NDArray[np.int8]) -> RequestTimes:
-    """Let the dates of rows that repeat a key count for the row at the position in ``counts_as``.
+    """Let the dates of rows that repeat a key count for the row that counts.
 
-    A repeat with another state is another request. Memory: that of the times, if there are repeats.
+    Args:
+        times: of n rows.
+        counts_as: by row, the position of the row that counts for it.
+        desired: by row, the state; a repeat with another state is another request.
+
+    Memory: that of the times, and nothing if no row counts for another.
     """
     repeats = np.flatnonzero(counts_as != np.arange(len(counts_as)))
     if not len(repeats):

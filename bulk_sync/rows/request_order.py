@@ -76,7 +76,11 @@ class RequestDate(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``str`` wrote; raise ValueError if it is something else."""
+        """Read what ``str`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
         precision = Precision.INSTANT if text.endswith("Z") else Precision.LOCAL
         if "T" not in text:
             precision = Precision.DAY
@@ -115,6 +119,7 @@ class Own:
     """A write of this tool to one profile, and the request behind it.
 
     Attributes:
+        state: the state written.
         began_ms: when the write was about to be sent, in ms since the epoch, UTC.
         ended_ms: when it was confirmed, or given up.
         request: the request's date; None if undated, or if an undo put back an undated state.
@@ -177,9 +182,16 @@ def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: b
     cannot be read                             none that can be read
     =========================================  ====================================
 
-    A later request that found the state in Campaign counts in any case. The stamp is as ``choices``
-    takes it; ``own`` is this tool's last write to the profile, if Campaign holds its state. The
-    time is to be compared with ``of_request``.
+    A later request that found the state in Campaign counts in any case.
+
+    Args:
+        changed_ms: Campaign's stamp, as ``choices`` takes it.
+        own: this tool's last write to the profile, if Campaign holds its state.
+        request: the request for the other state.
+        desired: that state.
+
+    Returns:
+        A time to be compared with ``of_request``.
     """
     found = _written(changed_ms, own, request, desired=desired)
     if own is None or own.confirmed is None or (found.at_ms < 0 and not desired):
@@ -231,13 +243,16 @@ def choices(
     desired: npt.NDArray[np.int8],
     changed_ms: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.bool_]:
-    """Return where Campaign holds a newer choice than the request, n booleans; False if undated.
+    """Return where Campaign holds a newer choice than the request.
 
     Args:
         latest_ms: n times of requests, as ``RequestTimes.latest``.
         desired: n states, 1 or 0.
         changed_ms: n times of Campaign's states, in ms since the epoch; 0 where there is none,
             ``UNREADABLE`` where it cannot be read: an opt-out stays then.
+
+    Returns:
+        n booleans; False where the request is undated.
     """
     dated = latest_ms != UNDATED
     opt_out, opt_in = changed_ms > latest_ms, (changed_ms >= latest_ms) | (changed_ms < 0)

@@ -19,7 +19,13 @@ UNREAD: Final = -1
 
 
 class Match(NamedTuple):
-    """A profile with a key: its PKey, its state as in ``Steps``, and when that was changed."""
+    """A profile with a key.
+
+    Attributes:
+        pkey: its PKey.
+        state: 1, 0, or ``UNREAD`` if Campaign gave none.
+        changed_ms: as in ``Steps``.
+    """
 
     pkey: str
     state: int

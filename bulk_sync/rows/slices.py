@@ -20,7 +20,8 @@ class Slices:
 
     Attributes:
         count: how many rows there are.
-        read: starts a pass over all rows, of one stage in ``columns.py``, with index 0..n-1.
+        read: starts a pass over all rows. Each frame has the columns and dtypes of one stage in
+            ``columns.py``, and the index 0..n-1.
         only: the only slice, if it is in memory; None otherwise.
     """
 

@@ -45,7 +45,8 @@ class Unmarkable(Exception):
 def mark(path: Path, rows: pd.DataFrame, layout: Layout, facts: Facts) -> bytes:
     """Return a workbook with marks, by the results of its check; of an .xls or .ods the list alone.
 
-    Raise Unmarkable if it has too many rows, or openpyxl would change it.
+    Raises:
+        Unmarkable: it has too many rows, or openpyxl would change it.
     """
     if len(rows) > MOST_ROWS:
         raise Unmarkable(f"it has more than {MOST_ROWS:,} rows")

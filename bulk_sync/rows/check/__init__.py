@@ -36,9 +36,13 @@ __all__ = [
 
 
 class Checked(NamedTuple):
-    """Checked rows as ``rows`` returns them, and their columns.
+    """Checked rows, and what is to be said of them all.
 
-    ``dates_read_as`` has how request dates were read, "" if there is nothing of note.
+    Attributes:
+        rows: each slice as ``rows`` returns it.
+        found: the names of their columns.
+        dates_read_as: how the request dates were read, in words; "" if there is nothing to say.
+        date_order: of the numbers in them.
     """
 
     rows: Slices

@@ -52,10 +52,15 @@ def beginning(place: str) -> str:
 
 
 class Repeats(NamedTuple):
-    """The rows with a key that may stand in several: int64, ascending, and whether each forbids.
+    """The rows whose key may stand in several rows.
 
-    By row, the first row with its key that forbids the sale, and the first that allows it (int64
-    positions, -1 if there is none), and whether the last one forbids it.
+    Attributes:
+        rows: int64, their positions, ascending.
+        forbids: bool, whether each forbids the sale.
+        first_forbids: int64, by row the position of the first row with its key that forbids the
+            sale; -1 if there is none.
+        first_allows: int64, the same for the first that allows it.
+        last_forbids: bool, whether the last row with its key forbids the sale.
     """
 
     rows: npt.NDArray[np.int64]

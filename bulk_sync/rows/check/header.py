@@ -91,8 +91,9 @@ class Found:
         keys: the kind of the keys.
         key: name of the column of keys.
         state: name of the column of states; None if no row needs one.
-        dates: names of columns that could hold request dates; several are not used.
-        unused: names of columns of dates that may be those of something else.
+        dates: names of the columns that could hold request dates; more than one are not used.
+        unused: names of columns of dates that may be those of something else, if there are no
+            request dates.
     """
 
     keys: Keys

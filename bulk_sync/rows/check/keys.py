@@ -50,7 +50,11 @@ _DAMAGE: Final[dict[str, str]] = {
 
 
 def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
-    """Return clean keys, large_string; reject cells without a usable one."""
+    """Remove the signs of programs around keys, and reject cells without a usable key.
+
+    Returns:
+        The clean keys, large_string.
+    """
     keys = _unwrapped(_trimmed(pa.chunked_array(column)), kind)
     what = "e-mail address" if kind is KeyKind.EMAIL else "key"
     empty = (
@@ -82,7 +86,8 @@ def bare(texts: pa.ChunkedArray) -> pa.ChunkedArray:
 def key(text: str) -> str:
     """Return one key, cleaned like those of a file; as an address if it looks like one.
 
-    Raise UsageProblem if it is empty or holds an invisible character.
+    Raises:
+        UsageProblem: it is empty or holds an invisible character.
     """
     kind = KeyKind.EMAIL if "@" in text.strip("'<=\" ")[1:] else KeyKind.PKEY
     keys = _unwrapped(_trimmed(pa.chunked_array([[text]], pa.large_string())), kind)
@@ -134,10 +139,13 @@ def doubtful_opt_ins(
     usable: npt.NDArray[np.intp],
     on_conflict: OnConflict,
 ) -> Iterator[tuple[int, int]]:
-    """Yield opt-ins of addresses with an opt-out in other capitals, and the first such opt-out.
+    """Find opt-ins of addresses with an opt-out in other capitals.
 
     By the letter these are two addresses, and hardly ever two people. An opt-in whose own address
     is opted out too is left to ``OnConflict.REJECT``, for both of its rows.
+
+    Yields:
+        The positions of each and of the first such opt-out.
     """
     small = pc.utf8_lower(identities)
     if small.equals(identities):

@@ -29,7 +29,9 @@ class Part:
     """A slice on disk.
 
     Attributes:
+        number: from 0.
         start: position of its first row.
+        rows: how many it has.
         file: number of its file; -1 if the input is one file.
         above: how many rows of its file are above it; None if others are below.
     """

@@ -40,7 +40,11 @@ class JudgedRows(NamedTuple):
 
 
 def find(names: Iterable[str], rules: Rules) -> Found:
-    """Return the columns of an input as ``find_columns``; warn of more than one of dates."""
+    """Find the columns of an input, and warn if those of the dates are in doubt.
+
+    Raises:
+        InputProblem: a column is missing or ambiguous.
+    """
     found = find_columns(names, rules)
     if len(found.dates) > 1:
         log.warning(

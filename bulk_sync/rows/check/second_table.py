@@ -23,10 +23,13 @@ _OF_KEYS = r"[@\d]"
 
 
 class SecondHeader(NamedTuple):
-    """A row that looks like the header of a second table, and the name of its column of states.
+    """A row that looks like the header of a second table.
 
-    It ``is_sure`` if its key is the name of a column, too; any other counts if a usable row
-    follows.
+    Attributes:
+        at: its position.
+        state: the name of its column of states.
+        is_sure: its key is the name of a column, too; any other is a header only if a usable row
+            follows.
     """
 
     at: int

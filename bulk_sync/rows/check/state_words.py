@@ -99,7 +99,8 @@ class StateWords:
     def parse(cls, means: str | None, forbid: str | None, allow: str | None) -> "StateWords":
         """Build them from ``--state-means``, ``--true-values`` and ``--false-values``.
 
-        Raise UsageProblem if a list is empty, or a word contradicts another one.
+        Raises:
+            UsageProblem: a list is empty, or a word contradicts another one.
         """
         known = cls(None if means is None else StateMeans(means))
         further: dict[str, bool] = {}

@@ -13,7 +13,11 @@ from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
 
 def read(column: pd.Series, rules: Rules, verdicts: Verdicts) -> npt.NDArray[np.int8]:
-    """Return the states, int8: 1, 0, or -1 where the cell holds none, and in rows set aside."""
+    """Read the states, each spelling once.
+
+    Returns:
+        int8: 1, 0, or -1 where the cell holds none, and in rows set aside.
+    """
     cells = pc.dictionary_encode(pa.chunked_array(column)).unify_dictionaries()
     spellings = cells.chunk(0).dictionary.to_pylist() if cells.num_chunks else []
     known = [rules.words.state(spelling) for spelling in spellings]

@@ -42,10 +42,13 @@ class UnusableNumber(Exception):
 
 
 def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> str:
-    """Return the text of a number by its format; "", or a date beyond all, shows it alone.
+    """Return the text of a number.
 
-    Raise UnusableNumber if it is NaN, infinite, or no duration though its format is that of
-    durations.
+    ``code`` is its number format; "" if the format shows the number alone. A date that does not
+    exist is the number, too. The workbook counts days from 1904 if ``is_1904``.
+
+    Raises:
+        UnusableNumber: it is NaN or infinite, or its format is that of durations, and it is none.
     """
     if not math.isfinite(value):
         raise UnusableNumber(value, row)
@@ -76,7 +79,9 @@ def relevant(code: str) -> str:
 def displayed(code: str, value: float) -> str | None:
     """Return the displayed text of an integer, if it is more than its digits, such as ``0000007``.
 
-    None if the number counts: it is itself displayed, or a date, a fraction, an amount or the like.
+    Returns:
+        The text; None if it is the number itself, or a date, a fraction, an amount or the like:
+        then the number counts.
     """
     if not abs(value) < _KEPT or value != int(value):
         return None

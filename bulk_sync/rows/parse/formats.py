@@ -11,9 +11,10 @@ from bulk_sync.errors import InputProblem
 
 
 class InputFormat(NamedTuple):
-    """One format of files, by their suffixes.
+    """One format of files.
 
     Attributes:
+        suffixes: the suffixes of its files.
         parser: the module of ``rows/parse`` with ``parse(path, choose)``; "" for text. Its files
             count as packed where the memory for their rows is estimated.
         has_sheets: its files have sheets to choose from.
@@ -76,7 +77,11 @@ def describe(head: bytes) -> str:
 
 
 def refuse_binary(place: str, head: bytes) -> None:
-    """Raise InputProblem if the first bytes of a text are those of another format."""
+    """Refuse other formats than text.
+
+    Raises:
+        InputProblem: the first bytes are those of another format.
+    """
     if head.startswith(tuple(_MAGIC)):
         raise InputProblem(
             f"{place} is not text: it looks like {describe(head)}. Correct the ending of "

@@ -34,7 +34,12 @@ class Package:
         return self._parts
 
     def read(self, name: str) -> bytes:
-        """Return a part; raise InputProblem if the file unpacks to too much, or KeyError."""
+        """Return a part.
+
+        Raises:
+            InputProblem: the file unpacks to too much.
+            KeyError: there is no such part.
+        """
         return b"".join(self._pieces(name))
 
     def parse(

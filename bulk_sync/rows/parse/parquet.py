@@ -38,7 +38,8 @@ _SENT_BYTES: Final = 8 << 20
 def parse(path: Path, _: object = None) -> Parsed:
     """Parse one file.
 
-    Raise InputProblem if it is another format, damaged, or holds bytes that are no text.
+    Raises:
+        InputProblem: it is another format, damaged, or holds bytes that are no text.
     """
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))  # Arrow opens none whose name is no text

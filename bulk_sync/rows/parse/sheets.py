@@ -16,7 +16,13 @@ class Protected(Exception):
 
 
 class SheetRow(NamedTuple):
-    """One row of a sheet: its number, and by column, from 0, the texts of filled cells."""
+    """One row of a sheet.
+
+    Attributes:
+        number: as the spreadsheet shows it.
+        cells: by column, from 0, the texts of its cells with content; at least one.
+        is_hidden: a filter or a person hid it.
+    """
 
     number: int
     cells: Mapping[int, str]
@@ -29,7 +35,13 @@ class SheetRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One sheet of a workbook; ``rows`` yields those with content, each time from the first one."""
+    """One sheet of a workbook.
+
+    Attributes:
+        name: the sheet's name.
+        is_hidden: a person or a program hid it.
+        rows: yields its rows with content, each time from the first one.
+    """
 
     name: str
     is_hidden: bool

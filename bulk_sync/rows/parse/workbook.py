@@ -41,7 +41,8 @@ _DAMAGE: Final = (
 def parse(path: Path, choose: Choose) -> Parsed:
     """Parse one sheet.
 
-    Raise InputProblem if it is no workbook, protected or damaged, or its header's row is empty.
+    Raises:
+        InputProblem: it is no workbook, protected or damaged, or nothing is in the header's row.
     """
     with _explained(path):
         sheets = _sheets(path)

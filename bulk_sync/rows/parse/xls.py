@@ -26,7 +26,12 @@ _BOF, _EOF, _BOUNDSHEET, _FORMULA = 0x809, 0x0A, 0x85, 0x06
 
 
 def sheets(content: bytes) -> Sequence[Sheet]:
-    """Return all sheets with cells; raise Protected, or one of ``DAMAGE``."""
+    """Return all sheets with cells.
+
+    Raises:
+        Protected: it is protected by a password.
+        XLRDError, ...: it is damaged; see ``DAMAGE``.
+    """
     if "EncryptedPackage".encode("utf-16-le") in content:
         raise Protected
     with Path(os.devnull).open("w") as log:

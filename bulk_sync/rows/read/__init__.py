@@ -58,7 +58,8 @@ __all__ = [
 def stdin(spool: Spool) -> tuple[BinaryIO, str]:
     """Copy the process's standard input into a file; return it with its SHA-256.
 
-    Raise InputProblem if it cannot be read.
+    Raises:
+        InputProblem: it cannot be read.
     """
     file, found = spool(), sha256()
     source = cast("BufferedReader", sys.stdin.buffer)
@@ -70,6 +71,10 @@ def stdin(spool: Spool) -> tuple[BinaryIO, str]:
 
 
 def table(path: Path) -> Cells:
-    """Read the table of one file; raise InputProblem if it cannot be read."""
+    """Read the table of one file.
+
+    Raises:
+        InputProblem: it cannot be read.
+    """
     with tables.opened(path, Wanted(), BytesIO, maxsize) as found:
         return found.whole()

@@ -77,7 +77,14 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; ``read`` starts to read its rows, a part at a time, as often as needed."""
+    """One table; its rows are read part by part, as often as they are needed.
+
+    Attributes:
+        names: the header's cells, untouched.
+        sheet: the sheet of a workbook.
+        header_row: the number of the header's row; None in Parquet.
+        read: starts to read the rows, a part at a time, each with rows.
+    """
 
     names: Sequence[str]
     sheet: str | None
@@ -168,10 +175,12 @@ def own_columns(
 ) -> dict[str, int]:
     """Return the names of the input's own columns, and where they are, from 0.
 
-    Columns without a name, and those with an earlier one's, are called by their letters. Left out
-    are nameless ones without content, and columns called ROW or FILE: they come from an earlier
-    report. ``first_filled`` has the first row with content of nameless ones. Raise InputProblem if
-    no column has a name.
+    Columns without a name, and those with an earlier one's, are called by their letters. Left
+    out are nameless ones without content, and columns called ROW or FILE: they come from an
+    earlier report. ``first_filled`` has the first row with content of nameless ones.
+
+    Raises:
+        InputProblem: no column has a name.
     """
     own: dict[str, int] = {}
     for at, name in enumerate(names):

@@ -44,7 +44,11 @@ Spool = Callable[[], BinaryIO]
 
 @contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Raise InputProblem if a file cannot be opened or read."""
+    """Turn an error of the file system into a sentence.
+
+    Raises:
+        InputProblem: the file cannot be opened or read.
+    """
     try:
         yield
     except OSError as problem:
@@ -86,7 +90,13 @@ class _Spooled(SpooledTemporaryFile[bytes]):
 
 
 class Content:
-    """Bytes of an open file, of which a block is read at a time; without a size up to its end."""
+    """Bytes in memory or on disk, of which a block is read at a time.
+
+    Args:
+        file: with all of them; it stays open.
+        begin: where they begin in it.
+        size: how many there are; None if they end with the file.
+    """
 
     def __init__(self, file: BinaryIO, begin: int = 0, size: int | None = None) -> None:
         self._file, self._begin = file, begin
@@ -172,8 +182,9 @@ class _Reader(io.RawIOBase):
 def unpacked(path: Path, spool: Spool) -> Iterator[Content]:
     """Open a file until the block ends, and unpack it if its last suffix says so.
 
-    Raise InputProblem if it cannot be read, is damaged, has something else behind the packed data,
-    or unpacks to far more than a list of keys.
+    Raises:
+        InputProblem: it cannot be read, is damaged, has something else behind the packed data, or
+            unpacks to far more than a list of keys.
     """
     with explained(str(path)), path.open("rb") as file:
         yield Content(_unpack(file, path, spool))

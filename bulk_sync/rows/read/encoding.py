@@ -31,7 +31,8 @@ _CUT: Final = re.compile(rb"[\xc2\xc3]|[\xe0-\xf4][\x80-\xbf]{1,2}")
 def utf8(content: Content, place: str, spool: Spool) -> Content:
     """Return the content of a text file as UTF-8: in the same file, or in another one.
 
-    Raise InputProblem if a byte is no character, or NUL; the message has its line.
+    Raises:
+        InputProblem: a byte is no character, or NUL; the message has its line.
     """
     head = content.read(0, 4)
     mark = next((mark for mark in _MARKS if head.startswith(mark)), b"")

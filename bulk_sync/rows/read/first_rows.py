@@ -24,7 +24,13 @@ _OURS: Final = "bulk-sync"
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """The first rows with content, by number, of a sheet, or of a file without sheets."""
+    """The first rows with content, of a sheet or of a file without sheets.
+
+    Attributes:
+        rows: by number, as the spreadsheet shows it, the texts of the cells.
+        sheet: the sheet's name; None in a file without sheets.
+        is_hidden: a person or a program hid the sheet.
+    """
 
     rows: Mapping[int, Sequence[str]]
     sheet: str | None = None
@@ -49,7 +55,10 @@ class FirstRows:
 class Wanted:
     """What is known of the table's place, and of its columns.
 
-    Without a sheet or header's row it is looked for; without rules any row is a header.
+    Attributes:
+        sheet: the sheet of a workbook; None looks for it.
+        header_row: the number of the header's row; None looks for it.
+        rules: for the columns of a header; None takes any row for a header.
     """
 
     sheet: str | None = None
@@ -67,7 +76,8 @@ class Wanted:
     def find(self, cells: Sequence[str]) -> Found | None:
         """Return the columns of a header; None if any row will do.
 
-        Raise InputProblem if a column is missing or ambiguous.
+        Raises:
+            InputProblem: a column is missing or ambiguous.
         """
         if self.rules is None:
             return None
@@ -98,7 +108,11 @@ class HeaderPlace:
 
 
 def choose(sheets: Sequence[FirstRows], wanted: Wanted) -> HeaderPlace | None:
-    """Choose the first sheet with a header in a certain row, or the only other one, or None."""
+    """Choose the first sheet with a header in a certain row, or the only other one.
+
+    Returns:
+        The choice; None if there is none, or more than one.
+    """
     headers = [(first, wanted.headers(first)) for first in sheets]
     able = headers[:1] if headers[0][1] else [each for each in headers if each[1]]
     if len(able) != 1 or len(able[0][1]) != 1:

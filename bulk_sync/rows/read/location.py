@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 def choose_sheet(sheets: Sequence[FirstRows], wanted: Wanted, place: str) -> tuple[int, int]:
     """Return the position of the sheet to be read, and the number of its header's row.
 
-    Raise InputProblem if there is no such sheet, or no table.
+    Raises:
+        InputProblem: there is no such sheet, or no table.
     """
     choice = locate(_readable(sheets, wanted, place), wanted, place, sheets)
     others = [each for each in sheets if each.rows and each is not choice.first]
@@ -38,8 +39,10 @@ def locate(
 ) -> HeaderPlace:
     """Return where the table is, on one of some sheets or in a file without sheets.
 
-    A given row beyond the first ones is not looked at. Raise InputProblem if there is no table, or
-    more than one, or if there are rows above the header.
+    A given row beyond the first ones is not looked at.
+
+    Raises:
+        InputProblem: there is no table, or more than one; or there are rows above the header.
     """
     choice = choose(sheets, wanted)
     row, last = wanted.header_row, max(sheets[0].rows)

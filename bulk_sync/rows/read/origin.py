@@ -11,7 +11,12 @@ _OF_REST: Final = ".todo"
 
 
 class Origin(NamedTuple):
-    """The job of the input of some rows; ``is_rest``: they are left of it, as in a todo file."""
+    """Where the rows of a file come from.
+
+    Attributes:
+        job: the job of their input.
+        is_rest: they are rows left of it, as in a todo file, not the whole.
+    """
 
     job: str
     is_rest: bool

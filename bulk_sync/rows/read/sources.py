@@ -47,7 +47,11 @@ _HIDDEN: Final = (".", "~$")  # the second is how Office names its locks
 
 
 def is_one(source: str) -> bool:
-    """Check whether a source is one file by its name; raise InputProblem for a pipe or device."""
+    """Check whether a source is a single file by its very name.
+
+    Raises:
+        InputProblem: it is a pipe or a device.
+    """
     with explained(source):
         path = Path(source)
         if not path.exists() or path.is_dir():
@@ -78,14 +82,19 @@ def original_stem(todo: str) -> str:
 
 
 def files(source: str) -> list[Path]:
-    """Return the files of a source, sorted by name; none for standard input.
+    """Return the files of a source, sorted by name.
 
-    Of a folder or glob these are the files with an accepted suffix, without hidden ones and without
-    this program's reports, unless the glob spells ``.todo.`` or ``.results.``.
+    Args:
+        source: a file, a folder, a glob, or ``-`` for standard input.
+
+    Returns:
+        The file itself; of a folder or glob the files with an accepted suffix, without hidden
+        ones and without this program's reports, unless the glob spells ``.todo.`` or
+        ``.results.``; nothing for standard input.
 
     Raises:
-        InputProblem: there is no such file, or none with an accepted suffix; or one of a folder is
-            a link to nothing.
+        InputProblem: there is no such file, or none with an accepted suffix; or one of a folder
+            is a link to nothing.
     """
     if source == STDIN:
         return []
@@ -145,9 +154,12 @@ def warn_of_skipped(source: str, names: Sequence[str]) -> None:
 
 
 def text_bytes(paths: Iterable[Path]) -> int:
-    """Estimate how many bytes the cells of some files take as text; workbooks are small.
+    """Estimate how many bytes the cells of some files take as text, if there may be many.
 
-    Raise InputProblem if a file is not there any more.
+    Workbooks are small: a sheet has a million rows at most.
+
+    Raises:
+        InputProblem: a file is not there any more.
     """
     total = 0
     for path in paths:
@@ -163,7 +175,8 @@ def text_bytes(paths: Iterable[Path]) -> int:
 def digest(source: str) -> str:
     """Return the SHA-256 of files: of one as ``sha256sum`` has it, of several that of its output.
 
-    Raise InputProblem if one cannot be read.
+    Raises:
+        InputProblem: it cannot be read.
     """
     paths = files(source)
     digests = [_digest(path) for path in paths]

@@ -28,7 +28,8 @@ _OF_A_REPORT: Final = {columns.KEY, columns.OUTCOME, columns.REASON}
 def opened(path: Path, wanted: Wanted, spool: Spool, most_bytes: int) -> Iterator[Table]:
     """Open the table of one file, whose rows can be read until the block ends; a sheet is one part.
 
-    Raise InputProblem if it cannot be read.
+    Raises:
+        InputProblem: it cannot be read.
     """
     kind = _kind(path, wanted)
     if kind.has_sheets:
@@ -57,7 +58,11 @@ def _of_stream(
 
 
 def place(table: Table, file: str, wanted: Wanted) -> TablePlace:
-    """Return where a table is, and its own columns; raise InputProblem if its header is none."""
+    """Return where a table is, and its own columns.
+
+    Raises:
+        InputProblem: its header is none, or no column has a name.
+    """
     if not wanted.is_header(table.names):
         row = table.header_row or 1
         raise refusal([table.first_rows()], replace(wanted, header_row=row), file)
@@ -70,9 +75,10 @@ def legible(file: str | Path) -> str:
 
 
 def check_alike(paths: Sequence[Path], tables: Sequence[TablePlace]) -> None:
-    """Raise InputProblem unless files have the columns of the first one, in any order.
+    """Check that files have the columns of the first one, in any order.
 
-    A report of this program is refused: its rows were carried out.
+    Raises:
+        InputProblem: one has others, or is a report of this program: its rows were carried out.
     """
     names = tables[0].positions
     for path, table in zip(paths, tables, strict=True):

@@ -61,7 +61,10 @@ class TextHeader:
 def find_header(content: Content, place: str, wanted: Wanted) -> TextHeader:
     """Find the header: the first row with content, or the one header among the first rows.
 
-    In a ``.tsv`` the tab comes first among the separators. Raise InputProblem without one header.
+    In a ``.tsv`` the tab comes first among the possible separators.
+
+    Raises:
+        InputProblem: there is none, or more than one.
     """
     text = _Text(content, place)
     first = _first_line(content, text.begin)
