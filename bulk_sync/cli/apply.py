@@ -12,29 +12,23 @@ from bulk_sync.cli.value_types import FilledPath
 from bulk_sync.errors import Exit, Refused
 from bulk_sync.settings import Approval
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "apply",
+    click.Argument(["plan"], metavar="PLAN", type=FilledPath(path_type=Path)),
+    options.ALLOW,
+    options.EXPECT_SHA256,
+    options.APPROVED_BY,
+    options.APPROVALS,
+    options.PLAN_VALID,
+    options.TICKET,
+    options.COMMENT,
+    *options.WRITING,
+    examples="""
   bulk-sync plan optouts.csv --out plan.parquet
   bulk-sync apply plan.parquet
   bulk-sync apply plan.parquet --expect-sha256 9f86d0... --approved-by 'Ben Miller'
-"""
-
-
-@click.command(
-    "apply",
-    cls=Command,
-    params=[
-        click.Argument(["plan"], metavar="PLAN", type=FilledPath(path_type=Path)),
-        options.ALLOW,
-        options.EXPECT_SHA256,
-        options.APPROVED_BY,
-        options.APPROVALS,
-        options.PLAN_VALID,
-        options.TICKET,
-        options.COMMENT,
-        *options.WRITING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Carry out PLAN, made by `bulk-sync plan INPUT --out PLAN`.

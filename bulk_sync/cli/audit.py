@@ -2,32 +2,24 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, deployment_options, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.settings import Bound
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "audit",
+    options.MAYBE_RUN_ID,
+    input_options.SAMPLE,
+    options.REPORT,
+    *options.READING,
+    *options.WORK,
+    *deployment_options.MONITORING,
+    examples="""
   bulk-sync audit                                           the newest run that changed anything
   bulk-sync audit 20261123T020000Z-7f3a9c --sample 5% --report audit.xlsx
-"""
-
-
-@click.command(
-    "audit",
-    cls=Command,
-    params=[
-        options.MAYBE_RUN_ID,
-        input_options.SAMPLE,
-        options.REPORT,
-        *options.READING,
-        *options.WORK,
-        *deployment_options.MONITORING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Read again what a run applied, and report what no longer holds. Changes nothing.

@@ -2,25 +2,21 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say
 from bulk_sync.errors import Exit
 from bulk_sync.settings import Pace
 
-_EPILOG = """\b
-Example:
-  BULK_SYNC_CLIENT_SECRET_FILE=/etc/bulk-sync/secret bulk-sync check --organization acme --api-key K
-"""
 
-
-@click.command(
+@Command.declare(
     "check",
-    cls=Command,
-    params=[*deployment_options.CONNECTION, *options.PACE, *options.LOGGING],
-    epilog=_EPILOG,
+    *deployment_options.CONNECTION,
+    *options.PACE,
+    *options.LOGGING,
+    examples="""
+  BULK_SYNC_CLIENT_SECRET_FILE=/etc/bulk-sync/secret bulk-sync check --organization acme --api-key K
+""",
 )
 def command(**values: Any) -> Exit:
     """Test credentials, endpoint, attribute and access, and explain how to mend what is wrong.

@@ -1,6 +1,6 @@
 """The class of all commands, and the command line of this process."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -17,6 +17,22 @@ from bulk_sync.errors import StopRun, UsageProblem
 
 class Command(click.Command):
     """A command with its options under headings. It opens the log before it begins."""
+
+    @classmethod
+    def declare(
+        cls, name: str, *params: click.Parameter, examples: str, **attributes: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]:
+        """Return a decorator that makes a function a command.
+
+        Args:
+            name: of the command.
+            params: its arguments and options.
+            examples: lines at the end of its help, each on a line of its own.
+            attributes: what ``click.command`` takes besides.
+        """
+        heading = "Examples" if examples.count("\n  ") > 1 else "Example"
+        epilog = f"\b\n{heading}:{examples}"
+        return click.command(name, cls, params=list(params), epilog=epilog, **attributes)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, each under the heading of its group."""

@@ -45,19 +45,15 @@ _LINE_CELLS: Final = 100
 _FEW: Final = 3
 """The table names the commands of an option if there are no more than this."""
 
-_EPILOG: Final = """\b
-Examples:
+
+@Command.declare(
+    "help",
+    click.Argument(["topic"], nargs=-1, metavar="[TOPIC]"),
+    examples="""
   bulk-sync help                        the list of topics
   bulk-sync help nightly                one page
   bulk-sync help report >report.md      the same page, as Markdown
-"""
-
-
-@click.command(
-    "help",
-    cls=Command,
-    params=[click.Argument(["topic"], nargs=-1, metavar="[TOPIC]")],
-    epilog=_EPILOG,
+""",
 )
 def command(topic: tuple[str, ...]) -> None:
     """Show a page of the manual; without TOPIC, list the topics.

@@ -20,25 +20,19 @@ _LOOK_UP: Final = (
     "add --lookup, which asks Campaign for the PKeys of the address, or ask for the PKey."
 )
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "history",
+    click.Argument(["key"], metavar="KEY"),
+    deployment_options.LOOKUP,
+    options.JSON,
+    *deployment_options.CONNECTION,
+    *deployment_options.STATE,
+    *options.LOGGING,
+    examples="""
   bulk-sync history @2v1dr3Nd0wSmLK0Dy3vXCLHFtkmKUIA0iDgRDEwdpmJvR6-eZ9
   bulk-sync history jo@example.com --lookup
-"""
-
-
-@click.command(
-    "history",
-    cls=Command,
-    params=[
-        click.Argument(["key"], metavar="KEY"),
-        deployment_options.LOOKUP,
-        options.JSON,
-        *deployment_options.CONNECTION,
-        *deployment_options.STATE,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Show the whole story of one person: every write, and every row about them.

@@ -10,21 +10,15 @@ from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.cli.value_types import Whole
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "holidays",
+    click.Argument(["years"], nargs=-1, type=Whole(2020, 2100), metavar="[YEAR]..."),
+    options.JSON,
+    examples="""
   bulk-sync holidays                    this year and the next
   bulk-sync holidays 2027 --json
-"""
-
-
-@click.command(
-    "holidays",
-    cls=Command,
-    params=[
-        click.Argument(["years"], nargs=-1, type=Whole(2020, 2100), metavar="[YEAR]..."),
-        options.JSON,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> None:
     """List the state holidays of California that are no business days.

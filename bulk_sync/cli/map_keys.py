@@ -3,34 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, input_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "map",
+    options.INPUT_FILE,
+    options.MAPPED_OUT,
+    *input_options.KEYS,
+    input_options.ON_AMBIGUOUS,
+    input_options.SHEET,
+    input_options.HEADER_ROW,
+    *options.READING,
+    *options.WORK,
+    examples="""
   bulk-sync map old.csv                                by the column email
   bulk-sync map old.csv --key custom --key-column customerId --out new.csv
   bulk-sync map old.xlsx --dialect v8 --key filter:ExternalId:externalId_parameter
-"""
-
-
-@click.command(
-    "map",
-    cls=Command,
-    params=[
-        options.INPUT_FILE,
-        options.MAPPED_OUT,
-        *input_options.KEYS,
-        input_options.ON_AMBIGUOUS,
-        input_options.SHEET,
-        input_options.HEADER_ROW,
-        *options.READING,
-        *options.WORK,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Find the PKeys of this instance for the rows in INPUT. Nothing is written to it.

@@ -2,35 +2,27 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "plan",
+    options.INPUT_FILE,
+    options.PLAN_OUT,
+    *options.COMPARING,
+    *options.LIMITS,
+    *options.ASKING,
+    options.APPROVALS,
+    options.REPORT,
+    options.LOCK_WAIT,
+    *options.WORK,
+    examples="""
   bulk-sync plan optouts.csv
   bulk-sync plan optouts.csv --out plan.parquet     for `bulk-sync apply`
   bulk-sync plan optouts.csv --report plan.xlsx     every row, with its outcome
-"""
-
-
-@click.command(
-    "plan",
-    cls=Command,
-    params=[
-        options.INPUT_FILE,
-        options.PLAN_OUT,
-        *options.COMPARING,
-        *options.LIMITS,
-        *options.ASKING,
-        options.APPROVALS,
-        options.REPORT,
-        options.LOCK_WAIT,
-        *options.WORK,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Show what `run INPUT` would write, without writing it.

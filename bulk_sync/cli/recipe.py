@@ -33,31 +33,25 @@ RECIPES: Final = {
 Each is ``recipes/NAME.j2``; its first line is a title.
 """
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "recipe",
+    click.Argument(["name"], required=False, metavar="[NAME]"),
+    click.Argument(["input"], required=False, metavar="[INPUT]"),
+    options.JOB,
+    *deployment_options.SCHEDULE,
+    *deployment_options.CONNECTION,
+    *deployment_options.STATE,
+    deployment_options.METRICS_FILE,
+    options.CONFIG,
+    examples="""
   bulk-sync recipe                                          the list
   bulk-sync recipe cron /in/optouts.csv --at 23:30          a crontab
   bulk-sync recipe cron '/in/optouts-%Y-%m-%d.csv'          ... for a file named by its day
   bulk-sync recipe systemd '/in/*.csv' --job optouts
   bulk-sync recipe kubernetes /in/optouts.csv >cronjob.yaml
   bulk-sync recipe alerts --job optouts >bulk-sync.rules.yml
-"""
-
-
-@click.command(
-    "recipe",
-    cls=Command,
-    params=[
-        click.Argument(["name"], required=False, metavar="[NAME]"),
-        click.Argument(["input"], required=False, metavar="[INPUT]"),
-        options.JOB,
-        *deployment_options.SCHEDULE,
-        *deployment_options.CONNECTION,
-        *deployment_options.STATE,
-        deployment_options.METRICS_FILE,
-        options.CONFIG,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> None:
     """Print a ready file with the paths and options of this machine; without NAME, list them.

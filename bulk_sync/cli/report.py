@@ -2,32 +2,24 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "report",
+    options.MAYBE_RUN_ID,
+    options.REPORT,
+    options.TODO,
+    options.SUMMARY,
+    *deployment_options.STATE,
+    *options.LOGGING,
+    examples="""
   bulk-sync report 20261123T020000Z-7f3a9c --report result.xlsx
   bulk-sync report --report result.html         the newest run
-"""
-
-
-@click.command(
-    "report",
-    cls=Command,
-    params=[
-        options.MAYBE_RUN_ID,
-        options.REPORT,
-        options.TODO,
-        options.SUMMARY,
-        *deployment_options.STATE,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Make the report of a run again, in any format: of the newest run, if no RUN_ID is given.

@@ -4,8 +4,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command, Invocation
 from bulk_sync.cli.output import say_json
@@ -17,14 +15,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EPILOG = """\b
-Examples:
-  bulk-sync resume                              the newest interrupted run
-  bulk-sync resume 20261123T020000Z-7f3a9c
-  bulk-sync resume --max-calls 50000            with tonight's budget
-  bulk-sync resume --all                        every interrupted run, the oldest first
-"""
-
 _GO_ON_AFTER: Final = (Exit.DONE, Exit.ROWS_LEFT, Exit.REFUSED)
 """With ``--all``, the next run begins after one that ended with one of these."""
 
@@ -32,17 +22,19 @@ _NAMED: Final = 3
 """How many runs a message names."""
 
 
-@click.command(
+@Command.declare(
     "resume",
-    cls=Command,
-    params=[
-        options.MAYBE_RUN_ID,
-        options.ALL,
-        options.GIVE_UP,
-        options.ALLOW,
-        *options.WRITING,
-    ],
-    epilog=_EPILOG,
+    options.MAYBE_RUN_ID,
+    options.ALL,
+    options.GIVE_UP,
+    options.ALLOW,
+    *options.WRITING,
+    examples="""
+  bulk-sync resume                              the newest interrupted run
+  bulk-sync resume 20261123T020000Z-7f3a9c
+  bulk-sync resume --max-calls 50000            with tonight's budget
+  bulk-sync resume --all                        every interrupted run, the oldest first
+""",
 )
 def command(**values: Any) -> Exit:
     """Finish an interrupted run: the newest, if no RUN_ID is given, or all of them with --all.

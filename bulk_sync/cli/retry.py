@@ -2,20 +2,19 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
-_EPILOG = """\b
-Example:
+
+@Command.declare(
+    "retry",
+    options.RUN_ID,
+    *options.ASKING,
+    *options.WRITING,
+    examples="""
   bulk-sync retry 20261123T020000Z-7f3a9c
-"""
-
-
-@click.command(
-    "retry", cls=Command, params=[options.RUN_ID, *options.ASKING, *options.WRITING], epilog=_EPILOG
+""",
 )
 def command(**values: Any) -> Exit:
     """Try only the failed rows of a run again, as a run of its own.

@@ -2,32 +2,24 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "run",
+    options.INPUT_FILE,
+    options.DRY_RUN,
+    *options.COMPARING,
+    *options.ASKING,
+    *options.WRITING,
+    examples="""
   bulk-sync run optouts.csv
   bulk-sync run optouts.xlsx --sheet Requests --dry-run
   bulk-sync run suppressed.txt --state true --report result.xlsx
   bulk-sync run 'lists/*.csv.gz' --rate 20 --max-opt-ins 0 -q --summary json
-"""
-
-
-@click.command(
-    "run",
-    cls=Command,
-    params=[
-        options.INPUT_FILE,
-        options.DRY_RUN,
-        *options.COMPARING,
-        *options.ASKING,
-        *options.WRITING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Carry the desired states in INPUT into Campaign.

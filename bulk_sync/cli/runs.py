@@ -4,33 +4,25 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
 from bulk_sync.errors import Exit, UsageProblem
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "runs",
+    options.MAYBE_RUN_ID,
+    *options.WANTED,
+    options.JSON,
+    *deployment_options.STATE,
+    *options.LOGGING,
+    examples="""
   bulk-sync runs
   bulk-sync runs --last 14 --job requests --failed
   bulk-sync runs --since 2026-11-01 --json
   bulk-sync runs 20261123T020000Z-7f3a9c
-"""
-
-
-@click.command(
-    "runs",
-    cls=Command,
-    params=[
-        options.MAYBE_RUN_ID,
-        *options.WANTED,
-        options.JSON,
-        *deployment_options.STATE,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """List requested runs, the newest last; with RUN_ID show all of one.

@@ -23,28 +23,22 @@ _KEEP_DAYS: Final = 800
 _PASSED_ON: Final[tuple[Option, ...]] = (*deployment_options.CONNECTION, *deployment_options.STATE)
 """What the processes of the page are given, as variables: arguments can be seen by others."""
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "serve",
+    *options.PAGE,
+    options.APPROVALS,
+    options.PLAN_VALID,
+    options.KEEP,
+    *deployment_options.CONNECTION,
+    *deployment_options.STATE,
+    *options.LOGGING,
+    examples="""
   bulk-sync serve                                    for one person, on this machine
   bulk-sync users add 'Ana Diaz' --role uploader     for several people
   bulk-sync serve --host 0.0.0.0 --tls-cert page.pem --tls-key page.key
   bulk-sync serve --behind-proxy --public-host optouts.example.com
-"""
-
-
-@click.command(
-    "serve",
-    cls=Command,
-    params=[
-        *options.PAGE,
-        options.APPROVALS,
-        options.PLAN_VALID,
-        options.KEEP,
-        *deployment_options.CONNECTION,
-        *deployment_options.STATE,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
     context_settings={"default_map": {options.APPROVALS.key: _APPROVALS}},
 )
 def command(**values: Any) -> Exit:

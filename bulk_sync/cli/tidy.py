@@ -18,26 +18,20 @@ if TYPE_CHECKING:
     from bulk_sync.runs import Tidied
     from bulk_sync.runs.leftovers import Leftover
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "tidy",
+    options.KEEP,
+    options.PLAN_VALID,
+    options.SHOW_ONLY,
+    options.SUMMARY,
+    *deployment_options.STATE,
+    *options.LOGGING,
+    examples="""
   bulk-sync tidy -n                 what would go?
   bulk-sync tidy
   bulk-sync tidy --keep 90          also rows and plans older than 90 days
-"""
-
-
-@click.command(
-    "tidy",
-    cls=Command,
-    params=[
-        options.KEEP,
-        options.PLAN_VALID,
-        options.SHOW_ONLY,
-        options.SUMMARY,
-        *deployment_options.STATE,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Remove from the state folder what may go: see `bulk-sync help ledger` for what that is.

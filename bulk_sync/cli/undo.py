@@ -2,30 +2,22 @@
 
 from typing import Any
 
-import click
-
 from bulk_sync.cli import arguments, options
 from bulk_sync.cli.command import Command
 from bulk_sync.errors import Exit
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "undo",
+    options.RUN_ID,
+    options.PLAN_OUT,
+    *options.ASKING,
+    options.APPROVALS,
+    *options.WRITING,
+    examples="""
   bulk-sync undo 20261123T020000Z-7f3a9c
   bulk-sync undo 20261123T020000Z-7f3a9c --out undo.parquet     for `bulk-sync apply`
-"""
-
-
-@click.command(
-    "undo",
-    cls=Command,
-    params=[
-        options.RUN_ID,
-        options.PLAN_OUT,
-        *options.ASKING,
-        options.APPROVALS,
-        *options.WRITING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Put back what a run changed, where the profile still is as the run left it.

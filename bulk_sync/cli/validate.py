@@ -17,32 +17,26 @@ if TYPE_CHECKING:
 
 _NAMED_ROWS: Final = 200
 
-_EPILOG = """\b
-Examples:
+
+@Command.declare(
+    "validate",
+    options.INPUT_FILE,
+    *input_options.INPUT,
+    input_options.SAVE_MAPPING,
+    input_options.MEMORY,
+    options.JOB,
+    options.PROTECT,
+    deployment_options.ATTRIBUTE,
+    options.REPORT,
+    options.TODO,
+    options.OUTLINE,
+    options.SUMMARY,
+    deployment_options.STATE_DIR,
+    *options.LOGGING,
+    examples="""
   bulk-sync validate optouts.csv
   bulk-sync validate requests.xlsx --report marked.xlsx
-"""
-
-
-@click.command(
-    "validate",
-    cls=Command,
-    params=[
-        options.INPUT_FILE,
-        *input_options.INPUT,
-        input_options.SAVE_MAPPING,
-        input_options.MEMORY,
-        options.JOB,
-        options.PROTECT,
-        deployment_options.ATTRIBUTE,
-        options.REPORT,
-        options.TODO,
-        options.OUTLINE,
-        options.SUMMARY,
-        deployment_options.STATE_DIR,
-        *options.LOGGING,
-    ],
-    epilog=_EPILOG,
+""",
 )
 def command(**values: Any) -> Exit:
     """Check every row in INPUT, without contacting Campaign.
