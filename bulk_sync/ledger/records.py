@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from bulk_sync.errors import Exit, UsageProblem
-from bulk_sync.outcomes import Kind, Outcome
+from bulk_sync.outcomes import CONFIRMED, Kind, Outcome
 
 
 def utc(at_ms: int) -> str:
@@ -285,6 +285,27 @@ class Write(NamedTuple):
     at_ms: int
     intent: Intent
     settled: Settled | None
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether Campaign has confirmed it."""
+        return self.settled is not None and self.settled.outcome in CONFIRMED
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it may have changed the profile, unconfirmed."""
+        settled = self.settled
+        return settled is None or (settled.outcome is Outcome.FAILED and settled.after is None)
+
+    @property
+    def pkey(self) -> str:
+        """The PKey of its profile; the address of a new one, as long as its PKey is not known."""
+        return (self.settled and self.settled.profile) or self.intent.key
+
+    @property
+    def ended_ms(self) -> int:
+        """When it was confirmed, or given up; when it began, if its end is not known."""
+        return self.at_ms if self.settled is None else self.settled.at_ms
 
 
 F = TypeVar("F", Begun, NotBegun, Ended)

@@ -34,7 +34,7 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
     """
     large, session, job = run.large, execution.session, execution.job
     if large is None:
-        return replace(execution, rest=run.rest), run
+        return execution, run
     is_cheaper = True
     if not large.is_planned:
         is_plan = run.begun.kind is Kind.PLAN
@@ -52,7 +52,7 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
             run = (_divided if is_cheaper else _held_whole)(execution, run, large)
     except StopRun as cause:
         session.stop(cause)
-    return replace(execution, rest=run.rest), run
+    return execution, run
 
 
 def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:

@@ -20,6 +20,7 @@ from bulk_sync.runs.execution import Execution
 from bulk_sync.runs.remaining_cost import calls_per_change
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
+from bulk_sync.settings import Limits
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def write_early(
     if not writes or left >= reader.calls_left + calls:
         return None
     unread = columns.have_outcome(compared, [Outcome.PENDING])
-    if not _is_within_limits(execution, compared, unread):
+    if not _is_within_limits(execution.job.limits, run, compared, unread):
         log.info(
             "Opt-outs that are due wait until everything is read, because a limit depends on the "
             "rest: %s",
@@ -64,7 +65,7 @@ def write_early(
         f"{writes:,}",
     )
     try:
-        _approve(execution, early, reader)
+        _approve(execution, run, early, reader)
         run.checkpoint.keep_early(list(recording.keys))
     except Refused as refused:
         return refused
@@ -97,9 +98,11 @@ def refusal_after(refused: Refused, early: int) -> Refused:
     )
 
 
-def _approve(execution: Execution, early: pd.DataFrame, reader: StateReader) -> None:
+def _approve(
+    execution: Execution, run: RunContext, early: pd.DataFrame, reader: StateReader
+) -> None:
     """Show the early writes, with the calls of reading the rest, and ask a person."""
-    reviewed = execution.review(early, execution.read_with(reader))
+    reviewed = execution.review(run, early, execution.read_with(reader))
     calls_to_come = reviewed.forecast.calls_to_come + reader.calls_left
     forecast = replace(reviewed.forecast, calls_to_come=calls_to_come)
     execution.screen.show(replace(reviewed, forecast=forecast, refusal=None))
@@ -107,15 +110,14 @@ def _approve(execution: Execution, early: pd.DataFrame, reader: StateReader) -> 
 
 
 def _is_within_limits(
-    execution: Execution, compared: pd.DataFrame, unread: npt.NDArray[np.bool_]
+    limits: Limits, run: RunContext, compared: pd.DataFrame, unread: npt.NDArray[np.bool_]
 ) -> bool:
     """Return whether no limit can be passed, whatever the unread rows turn out to be.
 
     An unread row may be about the same profile, and want the other state; or about many profiles.
     """
     desired = columns.state_codes(compared[columns.DESIRED])
-    limits, past, rest = execution.job.limits, execution.past, execution.rest.totals
     may_share = expand.may_share_profiles(compared)
     if may_share and (limits.max_changes is not None or (desired[unread] == 0).any()):
         return False
-    return plan_limits.passes_however(compared, limits, past, rest)
+    return plan_limits.passes_however(compared, limits, run.past, run.rest.totals)

@@ -1,6 +1,5 @@
 """What the stages of a run share, and how far a stage got."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -12,13 +11,13 @@ from bulk_sync.engines.whole_list import WholeList
 from bulk_sync.errors import Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, plan_limits
-from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.day_budget import DayBudget
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.remaining_cost import Budgets, RemainingCost, calls_per_change
-from bulk_sync.runs.rest import NOTHING, Rest
+from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.review import Cost, Forecast, Plan, Screen
+from bulk_sync.runs.run_context import RunContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,14 @@ class Execution:
         job: how to work.
         screen: shows the run to a person.
         session: carries out passes.
-        past: finished runs of the same job, for comparison.
         budget: the calls of all runs in a day; None if unknown.
-        rest: the rows of the input that are in no plan, because they need no work.
         listed: what has read Campaign's whole list for a large input; None if nothing has.
     """
 
     job: Job
     screen: Screen
     session: Session
-    past: Sequence[Past]
     budget: DayBudget | None
-    rest: Rest = NOTHING
     listed: WholeList | None = None
 
     def read_with(self, reader: StateReader) -> Read:
@@ -52,11 +47,11 @@ class Execution:
         seconds = listed.seconds + read.seconds
         return replace(listed, looked_up=read.looked_up, seconds=seconds)
 
-    def review(self, planned: pd.DataFrame, read: Read) -> Plan:
-        """Return a plan for a person, with its limits and its forecast."""
-        job, calls, rest = self.job, self.session.client.calls, self.rest.totals
+    def review(self, run: RunContext, planned: pd.DataFrame, read: Read) -> Plan:
+        """Return the plan of a run for a person, with its limits and its forecast."""
+        job, calls, rest = self.job, self.session.client.calls, run.rest.totals
         totals = Totals.count(planned) + rest
-        refusal = plan_limits.refusal(planned, job.limits, self.past, rest)
+        refusal = plan_limits.refusal(planned, job.limits, run.past, rest)
         held = None if refusal else plan_limits.held_opt_ins(planned, job.limits, rest)
         writes = totals.writes - (0 if held is None else totals.opt_ins)
         forecast = Forecast(

@@ -16,7 +16,7 @@ from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run, Write
-from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
@@ -55,10 +55,9 @@ class Event:
             is_one = self.row.get(columns.PROFILES, 1) <= 1
             # Of several profiles it is the state that one of them has and should not.
             return after if is_one or after is self.row[columns.DESIRED] else None
-        settled = self.write.settled
-        if settled is None:
-            return None
-        return self.write.intent.desired if settled.outcome in CONFIRMED else settled.after
+        if self.write.is_confirmed:
+            return self.write.intent.desired
+        return None if self.write.settled is None else self.write.settled.after
 
     @property
     def position(self) -> int:
@@ -80,10 +79,7 @@ class Event:
     @property
     def is_doubtful(self) -> bool:
         """Return whether it is unknown if a write has changed the profile."""
-        write = self.write
-        if write is None or self.state is not None:
-            return False
-        return write.settled is None or write.settled.outcome is Outcome.FAILED
+        return self.write is not None and self.write.is_doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +304,7 @@ def _events(
         written.setdefault(place, set()).update(_pkeys_of(write))
         yield Event(
             run=runs[write.run_id],
-            at_ms=write.at_ms if write.settled is None else write.settled.at_ms,
+            at_ms=write.ended_ms,
             row=by_place[place].cells if place in by_place else {},
             write=write,
             pkeys=tuple(_pkeys_of(write)),

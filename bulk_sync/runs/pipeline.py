@@ -67,7 +67,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         failures = replace(failures, lost=None)
     is_plan = run.begun.kind is Kind.PLAN
     with Session(job.connection, job.pace, screen.show_progress, failures, budget) as session:
-        execution = Execution(job, screen, session, run.past, budget, run.rest)
+        execution = Execution(job, screen, session, budget)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
             _find_protected(execution)
@@ -80,10 +80,9 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     interrupts.defer()
     if run.large is not None:
         run, ended = dividing.undivided(execution, run, ended)
-        execution = replace(execution, rest=run.rest)
     cost = replace(cost_of(session, job.seconds), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
-        to_come = _cost_to_come(execution, ended, is_plan=is_plan)
+        to_come = _cost_to_come(execution, run, ended)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
     return finish_run(run, job, ended, cost, screen.show_progress)
@@ -109,7 +108,7 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
     if planned is not None:
         planned = current_states.protected(run, planned, execution.job.protection)
         if is_plan:  # of an undo: the ledger has the states
-            reviewed = execution.review(planned, read)
+            reviewed = execution.review(run, planned, read)
             execution.screen.show(_of_preview(run, reviewed, execution.job.writing))
             return StageEnd(planned, None, warning=reviewed.warning)
     else:
@@ -121,10 +120,10 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned = written_since.without_outdated(run, planned)
     recording = writing.recorded(run, planned)
     if recording.has_begun:
-        waiting = _held_still(execution, planned, recording)
+        waiting = _held_still(execution, run, planned, recording)
         _warn_of_limits(run, execution.job)
     else:
-        reviewed = execution.review(planned, read)
+        reviewed = execution.review(run, planned, read)
         waiting = reviewed.held
         try:
             _approve(execution, reviewed)
@@ -148,17 +147,17 @@ def _find_protected(execution: Execution) -> None:
 
 
 def _held_still(
-    execution: Execution, planned: pd.DataFrame, recording: Recording
+    execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
 ) -> Refused | None:
     """Return why opt-ins that were held back wait on; ask a person if they may pass by now."""
     limits, opt_ins = execution.job.limits, comparison.opt_ins(planned)
     if not limits.hold_opt_ins or recording.has_lifted or not len(opt_ins):
         return None
-    held = plan_limits.held_opt_ins(planned, limits, execution.rest.totals)
+    held = plan_limits.held_opt_ins(planned, limits, run.rest.totals)
     if held is None:
         try:
             alone = comparison.narrowed(planned, opt_ins)
-            execution.screen.approve(execution.review(alone, _NOTHING_READ))
+            execution.screen.approve(execution.review(run, alone, _NOTHING_READ))
         except Refused as refused:
             return refused
     return held
@@ -192,7 +191,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
     cause, warning = session.cause or refused, ""
     try:
         if cause is None and is_plan:
-            reviewed = execution.review(planned, execution.read_with(reader))
+            reviewed = execution.review(run, planned, execution.read_with(reader))
             execution.screen.show(_of_preview(run, reviewed, job.writing))
             warning = reviewed.warning
         elif cause is None:
@@ -261,10 +260,11 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
 
 
-def _cost_to_come(execution: Execution, ended: StageEnd, *, is_plan: bool) -> RemainingCost:
+def _cost_to_come(execution: Execution, run: RunContext, ended: StageEnd) -> RemainingCost:
     """Return the remaining cost of the pending rows."""
+    is_plan = run.begun.kind is Kind.PLAN
     of_change = 0 if is_plan else calls_per_change(execution.job.writing)
-    elsewhere = execution.rest.totals.outcomes.get(Outcome.PENDING, 0)
+    elsewhere = run.rest.totals.outcomes.get(Outcome.PENDING, 0)
     calls, most = calls_to_come(ended.rows, elsewhere, ended.reads, of_change)
     return RemainingCost(calls, most, execution.budgets(0))
 

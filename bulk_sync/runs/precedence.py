@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
-from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import request_order
 from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, RequestDate, Writes
 from bulk_sync.runs import kept_rows, lineage
@@ -168,15 +168,13 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     stands: dict[tuple[str, bool], Own] = {}
     before: dict[tuple[str, str], Own] = {}
     for write in writes:
-        begun, intent = runs.get(write.run_id), write.intent
-        is_done = write.settled is not None and write.settled.outcome in CONFIRMED
-        if begun is None or not (is_done or is_doubtful(write)):
+        begun, intent, is_done = runs.get(write.run_id), write.intent, write.is_confirmed
+        if begun is None or not (is_done or write.is_doubtful):
             continue
-        created = None if write.settled is None else write.settled.profile
-        pkey, state = created or intent.key, intent.desired
+        pkey, state = write.pkey, intent.desired
         displaced = None if intent.before is None else stands.get((pkey, intent.before))
         before.setdefault((pkey, write.run_id), displaced or _undated(write, not state))
-        own = _own(write, is_doubtful=not is_done)
+        own = _own(write)
         if begun.kind is Kind.UNDO and begun.parent is not None:
             restored = before.get((pkey, begun.parent)) or _undated(write, state)
             own = replace(
@@ -266,15 +264,7 @@ def _with_confirmed(
     return found
 
 
-def is_doubtful(write: Write) -> bool:
-    """Return whether an unconfirmed write may have changed the profile."""
-    settled = write.settled
-    if settled is None:
-        return True
-    return settled.outcome is Outcome.FAILED and settled.after is None
-
-
-def _own(write: Write, *, is_doubtful: bool) -> Own:
+def _own(write: Write) -> Own:
     requested = write.intent.requested
     return Own(
         state=write.intent.desired,
@@ -283,15 +273,14 @@ def _own(write: Write, *, is_doubtful: bool) -> Own:
         request=None if requested is None else RequestDate.parse(requested),
         no_later_ms=write.at_ms,
         run_id=write.run_id,
-        is_doubtful=is_doubtful,
+        is_doubtful=write.is_doubtful,
         position=write.position,
     )
 
 
 def _ended_ms(write: Write) -> int:
-    """Return when a write was confirmed, or given up."""
-    settled = write.settled
-    return write.at_ms + _IN_FLIGHT_MS if settled is None else settled.at_ms
+    """Return when a write was confirmed, or given up at the latest."""
+    return write.ended_ms + (_IN_FLIGHT_MS if write.settled is None else 0)
 
 
 def _undated(write: Write, state: bool) -> Own:  # noqa: FBT001 - a state

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bulk_sync.amounts import count
 from bulk_sync.ledger import Kind, Run, Write, utc
-from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, request_order
 from bulk_sync.runs.person_history import Event, Story
 from bulk_sync.settings import KeyKind, Keys
@@ -55,7 +55,7 @@ def _write_facts(write: Write) -> dict[str, Any]:
         "reason": "" if settled is None else settled.reason or "",
         "detail": "" if settled is None else settled.detail,
         "attempts": 0 if settled is None else settled.attempts,
-        "at": utc(write.at_ms if settled is None else settled.at_ms),
+        "at": utc(write.ended_ms),
     }
 
 
@@ -141,11 +141,8 @@ def _how(event: Event) -> str:
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
     facts = event_facts(event)
     place = f"row {facts['row']} of {facts['input']}"
-    if event.write is None or (
-        event.write.settled is not None
-        and event.write.settled.outcome not in CONFIRMED
-        and event.state is event.write.intent.desired
-    ):
+    is_confirmed = event.write is not None and event.write.is_confirmed
+    if event.write is None or (not is_confirmed and event.state is event.write.intent.desired):
         return f"so run {run.run_id} found it on {when} ({place})"
     if event.state is not event.write.intent.desired:
         return f"run {run.run_id} left it so on {when} ({place})"

@@ -1,12 +1,11 @@
 """Carries a file of desired states into Campaign, or as far as a plan."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from bulk_sync import ledger, report
 from bulk_sync.errors import Refused
@@ -34,16 +33,6 @@ from bulk_sync.signals import Interrupts
 log = logging.getLogger(__name__)
 
 
-class _Begin(NamedTuple):
-    """A run about to begin: its id, the input, how to work, the rows, and its first line."""
-
-    run_id: str
-    given: Input
-    job: Job
-    rows: Slices
-    begun: Begun
-
-
 def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Finished:
     """Carry a file of desired states into Campaign.
 
@@ -54,21 +43,17 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     """
     run_id = new_run_id()
     check_files(job, run_id, validation.files(given))
-    with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        book = stack.enter_context(working_alone(job, run_id))
-        with _reading(given, Kind.RUN, job, run_id, screen) as read:
-            job, begun = read.job, read.begun
+    with Interrupts() as interrupts, working_alone(job, run_id) as book:
+        with _reading(given, Kind.RUN, job, run_id, screen) as (job, rows, begun):
             try:
                 _make_way(book, job.state, begun, fresh=fresh)
             except Refused as refused:
                 screen.begin(run_id, begun)
                 unread = partial(comparison.without_states, outcome=Outcome.PENDING)
-                rows = read.rows.map(unread)
-                finish.refuse(book, job, run_id, begun, given.stem, rows, refused)
+                finish.refuse(book, job, run_id, begun, given.stem, rows.map(unread), refused)
                 raise
             warn_of_same_file(book, job, begun.input_sha256)
-            run = begin(book, job, run_id, begun, read.rows, given.stem)
+            run = begin(book, job, run_id, begun, rows, given.stem)
         return pipeline.carry_out(run, job, screen, interrupts)
 
 
@@ -88,42 +73,25 @@ def preview(
     if out is not None:
         job = job.guarded()  # as ``apply`` will be
     with Interrupts() as interrupts, ledger.open_ledger(job.state) as book, ExitStack() as inputs:
-        read = inputs.enter_context(_reading(given, Kind.PLAN, job, run_id, screen))
+        reading = _reading(given, Kind.PLAN, job, run_id, screen)
+        job, rows, begun = inputs.enter_context(reading)
         saved = {OUT: None if out is None else str(out.absolute())}
-        begun = replace(read.begun, settings={**read.begun.settings, **saved})
-        read = read._replace(begun=begun)
-        return _previewed(read, book, screen, interrupts, inputs.close, fresh=fresh)
-
-
-def _previewed(
-    read: _Begin,
-    book: Ledger,
-    screen: Screen,
-    interrupts: Interrupts,
-    release: Callable[[], None],
-    *,
-    fresh: bool,
-) -> Finished:
-    """Make a preview, or continue an interrupted one.
-
-    The rows of the input are released once they are kept with the run.
-    """
-    run_id, given, job, rows, begun = read
-    for run in _interrupted_plans(book, job, begun):
-        with working_on_plan(book, job.state, run.run_id):
-            if book.run(run.run_id).is_finished:  # by the process that was waited for
-                continue
-            if not fresh:
-                release()
-                settings = {**run.begun.settings, **begun.settings}
-                run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
-                return continue_run(book, job, run, screen, interrupts)
-            give_up(book, job.state, run, "Given up for a fresh start.")
-    warn_of_same_file(book, job, begun.input_sha256)
-    opening = begin(book, job, run_id, begun, rows, given.stem)
-    release()
-    with working_on_plan(book, job.state, run_id):
-        return pipeline.carry_out(opening, job, screen, interrupts)
+        begun = replace(begun, settings={**begun.settings, **saved})
+        for run in _interrupted_plans(book, job, begun):
+            with working_on_plan(book, job.state, run.run_id):
+                if book.run(run.run_id).is_finished:  # by the process that was waited for
+                    continue
+                if not fresh:
+                    inputs.close()
+                    settings = {**run.begun.settings, **begun.settings}
+                    run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
+                    return continue_run(book, job, run, screen, interrupts)
+                give_up(book, job.state, run, "Given up for a fresh start.")
+        warn_of_same_file(book, job, begun.input_sha256)
+        opening = begin(book, job, run_id, begun, rows, given.stem)
+        inputs.close()  # the rows are kept with the run now
+        with working_on_plan(book, job.state, run_id):
+            return pipeline.carry_out(opening, job, screen, interrupts)
 
 
 def _check_preview(job: Job, run_id: str, given: Input, out: Path | None) -> None:
@@ -139,8 +107,12 @@ def _check_preview(job: Job, run_id: str, given: Input, out: Path | None) -> Non
 
 
 @contextmanager
-def _reading(given: Input, kind: Kind, job: Job, run_id: str, screen: Screen) -> Iterator[_Begin]:
-    """Read an input; its rows can be read until the block ends.
+def _reading(
+    given: Input, kind: Kind, job: Job, run_id: str, screen: Screen
+) -> Iterator[tuple[Job, Slices, Begun]]:
+    """Read an input, and yield the job for it, its rows and the first line of its run.
+
+    The rows can be read until the block ends.
 
     Keys other than PKeys, and new profiles, need all rows in memory.
     """
@@ -153,7 +125,7 @@ def _reading(given: Input, kind: Kind, job: Job, run_id: str, screen: Screen) ->
         screen.announce(judged)
         begun = begun_as(kind, job, given.source, judged.sha256, rows.count)
         rows = rows.watched("Keeping the rows", screen.show_progress)
-        yield _Begin(run_id, given, job, rows, begun)
+        yield job, rows, begun
 
 
 def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:

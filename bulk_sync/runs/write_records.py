@@ -177,9 +177,8 @@ def written(ledger: Ledger, run_id: str) -> Written:
     perhaps: dict[str, Intent] = {}
     for write in ledger.writes(run_id):
         intent, settled = write.intent, write.settled
-        if settled is None or settled.outcome in CONFIRMED:
-            made = None if settled is None else settled.profile
-            done[intent.key] = intent if made is None else intent._replace(key=made)
+        if settled is None or write.is_confirmed:
+            done[intent.key] = intent._replace(key=write.pkey)
             perhaps.pop(intent.key, None)
         elif settled.outcome is Outcome.FAILED and intent.before and not intent.desired:
             perhaps[intent.key] = intent

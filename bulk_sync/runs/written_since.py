@@ -28,11 +28,10 @@ import numpy as np
 import pandas as pd
 
 from bulk_sync.ledger import Kind, Run, Write
-from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
+from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.results import UNREAD
-from bulk_sync.runs import precedence
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 
@@ -41,45 +40,33 @@ _ANSWER_MS: Final = 60_000
 
 
 class _Change(NamedTuple):
-    """The state that another run gave a profile, for certain or not."""
+    """The write of another run, which has changed a profile, for certain or not."""
 
-    state: bool
-    at_ms: int
-    run_id: str
-    position: int
+    write: Write
     is_since: bool
-    is_doubtful: bool
 
-    @classmethod
-    def of(cls, write: Write, *, is_since: bool) -> "_Change | None":
-        """Return the change of a write; None if it has changed nothing."""
-        settled, intent = write.settled, write.intent
-        is_doubtful = precedence.is_doubtful(write)
-        if is_doubtful or settled is None:
-            at_ms = write.at_ms
-        elif settled.outcome in CONFIRMED:
-            at_ms = settled.at_ms
-        else:
-            return None
-        return cls(intent.desired, at_ms, write.run_id, write.position, is_since, is_doubtful)
+    @property
+    def at_ms(self) -> int:
+        """Return when it was confirmed; of one in doubt, when it began."""
+        return self.write.at_ms if self.write.is_doubtful else self.write.ended_ms
 
     def follows(self, other: "_Change | None") -> bool:
         """Return whether it came after another: runs work one after the other."""
         if other is None:
             return True
-        if self.run_id == other.run_id:
+        if self.write.run_id == other.write.run_id:
             return self.at_ms > other.at_ms
-        return self.position > other.position
+        return self.write.position > other.write.position
 
     def sentence(self) -> str:
         """Return the sentence for the report about a row that is unchanged no more."""
-        state = str(self.state).lower()
-        if self.is_doubtful:
+        run_id, state = self.write.run_id, str(self.write.intent.desired).lower()
+        if self.write.is_doubtful:
             return (
-                f"Run {self.run_id} may have set this profile to {state} since it was read: "
+                f"Run {run_id} may have set this profile to {state} since it was read: "
                 "Campaign's answer to it was not recorded."
             )
-        return f"Run {self.run_id} has set this profile to {state} since it was read."
+        return f"Run {run_id} has set this profile to {state} since it was read."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +112,11 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     verdicts = Verdicts.from_rows(planned)
     for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
         for change in written[key]:
+            state = change.write.intent.desired
             is_since = change.is_since or change.at_ms > read_ms[at]
-            if is_since and change.state != desired[at]:
+            if is_since and state != desired[at]:
                 verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, change.sentence())
-                after[at] = UNREAD if change.is_doubtful else change.state
+                after[at] = UNREAD if change.write.is_doubtful else state
                 break
     return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
 
@@ -148,21 +136,21 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
         if reading.began_after(other) or not same_place(begun, run.begun):
             continue
         for write in run.ledger.writes(other.run_id):
-            change = _Change.of(write, is_since=reading.precedes(write))
-            if change is None or not (change.is_since or change.at_ms >= since_ms):
-                continue
-            created = None if write.settled is None else write.settled.profile
-            _add(found.setdefault(created or write.intent.key, []), change)
+            change = _Change(write, reading.precedes(write))
+            has_changed = write.is_confirmed or write.is_doubtful
+            if has_changed and (change.is_since or change.at_ms >= since_ms):
+                _add(found.setdefault(write.pkey, []), change)
     return found
 
 
 def _add(known: list[_Change], change: _Change) -> None:
     """Add a change to those known of a profile."""
-    confirmed = next((each for each in known if not each.is_doubtful), None)
+    confirmed = next((each for each in known if each.write.is_confirmed), None)
     if not change.follows(confirmed):
         return
-    if not change.is_doubtful:
-        known[:] = [change, *(each for each in known if each.is_doubtful and each.follows(change))]
+    if change.write.is_confirmed:
+        doubtful = (each for each in known if each.write.is_doubtful)
+        known[:] = [change, *(each for each in doubtful if each.follows(change))]
     else:
         known.append(change)
 

@@ -10,7 +10,7 @@ from bulk_sync.ledger import Act, Deed
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.rows import check
-from bulk_sync.runs import Event, Story, known, story_of, story_text
+from bulk_sync.runs import Story, known, story_of, story_text
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.page import Page, page_of, person_of
@@ -79,7 +79,7 @@ def _events(story: Story) -> Iterator[Mapping[str, Any]]:
             "outcome": _UNKNOWN if facts["outcome"] == "unknown" else facts["outcome"],
             "sign": sign,
             "tone": tone,
-            "at_ms": _at_ms(event),
+            "at_ms": event.at_ms,
             "prepared_by": settings.get("prepared_by") or facts["operator"],
             "approved_by": ", ".join(settings.get("approved_by") or ()),
         }
@@ -91,8 +91,3 @@ def _look(outcome: str) -> tuple[str, Tone]:
     except ValueError:
         return "?", Tone.PERSON
     return word.sign, word.tone
-
-
-def _at_ms(event: Event) -> int:
-    settled = None if event.write is None else event.write.settled
-    return event.at_ms if settled is None else settled.at_ms
