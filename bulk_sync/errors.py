@@ -205,6 +205,17 @@ class Terminated(Interrupted):
     exit = Exit.TERMINATED
 
 
+def interruption(error: BaseException) -> Interrupted | None:
+    """Return the signal behind an error; None if there is none.
+
+    A library that a signal interrupts may wrap what is raised.
+    """
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, Interrupted):
+        found = found.__cause__ or found.__context__
+    return found
+
+
 class RetryLater(BulkSyncError):
     """No answer, or one that may be different next time.
 

@@ -27,6 +27,7 @@ from bulk_sync.errors import (
     Interrupted,
     StopRun,
     UsageProblem,
+    interruption,
     is_disk_full,
 )
 from bulk_sync.signals import DEADLINE, Interrupts
@@ -199,11 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _unexpected(invocation: Invocation, error: Exception) -> Exit:
     """Report an error that no command knows: a bug, unless a signal or the machine is behind it."""
-    behind: BaseException | None = error
-    while behind is not None and not isinstance(behind, Interrupted):
-        behind = behind.__cause__ or behind.__context__
-    if behind is not None:  # a signal during an import: Python wraps what a class raises
-        return _failed(invocation, behind.exit, behind)
+    if (signal := interruption(error)) is not None:  # during an import, as of a class
+        return _failed(invocation, signal.exit, signal)
     if isinstance(error, OSError) and invocation.shows_help:  # which could not be printed
         lost(sys.stdout, error)
         return Exit.DONE

@@ -1,4 +1,4 @@
-"""Whether a database server is away for the moment, or a signal came in a statement."""
+"""Whether a database server is away for the moment."""
 
 import os
 import re
@@ -9,8 +9,6 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-
-from bulk_sync.errors import Interrupted
 
 _CONNECT_S: Final = 10
 """Seconds until a host that does not answer is given up; a driver alone waits for minutes."""
@@ -39,14 +37,6 @@ def limits(url: URL) -> Mapping[str, int]:
     if "PGCONNECT_TIMEOUT" in os.environ:
         del found["connect_timeout"]
     return {name: value for name, value in found.items() if name not in url.query}
-
-
-def interruption(error: BaseException) -> Interrupted | None:
-    """Return the signal behind an error: the driver cannot go on where one came in a statement."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, Interrupted):
-        found = found.__cause__ or found.__context__
-    return found
 
 
 def break_off(connection: Connection) -> None:

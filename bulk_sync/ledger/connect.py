@@ -20,13 +20,13 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from bulk_sync.errors import DiskFull, LedgerAway, LedgerProblem, is_disk_full
+from bulk_sync.errors import LedgerAway, LedgerProblem
 from bulk_sync.ledger import availability, server_lock
 from bulk_sync.ledger.anchor import Anchor
 from bulk_sync.ledger.chain import Head
 from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.schema import head, metadata, schema_version
-from bulk_sync.ledger.transactions import database_message, is_full, next_step
+from bulk_sync.ledger.transactions import database_message, failure
 from bulk_sync.settings import State
 from bulk_sync.storage import atomic
 
@@ -312,12 +312,4 @@ def _errors(name: str) -> Iterator[None]:
             "'bulk-sync[postgresql]'."
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeError) as error:  # of a host's name
-        if (signal := availability.interruption(error)) is not None:
-            raise signal from None
-        if isinstance(error, SQLAlchemyError) and availability.was_lost(error):
-            raise LedgerAway(name, database_message(error)) from error
-        what = error.strerror if isinstance(error, OSError) else database_message(error)
-        kind = DiskFull if is_full(error, name) or is_disk_full(error) else LedgerProblem
-        raise kind(
-            f"The ledger {name} cannot be opened: {what}. {next_step(kind, error)}"
-        ) from error
+        raise failure(error, name, "opened", LedgerProblem) from error

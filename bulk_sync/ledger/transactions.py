@@ -31,6 +31,7 @@ from bulk_sync.errors import (
     StopRun,
     UsageProblem,
     clause,
+    interruption,
     is_disk_full,
 )
 from bulk_sync.ledger import availability
@@ -100,22 +101,28 @@ class Transactions:
             try:
                 yield self._connection
             except SQLAlchemyError as error:
-                if (signal := availability.interruption(error)) is not None:
-                    raise signal from None
-                message = database_message(error)
-                if availability.was_lost(error):
-                    raise LedgerAway(self.name, message) from error
-                kind = DiskFull if is_full(error, self.name) else stop
-                raise kind(
-                    f"The ledger {self.name} cannot be used: {message}. {next_step(kind, error)}"
-                ) from error
+                raise failure(error, self.name, "used", stop) from error
 
 
-def next_step(kind: type[StopRun], error: Exception) -> str:
-    """Return what to do after an error about the ledger's file or server."""
+def failure(error: Exception, name: str, what: str, otherwise: type[StopRun]) -> StopRun:
+    """Return what an error of a ledger's file or server means; it cannot be ``what``, such as used.
+
+    Raise the signal behind it, if one came in the middle of a statement.
+    """
+    if (signal := interruption(error)) is not None:
+        raise signal from None
+    message = error.strerror if isinstance(error, OSError) else database_message(error)
+    if isinstance(error, SQLAlchemyError) and availability.was_lost(error):
+        return LedgerAway(name, database_message(error))
+    kind = DiskFull if _is_full(error, name) or is_disk_full(error) else otherwise
+    return kind(f"The ledger {name} cannot be {what}: {message}. {_next_step(kind, error)}")
+
+
+def _next_step(kind: type[StopRun], error: Exception) -> str:
     if kind is DiskFull:
         return "Make room there."
-    if _is_busy(error):
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if _code(error) == SQLITE_BUSY or state == _LOCK_TIMEOUT:
         return "Another program is using it; try again when that has ended."
     if _code(error) in {SQLITE_CANTOPEN, SQLITE_PERM}:
         return (
@@ -123,12 +130,6 @@ def next_step(kind: type[StopRun], error: Exception) -> str:
             "all three to where you may write. Look at --state-dir and --ledger."
         )
     return "Look at --state-dir and --ledger."
-
-
-def _is_busy(error: Exception) -> bool:
-    """Return whether the wait for another user of a database came to its end."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return _code(error) == SQLITE_BUSY or state == _LOCK_TIMEOUT
 
 
 def _code(error: BaseException | None) -> int | None:
@@ -142,7 +143,7 @@ def is_of_access(error: BaseException | None) -> bool:
     return isinstance(error, OSError) or _code(error) in _OF_ACCESS
 
 
-def is_full(error: Exception, ledger: str) -> bool:
+def _is_full(error: Exception, ledger: str) -> bool:
     """Return whether a database has no room, or the disk below it; SQLite is named by its path."""
     found = getattr(error, "orig", None) or error
     if _code(error) == SQLITE_IOERR:
