@@ -67,9 +67,10 @@ def collect(machine: Machine, name: str) -> dict[str, Any]:
         facts["missing"] = list(machine.missing())
         if facts["uses_bucket"]:
             facts["missing"].append(_NO_SHELL)
-        if _hides_secrets(machine.values["input"] or ""):
+        source = machine.values["input"]
+        if source and url.is_url(source) and url.without_secrets(source) != source:
             facts["missing"].append(_NO_QUERY)
-        if machine.values["input"] is None:
+        if source is None:
             facts["missing"].append(
                 f"Name the nightly file, such as: bulk-sync recipe {name} '{_NO_INPUT}'"
             )
@@ -231,11 +232,6 @@ def _input(machine: Machine) -> str:
     if url.is_url(source):
         return url.without_secrets(source)
     return str(machine.folder / Path(source).expanduser())
-
-
-def _hides_secrets(source: str) -> bool:
-    """Return whether an input is a URL that may hold a secret."""
-    return url.is_url(source) and url.without_secrets(source) != source
 
 
 def _job(machine: Machine) -> str | None:

@@ -28,7 +28,6 @@ from bulk_sync.settings import (
 )
 
 _LONGEST_STEM: Final = 180
-"""Bytes; a file's name has room for 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ class Input:
             if suffix.lower() not in read.SUFFIXES:
                 break
             name = name[: -len(suffix)]
-        return _shortened(name) or "input"
+        # A file's name has room for 255 bytes: a run's id and a suffix follow.
+        return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore") or "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +173,3 @@ class Job:
         kept["api"] = self.connection.api  # may have been chosen for the keys
         record = replace(self.record, settings=kept)
         return replace(self, matching=Matching(), record=record)
-
-
-def _shortened(name: str) -> str:
-    """Leave room in a file's name for a run's id and a suffix."""
-    return os.fsencode(name)[:_LONGEST_STEM].decode("utf-8", "ignore")

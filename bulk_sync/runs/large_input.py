@@ -121,8 +121,9 @@ class LargeInput:
         if not self.is_checked:
             check(self.checkpoint)  # DuckDB does not
             return replace(self, is_checked=True).divide(state_dir, memory, protected, progress)
-        self._forget_rest()
         checkpoint, numbers = self.checkpoint, count(1)
+        for name in (_POSITIONS, *(path.name for path in _parts(checkpoint, "rest"))):
+            checkpoint.drop(name)  # of an earlier process
 
         def keep(read_ms: npt.NDArray[np.int64]) -> None:
             checkpoint.keep_part(_name("rest", next(numbers)), pa.table({_READ_MS: read_ms}))
@@ -202,16 +203,10 @@ class LargeInput:
                 path = checkpoint.folder / _name("input", number)
                 with checkpoint.opened(path, is_checked=self.is_checked) as file:
                     rows = parquet_rows.frame(file, names)
-                yield rows.drop(columns=columns.POSITION, errors="ignore").rename(
-                    columns=_without_prefix
-                )
+                rows = rows.drop(columns=columns.POSITION, errors="ignore")
+                yield rows.rename(columns=lambda name: name.removeprefix(_OWN))
 
         return Slices(self.rows, lambda: prefetch(frames()))
-
-    def _forget_rest(self) -> None:
-        """Remove what an earlier process noted of the rest before it ended."""
-        for name in (_POSITIONS, *(path.name for path in _parts(self.checkpoint, "rest"))):
-            self.checkpoint.drop(name)
 
 
 def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
@@ -236,10 +231,6 @@ def create(state_dir: Path, run_id: str, slices: Slices) -> Checkpoint:
 def _with_prefix(name: str) -> str:
     """Return the name of a column for DuckDB, to which SYNC_KEY would be the same as KEY."""
     return name if name in columns.OURS else f"{_OWN}{name}"
-
-
-def _without_prefix(name: str) -> str:
-    return name.removeprefix(_OWN)
 
 
 def find(checkpoint: Checkpoint) -> LargeInput | None:

@@ -54,12 +54,14 @@ def write(path: Path, given: Input, layout: Layout | None) -> None:
     wanted = Wanted(given.sheet, given.header_row, given.rules)
     sheets = outline.first_rows(Path(given.source), wanted)
     found = _table(sheets, wanted, layout)
+    # With all columns in one row, only the place of the header was in doubt.
+    is_in_doubt = layout is None and wanted.header_row is None
     content = {
         "format": _FORMAT,
         "sheets": [_sheet(each) for each in sheets],
         "sheet": None if found is None else found.first.sheet,
         "header_row": None if found is None else found.header_row,
-        "is_place_open": layout is None and found is not None and _is_header(found, wanted),
+        "is_place_open": is_in_doubt and found is not None and wanted.is_header(list(found.names)),
         "columns": [] if found is None else list(_columns(found)),
         "read": None if layout is None else _read(layout),
     }
@@ -80,11 +82,6 @@ def _table(sheets: Sequence[FirstRows], wanted: Wanted, layout: Layout | None) -
         if name.strip():
             names.setdefault(name, at)
     return _Table(likely.first, likely.header_row, names)
-
-
-def _is_header(table: _Table, wanted: Wanted) -> bool:
-    """Return whether a row has all columns, so that only its place was in doubt."""
-    return wanted.header_row is None and wanted.is_header(list(table.names))
 
 
 def _sheet(first: FirstRows) -> dict[str, Any]:

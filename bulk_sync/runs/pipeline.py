@@ -70,7 +70,8 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         execution = Execution(job, screen, session, budget)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
-            _find_protected(execution)
+            if job.matching.keys.kind is not KeyKind.EMAIL:  # else the rows have the addresses
+                job.protection.find_profiles(session, job.connection.attribute)
             if session.cause is None:
                 execution, run = dividing.divide(execution, run)
             ended = _carry_out(execution, run, interrupts)
@@ -137,13 +138,6 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         recording = writing.recorded(run, planned)
     interrupts.defer()
     return replace(writing.write(execution, run, planned, recording), needed=needed, held=waiting)
-
-
-def _find_protected(execution: Execution) -> None:
-    """Look up protected addresses, unless the rows are found by addresses themselves."""
-    job = execution.job
-    if job.matching.keys.kind is not KeyKind.EMAIL:
-        job.protection.find_profiles(execution.session, job.connection.attribute)
 
 
 def _held_still(

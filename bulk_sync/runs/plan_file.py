@@ -208,7 +208,8 @@ def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
     else:
         rows = parquet_rows.slices(partial(_opened, path, digest))
     told = json.loads(notes[_FACTS])
-    return PlanFile(rows, told["run_id"], _begun(told), _made(told), digest)
+    begun = Begun(**{each.name: told[each.name] for each in fields(Begun)})
+    return PlanFile(rows, told["run_id"], begun, _made(told), digest)
 
 
 @contextmanager
@@ -271,7 +272,3 @@ def _facts_of(path: Path) -> dict[str, Any] | None:
 
 def _made(told: Mapping[str, Any]) -> datetime:
     return datetime.fromisoformat(told["made_at"])
-
-
-def _begun(told: Mapping[str, Any]) -> Begun:
-    return Begun(**{each.name: told[each.name] for each in fields(Begun)})

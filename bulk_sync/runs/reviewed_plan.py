@@ -45,7 +45,10 @@ def apply(
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
     job, run_id = _job_of(job, planned, approval, typed), new_run_id()
-    begun = _begun(job, path, planned)
+    of = planned.begun
+    kind = Kind.APPLY if of.parent is None else Kind.UNDO
+    begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
+    begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
     check_files(job, run_id, files_of(begun))
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         # By its name a todo file is found to be of its job.
@@ -69,14 +72,6 @@ def apply(
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))
         return pipeline.carry_out(run, job, screen, interrupts)
-
-
-def _begun(job: Job, path: Path, planned: PlanFile) -> Begun:
-    """Return how the run of a plan begins."""
-    of = planned.begun
-    kind = Kind.APPLY if of.parent is None else Kind.UNDO
-    begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
-    return replace(begun, plan=str(path), plan_sha256=planned.sha256)
 
 
 def _check_first(book: Ledger, path: Path, planned: PlanFile, approval: Approval) -> Run | None:

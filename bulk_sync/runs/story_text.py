@@ -102,7 +102,9 @@ def standing(story: Story) -> list[str]:
         ]
     sentences, doubts = [], story.doubts()
     if not newest:
-        absent = [event for event in story.events if _is_absent(event)]
+        absent = [
+            event for event in story.events if event_facts(event)["outcome"] == Outcome.NOT_FOUND
+        ]
         why = "" if doubts else ": no run has read or changed it"
         if absent and not doubts:
             why = f": run {absent[-1].run.run_id} found no profile"
@@ -118,21 +120,12 @@ def standing(story: Story) -> list[str]:
         sentences.append(f"As far as this tool knows, {who} {holds}: {_how(event)}.")
     return sentences + [
         f"Whether a later change to {str(event.write.intent.desired).lower()} by run "
-        f"{event.run.run_id} has arrived is not known: `bulk-sync {_reads(event.run)}` reads the "
-        "profile again."
+        f"{event.run.run_id} has arrived is not known: `bulk-sync "
+        f"{'audit' if event.run.is_finished else 'resume'} {event.run.run_id}` reads the profile "
+        "again."
         for event in doubts
         if event.write is not None
     ]
-
-
-def _is_absent(event: Event) -> bool:
-    """Return whether a run found no profile."""
-    return bool(event_facts(event)["outcome"] == Outcome.NOT_FOUND)
-
-
-def _reads(run: Run) -> str:
-    """Return the command to read the profiles of a run again."""
-    return f"{'audit' if run.is_finished else 'resume'} {run.run_id}"
 
 
 def _how(event: Event) -> str:

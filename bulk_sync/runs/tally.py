@@ -21,10 +21,6 @@ from bulk_sync.rows.totals import Totals, by_reason
 _SIZE: Final = len(STATES)
 
 
-def _none() -> npt.NDArray[np.int64]:
-    return np.zeros((_SIZE, _SIZE), np.int64)
-
-
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Counts of some rows; the sum of two is that of all their rows.
@@ -41,7 +37,9 @@ class Tally:
 
     rows: int = 0
     reasons: Counter[Reason] = field(default_factory=Counter)
-    states: npt.NDArray[np.int64] = field(default_factory=_none)
+    states: npt.NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((_SIZE, _SIZE), np.int64)
+    )
     late: Late | None = None
     days_left: Counter[str] = field(default_factory=Counter)
     forbid: int = 0

@@ -45,7 +45,8 @@ def _resource(instance: Instance, call: Call, api: str, resource: str, rest: lis
         case ("PATCH", "profile", [key]):
             return _patch(instance, api, key, call.body)
         case ("POST", "profile", []):
-            return _post(instance, api, call.body)
+            key = instance.create(_changes(instance, api, call.body))
+            return answers.json(instance.show(key, api), HTTPStatus.CREATED)
         case ("GET", "resourceType", ["profile"]):
             return profile_metadata.profile(instance, api)
         case ("GET", "resourceType", ["profile", "filters"]):
@@ -56,18 +57,14 @@ def _resource(instance: Instance, call: Call, api: str, resource: str, rest: lis
 
 def _get(instance: Instance, call: Call, api: str, rest: list[str]) -> Answer:
     if len(rest) == 1 and (pkey := instance.find(rest[0], api)):
-        return _one(instance, api, pkey)
+        profile = instance.show(pkey, api)
+        is_flat = instance.options.get_style is GetStyle.FLAT
+        return answers.json(profile if is_flat else {"content": [profile]})
     if query := profile_pages.parse(instance, api, rest, call.params):
         return profile_pages.answer(instance, query)
     if len(rest) == 1:
         raise Refusal(_no_profile(instance, api, rest[0]))
     raise Refusal(instance.errors.passing())
-
-
-def _one(instance: Instance, api: str, pkey: str) -> Answer:
-    profile = instance.show(pkey, api)
-    flat = instance.options.get_style is GetStyle.FLAT
-    return answers.json(profile if flat else {"content": [profile]})
 
 
 def _patch(instance: Instance, api: str, key: str, body: bytes) -> Answer:
@@ -84,11 +81,6 @@ def _patch(instance: Instance, api: str, key: str, body: bytes) -> Answer:
     if instance.options.patch_style is PatchStyle.PROFILE:
         return answers.json(instance.show(pkey, api))
     return answers.json({"PKey": pkey, "href": instance.href(pkey, api)})
-
-
-def _post(instance: Instance, api: str, body: bytes) -> Answer:
-    key = instance.create(_changes(instance, api, body))
-    return answers.json(instance.show(key, api), HTTPStatus.CREATED)
 
 
 def _no_profile(instance: Instance, api: str, key: str) -> Answer:

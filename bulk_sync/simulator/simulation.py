@@ -71,16 +71,15 @@ class Simulator(Instance):
             self._record(call, 0, at, fault)
             await self._hang()
             return self._act(call), fault
-        answer = None if fault is Fault.RESET else self._answer(call, fault)
+        answer = None
+        if fault is not Fault.RESET:
+            replaced = answers.replacement(fault, call.method, self.options) if fault else None
+            answer = replaced or self._act(call)
         status = 0 if fault in _UNANSWERED or answer is None else answer.status
         self._record(call, status, at, fault)
         if fault is Fault.HANG_AFTER_WRITE:
             await self._hang()
         return (None if fault is Fault.RESET_AFTER_WRITE else answer), fault
-
-    def _answer(self, call: Call, fault: Fault | None) -> Answer:
-        replaced = answers.replacement(fault, call.method, self.options) if fault else None
-        return replaced or self._act(call)
 
     def _act(self, call: Call) -> Answer:
         try:

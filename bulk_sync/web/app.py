@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
-from bulk_sync.web.malformed import without_content
 from bulk_sync.web.page import LASTING, PAGE, RIGHT, Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
@@ -33,7 +33,7 @@ def make(settings: PageSettings) -> web.Application:
     Raises:
         UsageProblem: its database cannot be opened.
     """
-    logging.getLogger("aiohttp.server").addFilter(without_content)
+    logging.getLogger("aiohttp.server").addFilter(_without_content)
     app = web.Application(middlewares=[security.guard], client_max_size=_FORM_BYTES)
     app[PAGE] = page = Page(settings)
     app[RIGHT] = {route.handler: route.right for route in ROUTES}
@@ -55,6 +55,18 @@ def make(settings: PageSettings) -> web.Application:
 
     app.cleanup_ctx.append(running)
     return app
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """Remove from the log what a request holds that is no valid HTTP: a cookie, a token or a key.
+
+    aiohttp logs the line that it could not read, with the address of its sender.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = "A request that is no valid HTTP was refused.", ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 async def _delete_old_files(page: Page) -> None:

@@ -133,7 +133,9 @@ def values(
         "missing": missing,
         "unseen": _in_words(rows, missing),
         "needed": needed,
-        "why_not_made": _why_not_made(state),
+        "why_not_made": _ANOTHER_FILE
+        if state.is_of_another_file
+        else _message(state, state.making),
         "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
         "limits": "" if planned is None else _limits(planned),
@@ -176,10 +178,6 @@ def _limits(run: Run) -> str:
     if created:
         found.append(beside(created, "new profile", "max_creates"))
     return ", ".join(found)
-
-
-def _why_not_made(state: PlanState) -> str:
-    return _ANOTHER_FILE if state.is_of_another_file else _message(state, state.making)
 
 
 def _message(state: PlanState, progress: Progress | None) -> str:
