@@ -111,7 +111,7 @@ class Invocation:
 
     @classmethod
     def current(cls) -> "Invocation":
-        """Return that of the command at work."""
+        """Return the call of the command at work."""
         return click.get_current_context().ensure_object(cls)
 
     @property

@@ -69,7 +69,7 @@ class Configuration:
 
     @classmethod
     def current(cls, ctx: click.Context) -> "Configuration":
-        """Return that of a command."""
+        """Return the configuration of a command."""
         found: Configuration = ctx.meta.setdefault(__name__, cls())
         return found
 
@@ -185,7 +185,6 @@ def _own_file() -> Path | None:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Read a configuration file; raise UsageProblem if it cannot be read, or is no TOML."""
     import tomllib
 
     try:
@@ -234,7 +233,6 @@ def _missed(
 
 
 def _table_of_job(path: Path, job: str, table: object) -> dict[str, object]:
-    """Return the options of one job."""
     if not isinstance(table, dict):
         raise UsageProblem(
             f"{path}: [{JOBS}] holds nothing but tables of jobs, such as [{JOBS}.requests]. Put "
@@ -250,7 +248,6 @@ def _table_of_job(path: Path, job: str, table: object) -> dict[str, object]:
 
 
 def _table(place: str, values: Mapping[str, object]) -> dict[str, object]:
-    """Return the options of a table by name; raise UsageProblem if one is wrong."""
     known, options = _known(), dict[str, object]()
     for written, value in values.items():
         name = written.replace("-", "_")

@@ -119,7 +119,6 @@ def _escaped(text: str) -> str:
 
 
 def _command_help(name: str) -> str:
-    """Return the help of a command, such as ``ledger verify``; raise UsageProblem for others."""
     context, words = click.get_current_context().parent, name.split()
     while words and context is not None and isinstance(context.command, click.Group):
         word = words.pop(0)
@@ -131,7 +130,6 @@ def _command_help(name: str) -> str:
 
 
 def _show(text: str) -> None:
-    """Print a page; style and page it at a terminal."""
     if not sys.stdout.isatty():
         say(text.rstrip())
         return

@@ -61,7 +61,6 @@ def command(**values: Any) -> Exit:
 
 
 def _lines(story: "Story", look_up: str) -> list[str]:
-    """Return a story as lines: what stands now, every event, and what is unknown."""
     from bulk_sync.runs import story_text
 
     table = [

@@ -116,7 +116,6 @@ class Hooks:
 
     @cached_property
     def _time(self) -> "TimeBudget":
-        """Return the time of all hooks of this run."""
         from bulk_sync.monitoring.time_budget import TimeBudget
 
         return TimeBudget()

@@ -125,7 +125,6 @@ def copy(**values: Any) -> Exit:
 
 
 def _next(state: "State", target: "State", copied: "Transfer") -> Iterator[str]:
-    """Yield how to go on with the copy."""
     yield "Before the next run, on every machine and for every job:"
     if target.ledger is None:
         yield "  1. Remove BULK_SYNC_LEDGER, BULK_SYNC_LEDGER_FILE, and `ledger` in bulk-sync.toml."

@@ -54,7 +54,7 @@ class SecretFile:
 
     @property
     def variable(self) -> str:
-        """Return the variable that names the file."""
+        """Return the variable for the path of the file."""
         return variable(f"{self.option}_file")
 
 
@@ -98,7 +98,7 @@ class Machine:
         return self._typed.get(option.key) or os.environ.get(variable(option.key), "")
 
     def texts(self, option: Option) -> list[str]:
-        """Return every value that an option may have."""
+        """Return every possible value of an option."""
         if not (given := self.given(option)):
             return self.configured(option.key)
         return list(option.type.split_envvar_value(given)) if option.multiple else [given]
@@ -165,7 +165,7 @@ class Machine:
         return [option for option in _REQUIRED if not self.texts(option)]
 
     def exposed(self) -> list[str]:
-        """Return the secrets that the configuration holds itself."""
+        """Return the secrets in the configuration itself."""
         return [name for name in SECRETS if self.configured(name)]
 
 

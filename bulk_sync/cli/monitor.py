@@ -149,7 +149,7 @@ class Monitor:
         return self._values.get("log_format") == "json" or self._hooks.are_any
 
     def facts(self) -> dict[str, object]:
-        """Return when it is, and which run that is about."""
+        """Return the time, and the run."""
         if self.run_id is None and self.is_run and not self.is_follow_up:
             from bulk_sync.settings import new_run_id
 
@@ -166,7 +166,7 @@ class Monitor:
         log.info("%s", message, extra={"facts": {**self.named(name), **facts}, "is_event": True})
 
     def named(self, event: str) -> dict[str, object]:
-        """Return the facts that every event has."""
+        """Return the facts of every event."""
         return {"event": event, "run_id": self.run_id, "job": self.job, "input": self.source}
 
     def record(self, status: Exit, error: Exception) -> str:
@@ -201,7 +201,7 @@ class Monitor:
                 self.job = config.job_of(self._values)
 
     def failure(self, status: int, message: str) -> dict[str, object]:
-        """Return the summary of a command that failed."""
+        """Return the summary of a failed command."""
         self._name_job(status)
         summary = {**self.facts(), "input": self.source, "exit": status, "message": message}
         return {**summary, "recorded": self.is_recorded} if self.is_run else summary
@@ -240,7 +240,6 @@ class Monitor:
         )
 
     def _pass_on(self, end: RunEnd, *, was_done: bool = False) -> None:
-        """Pass the end of a run to every hook; none of them changes anything."""
         if self.kind == Kind.PLAN or not self._hooks.are_any:
             return
         from bulk_sync.report import wording

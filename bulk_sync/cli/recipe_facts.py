@@ -132,7 +132,6 @@ def _service(machine: Machine, _facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exec_start(program: list[str], words: list[str]) -> str:
-    """Return a command as a unit file has it."""
     if escapes.has_date(words[1]):
         program, words = ["/bin/sh", "-c"], [f"exec {_in_shell(program, words)}"]
     return " ".join(map(escapes.systemd_argument, [*program, *words]))
@@ -187,7 +186,6 @@ def _pod(machine: Machine, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _uses_bucket(machine: Machine) -> bool:
-    """Return whether the jobs read or write a file in a bucket."""
     places = [machine.values["input"] or "", *machine.texts(options.REPORT)]
     places += machine.texts(STATE_URL)
     return any(each.partition("://")[0].lower() in url.BUCKETS for each in places)
@@ -221,7 +219,6 @@ def _folder_of(source: str) -> str:
 
 
 def _input(machine: Machine) -> str:
-    """Return the nightly file; a path as an absolute one."""
     source = machine.values["input"]
     if source is None:
         return _NO_INPUT
@@ -235,7 +232,6 @@ def _input(machine: Machine) -> str:
 
 
 def _job(machine: Machine) -> str | None:
-    """Return the name of the job, if it is known."""
     if job := machine.given(options.JOB):
         return job
     if machine.values["input"] is None:

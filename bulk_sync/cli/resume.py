@@ -54,7 +54,6 @@ def command(**values: Any) -> Exit:
 
 
 def _finish(values: arguments.Values, run: "Run") -> Exit:
-    """Finish a run, or give it up."""
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
 
@@ -100,7 +99,6 @@ def _all(values: arguments.Values, unfinished: "list[Run]") -> Exit:
 
 
 def _finish_or_pass_over(values: arguments.Values, run: "Run") -> Exit:
-    """Finish a run, or log why the others go on without it."""
     from bulk_sync import runs
 
     state = arguments.state(values)
@@ -196,7 +194,6 @@ def _waiting(values: arguments.Values) -> "list[Run]":
 
 
 def _of_waiting(waiting: "list[Run]") -> str:
-    """Return which runs wait for a person, and what to do, in sentences."""
     from bulk_sync import runs
 
     newest = waiting[0].run_id

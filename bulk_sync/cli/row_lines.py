@@ -91,7 +91,6 @@ def count_line(name: str, number: int, note: str) -> str:
 
 
 def _reasons(counts: Counter[tuple[str, str]], outcome: str) -> str:
-    """Return the reasons of an outcome, the most frequent first."""
     ordered = sorted(Reason, key=lambda reason: -counts[outcome, reason])
     named = ((reason, counts[outcome, reason]) for reason in ordered if reason != outcome)
     return ", ".join(f"{reason} {number:,}" for reason, number in named if number)
@@ -103,7 +102,6 @@ def row_numbers(rows: pd.DataFrame, positions: npt.NDArray[np.intp]) -> str:
 
 
 def _named(numbers: pd.Series) -> str:
-    """Name rows by their numbers, the first ones if there are many."""
     named = ", ".join(map(str, numbers[:_NAMED_ROWS]))
     more = len(numbers) - _NAMED_ROWS
     rest = f" and {more:,} more" if more > 0 else ""

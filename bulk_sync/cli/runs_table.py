@@ -104,7 +104,6 @@ def in_short(run: Run, at_work: Collection[str]) -> str:
 
 
 def _lacks_approval(run: Run) -> bool:
-    """Return whether a plan was refused because too few people had approved it."""
     asked, needed = _request(run), run.begun.settings.get("approvals") or 0
     is_refused = run.ended is not None and run.ended.exit == Exit.REFUSED
     return is_refused and bool(run.begun.plan) and len(asked["approved_by"]) < needed
@@ -150,7 +149,6 @@ def _reason(run: Run) -> str:
 
 
 def _next(run: Run, at_work: Mapping[str, RunProcess], *, may_pass: bool) -> str:
-    """Return what to do next about a run; nothing if it is done."""
     if run.run_id in at_work:
         return f"It is at work, as {at_work[run.run_id]}: wait for its end."
     resume = f"`bulk-sync resume {run.run_id}`"

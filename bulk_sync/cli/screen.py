@@ -92,7 +92,7 @@ class Screen:
         self._status_at = 0.0
 
     def begin(self, run_id: str, begun: Begun) -> None:
-        """Log for machines which run begins, or goes on."""
+        """Log for machines the run at its beginning, or when it goes on."""
         self._monitor.begin(run_id, begun, self._source)
 
     def announce(self, judged: Judged) -> None:
@@ -191,7 +191,6 @@ class Screen:
         return finished.exit
 
     def _report_end(self, finished: Finished) -> None:
-        """Give scripts the summary, and those who monitor runs its facts."""
         resume = self._resume(finished)
         line = None if resume is None else resume.line
         summary = {
@@ -218,13 +217,11 @@ class Screen:
         return mapped.exit
 
     def _tell_limit(self, limit: Refused) -> None:
-        """Log a limit for machines, once."""
         if limit is not self._limit:
             self._monitor.event("limit", str(limit), {"option": limit.option})
         self._limit = limit
 
     def _next_steps(self, finished: Finished) -> Iterator[str]:
-        """Yield what to do next, each with the command to type."""
         resume = self._resume(finished)
         if self._preview and finished.cause is None:
             wanted = "If that is right" if self._option else "To write it"
@@ -248,7 +245,6 @@ class Screen:
             yield run.after("To correct rows, edit the todo file and give it back")
 
     def _resume(self, finished: Finished) -> NextCommand | None:
-        """Return the command to go on with an unfinished run, if there is one."""
         cause = finished.cause or finished.held
         may_pass = isinstance(cause, Refused) and finished.head is not None
         if not finished.is_resumable and not may_pass:
@@ -257,7 +253,6 @@ class Screen:
         return self._typed.resume(finished.run_id, option.split())
 
     def _carry_out(self, finished: Finished) -> NextCommand:
-        """Return the command to carry out a preview."""
         option = self._option.split()
         if self._out is not None and finished.files.plan_sha256 is not None:
             sha256, settings = finished.files.plan_sha256, finished.settings

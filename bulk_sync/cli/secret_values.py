@@ -100,7 +100,6 @@ def _configuration(words: Sequence[str]) -> Path:
 
 
 def _values_in(path: Path) -> dict[str, str]:
-    """Return the values at the top of a configuration file; none if it cannot be read."""
     with suppress(OSError, ValueError):  # the command explains them
         if path.is_file():
             import tomllib

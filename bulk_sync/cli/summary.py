@@ -66,7 +66,6 @@ def plan_facts(reviewed: Plan) -> dict[str, object]:
 
 
 def _forecast_lines(forecast: Forecast, now: datetime) -> list[str]:
-    """Return what writing costs, how often it meets a budget, and when it is over."""
     seconds = (forecast.seconds or 0.0) if forecast.calls_to_come else 0.0
     days, times = forecast.days, forecast.runs
     least = forecast.is_lower_bound
@@ -126,7 +125,6 @@ def summary_lines(finished: Finished, title: str) -> list[str]:
 
 
 def _deadline_lines(finished: Finished) -> list[str]:
-    """Return how many opt-outs are late, or soon will be."""
     first, *rest = wording.deadlines(_late(finished)) or [""]
     return [first, *(f"  {line}" for line in rest), ""] if first else []
 
@@ -143,7 +141,6 @@ def figure(value: float) -> str:
 
 
 def _cost_lines(cost: Cost) -> list[str]:
-    """Return what a run cost, and what it waited for."""
     calls = ", ".join(f"{method} {count:,}" for method, count in cost.calls.items())
     reached = "" if cost.rate is None else f", {figure(cost.rate)} calls a second"
     lines = [f"Calls: {calls or 'none'}; {duration(cost.seconds)}{reached}."]
@@ -241,7 +238,6 @@ def mapped_json(mapped: Mapped, source: str) -> dict[str, object]:
 
 
 def _not_there(file: Destination) -> str:
-    """Return where a file could not be uploaded to."""
     return f" (not at {file.instead_of})" if isinstance(file, LocalFile) and file.instead_of else ""
 
 

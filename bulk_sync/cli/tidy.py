@@ -59,7 +59,6 @@ def command(**values: Any) -> Exit:
 
 
 def _lines(tidied: "Tidied", folder: Path, *, is_preview: bool) -> Iterator[str]:
-    """Yield the result for a person."""
     if tidied.gone:
         yield f"{'Would remove' if is_preview else 'Removed'} from {folder}:"
         yield from _table(tidied.gone, folder)

@@ -94,7 +94,6 @@ def sign_out(**values: Any) -> Exit:
 
 @contextmanager
 def _accounts(values: arguments.Values) -> "Iterator[Accounts]":
-    """Open the accounts; raise UsageProblem if the extra is missing."""
     from bulk_sync.web.accounts import Accounts, require_argon2
     from bulk_sync.web.database import open_database
 
@@ -104,7 +103,6 @@ def _accounts(values: arguments.Values) -> "Iterator[Accounts]":
 
 
 def _password(values: arguments.Values) -> str:
-    """Return the password: the first line of the file, or as typed twice at the terminal."""
     file: TextIO | None = values["password_file"]
     if file is None and not sys.stdin.isatty():
         raise UsageProblem(

@@ -128,7 +128,6 @@ def as_json(validated: "Validated", source: str, status: Exit) -> dict[str, obje
 
 
 def _next_step(found: "Validated", source: str, job: str) -> str:
-    """Return what to do next with a file, with the command if there is one."""
     from bulk_sync.cli.summary import shown
 
     typed = Typed(click.get_current_context())

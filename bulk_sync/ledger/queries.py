@@ -60,7 +60,7 @@ class Queries(Transactions):
         self._followed = 0
 
     def runs(self) -> list[Run]:
-        """Return all runs that began, the oldest first."""
+        """Return all begun runs, the oldest first."""
         return [run for run in self.all_requested() if run.has_begun]
 
     def follow(self, runs: dict[str, Run], acts: list[Act], after: int) -> int:
@@ -242,7 +242,6 @@ class Queries(Transactions):
 
 
 def _pick(run_id: str, runs: Sequence[Run]) -> Run | None:
-    """Return the run with an id, or with the only id that begins so; raise if several do."""
     begin_so = [run for run in runs if run.run_id.startswith(run_id)]
     if whole := [run for run in begin_so if run.run_id == run_id]:
         return whole[0]

@@ -206,7 +206,7 @@ class Run:
 
     @property
     def plan_sha256(self) -> str:
-        """Return that of the plan which it applied or made; "" if there is none."""
+        """Return that of the plan applied or made; "" if there is none."""
         return self.begun.plan_sha256 or (self.ended.plan_sha256 if self.ended else "")
 
     @property

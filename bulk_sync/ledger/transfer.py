@@ -88,7 +88,6 @@ def transfer(source: Ledger, target: Ledger) -> Transfer:
 
 
 def _check_beginning(source: Ledger, target: Ledger, before: Head, end: Head) -> None:
-    """Raise UsageProblem if the target is neither empty nor a beginning of the source."""
     if before.position > end.position:
         problem = f"has {before.position:,} lines, and {source.name} only {end.position:,}"
     elif source.hash_at(before.position) != before.hash:

@@ -53,7 +53,6 @@ class Pings:
 
 
 def _post(url: str, body: str, tries: int) -> None:
-    """Send a ping, and try again if it may help; raise HookFailed if it did not arrive."""
     for left in reversed(range(tries)):
         try:
             status = _status(url, body, EACH_S / tries)

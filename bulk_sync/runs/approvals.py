@@ -86,7 +86,7 @@ def check_age(planned: PlanFile, path: Path, valid_s: float) -> None:
 
 
 def warn_of_late_names(earlier: Run, approval: Approval) -> None:
-    """Warn of names that a run which goes on is not recorded with."""
+    """Warn of names missing in the record of a run to go on with."""
     before = set(map(folded, earlier.begun.settings.get("approved_by") or ()))
     late = [name for name in approval.names if folded(name) not in before]
     if late:

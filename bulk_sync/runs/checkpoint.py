@@ -228,7 +228,7 @@ class Checkpoint:
         return frozenset(orjson.loads(content))
 
     def files(self) -> list[Path]:
-        """Return the files that this program wrote."""
+        """Return its files, as far as this program wrote them."""
         found = [*self.folder.glob("*"), *self.folder.glob("locks/*")]
         return [path for path in found if _OURS.fullmatch(path.name)]
 

@@ -101,7 +101,6 @@ def refusal_after(refused: Refused, early: int) -> Refused:
 def _approve(
     execution: Execution, run: RunContext, early: pd.DataFrame, reader: StateReader
 ) -> None:
-    """Show the early writes, with the calls of reading the rest, and ask a person."""
     reviewed = execution.review(run, early, execution.read_with(reader))
     calls_to_come = reviewed.forecast.calls_to_come + reader.calls_left
     forecast = replace(reviewed.forecast, calls_to_come=calls_to_come)

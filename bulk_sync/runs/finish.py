@@ -188,7 +188,6 @@ def _write_all_reports(
 
 
 def _write_plan(run: RunContext, ended: StageEnd, totals: Totals) -> str | None:
-    """Write the plan file, if the run is a plan with one, and return its SHA-256."""
     out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
     if not out:
         return None
@@ -236,7 +235,6 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: StageEnd) -> Fini
 
 
 def _known_runs(book: Ledger) -> list[Run]:
-    """Return the runs of the ledger; none, with a warning, if it cannot be read now."""
     try:
         return book.runs()
     except StopRun as problem:

@@ -91,12 +91,10 @@ def tidy_up(book: Ledger, state: State, place: Place) -> None:
 
 
 def _of_runs(state: State, runs: Mapping[str, Run], rules: RetentionRules) -> list[Leftover]:
-    """Return what may go of some runs, here and in the bucket."""
     here = leftovers.of_runs(state.folder, runs, runs.__contains__, rules)
     return here + leftovers.of_bucket(state.url, runs, rules)
 
 
 def _of_place(runs: Iterable[Run], place: Place) -> dict[str, Run]:
-    """Return the runs on an organization by their ids."""
     name = lock.name(place)
     return {run.run_id: run for run in runs if lock.name(run.begun) == name}

@@ -75,7 +75,7 @@ class LocalInput:
 
 @dataclass(frozen=True, slots=True)
 class RemoteInput:
-    """An input that was downloaded."""
+    """A downloaded input."""
 
     source: str
     download: Download

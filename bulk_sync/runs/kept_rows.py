@@ -259,13 +259,11 @@ def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFra
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:
-    """Read some columns part by part, as far as a file has them."""
     found = [name for name in names if name in file.schema_arrow.names]
     return (file.read_row_group(group, columns=found) for group in range(file.num_row_groups))
 
 
 def _write(state_dir: Path, run_id: str, rows: Slices, where: IdentityColumns, until: date) -> None:
-    """Write the rows of a run, in place of those of an earlier end of it."""
     folder = state_dir / FOLDER
     atomic.make_folder(folder)
     facts = {"format": _FORMAT, **asdict(where), "newest_ms": _newest_ms(rows)}

@@ -160,7 +160,6 @@ def _judged(
     found: Mapping[RowIndex, Sequence[Match]],
     placed: Mapping[int, Sequence[Match]],
 ) -> pd.DataFrame:
-    """Return every row with its outcome."""
     key_of = {row: key for key, row in enumerate(comparison.open_rows(rows).tolist())}
     verdicts = Verdicts.from_rows(rows)
     for row, counting in enumerate(rows[columns.COUNTS_AS].tolist()):
@@ -181,7 +180,6 @@ _NOT_LOOKED_FOR: Final = RowFailed(
 
 
 def _with_pkeys(rows: pd.DataFrame, placed: Mapping[int, Sequence[Match]]) -> pd.DataFrame:
-    """Return the placed rows with their new PKeys, one row per profile."""
     own = [name for name in rows.columns if name not in columns.OURS]
     at = np.repeat(list(placed), [len(matches) for matches in placed.values()]).astype(np.intp)
     mapped = rows[own].iloc[at].reset_index(drop=True)
@@ -194,7 +192,6 @@ def _with_pkeys(rows: pd.DataFrame, placed: Mapping[int, Sequence[Match]]) -> pd
 
 
 def _unused_name(own: Sequence[str]) -> str:
-    """Return an unused name for the column of the old keys."""
     name = _OLD
     while name in own:
         name += "_"

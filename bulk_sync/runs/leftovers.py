@@ -210,7 +210,6 @@ def _why_checkpoint(run: Run, age: float, rules: RetentionRules) -> str:
 
 
 def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: RetentionRules) -> str:
-    """Return why a plan may go; "" if it stays."""
     age_s = (rules.now - made).total_seconds()
     if age_s <= rules.most(_DAYS) * _DAY_S:
         return ""

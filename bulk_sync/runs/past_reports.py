@@ -95,7 +95,6 @@ def report_again(
 
 
 def _as_far_as_it_got(run: Run, totals: Totals) -> Run:
-    """Return an unfinished run with the counts of its rows."""
     ended = run.ended or Ended(
         exit=int(Exit.STOPPED_EARLY),
         message="The run has not ended: it was killed, or is still at work.",
@@ -150,7 +149,6 @@ def _explained(kept: KeptRows, run: Run) -> Iterator[None]:
 
 
 def _so_far(book: Ledger, state: State, run: Run) -> Slices:
-    """Return the results of an unfinished run, as far as it got."""
     rows = kept_rows.so_far(book, state, run)
     if rows is None:
         if has_checkpoint(state, run):  # the log has the reason
@@ -166,7 +164,6 @@ def _so_far(book: Ledger, state: State, run: Run) -> Slices:
 
 
 def _planned(run: Run) -> Slices:
-    """Return the rows of a plan from its file."""
     out = run.begun.settings.get(OUT)
     with suppress(InputProblem):
         if out and (plan := plan_file.read(Path(out))).run_id == run.run_id:
@@ -180,7 +177,6 @@ def _planned(run: Run) -> Slices:
 
 
 def _not_kept(run: Run) -> str:
-    """Return that the rows of a finished run are not here, and what is known all the same."""
     until = "" if run.ended is None else run.ended.rows_kept_until
     why = "were not kept when it ended"
     if until:
@@ -190,7 +186,6 @@ def _not_kept(run: Run) -> str:
 
 
 def _where_reports_are(run: Run) -> str:
-    """Return where the first reports of a run went, and what else is known of it."""
     paths = () if run.ended is None else tuple(run.ended.reports)
     first = f"Its report went to {', '.join(paths)}. " if paths else ""
     return f"{first}What it changed is in the ledger: `bulk-sync runs {run.run_id}`."

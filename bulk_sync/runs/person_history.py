@@ -238,7 +238,6 @@ class _Row:
 
 
 def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Source]:
-    """Find the rows of runs, if they are here."""
     finished = kept_rows.all_of(state.folder)
     for run in runs:
         if run.run_id in finished:
@@ -254,7 +253,6 @@ def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Sourc
 def _search(
     book: Ledger, sources: Iterable[_Source], person: Identity
 ) -> tuple[list[_Row], list[Write]]:
-    """Find the rows and the writes with a key of a person."""
     rows = list[_Row]()
     for source in sources:
         with kept_rows.warning_of(source.run.run_id):

@@ -243,7 +243,6 @@ def _forecast(execution: Execution, reader: StateReader) -> RemainingCost | None
 
 
 def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
-    """Return the results of a run, from its checkpoint and the ledger."""
     planned = run.planned
     if planned is None:
         planned = run.checkpoint.plan(run.rows)
@@ -255,7 +254,6 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
 
 
 def _cost_to_come(execution: Execution, run: RunContext, ended: StageEnd) -> RemainingCost:
-    """Return the remaining cost of the pending rows."""
     is_plan = run.begun.kind is Kind.PLAN
     of_change = 0 if is_plan else calls_per_change(execution.job.writing)
     elsewhere = run.rest.totals.outcomes.get(Outcome.PENDING, 0)
@@ -264,7 +262,6 @@ def _cost_to_come(execution: Execution, run: RunContext, ended: StageEnd) -> Rem
 
 
 def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) -> BudgetSpent:
-    """Return why the run ended, with the remaining cost."""
     detail, calls = f"{cause} Left to do: {to_come}.", session.client.calls.total
     if calls and not session.has_progressed:
         least = max(calls + 1, session.client.calls.least)
@@ -274,7 +271,6 @@ def _budget_spent(cause: BudgetSpent, to_come: RemainingCost, session: Session) 
 
 
 def _warn_of_limits(run: RunContext, job: Job) -> None:
-    """Warn about new limits for a run after its first write."""
     settings = run.begun.settings
     for name in LIMITS:
         given = job.record.settings.get(name)

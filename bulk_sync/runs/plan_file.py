@@ -190,7 +190,6 @@ def read(path: Path, memory: int | None = None) -> PlanFile:
 
 
 def _read(path: Path, file: BufferedReader, memory: int) -> PlanFile:
-    """Read an open plan, and check it."""
     is_whole = sealed.is_whole(file)
     if is_whole is False:
         raise _edited(path)

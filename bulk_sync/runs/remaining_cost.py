@@ -158,7 +158,6 @@ def _further(calls: int, left: int, budget: int) -> int:
 
 
 def _between(bounds: tuple[int, int], what: str) -> str:
-    """Write a number of something, or two if they differ."""
     least, most = bounds
     plural = "" if most == 1 else "s"
     return f"{least:,} {what}{plural}" if least == most else f"{least:,} to {most:,} {what}s"

@@ -159,7 +159,6 @@ def _still_to_do(ended: Ended) -> int:
 
 
 def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
-    """Return what became of the rows."""
     counted, total = ended.outcomes, count(tally.rows, "row")
     to_do, of_person = _still_to_do(ended), for_a_person(ended)
     needy = f"{count(of_person, 'row')} {_agreeing(of_person, 'needs', 'need')} a person"
@@ -188,7 +187,6 @@ def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
 
 
 def _agreeing(number: int, one: str, several: str) -> str:
-    """Return the form of a verb for a number of things."""
     return one if number == 1 else several
 
 

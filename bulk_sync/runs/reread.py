@@ -100,7 +100,6 @@ def _sampled(intents: Sequence[Intent], sample: Bound | None) -> Sequence[Intent
 def _read(
     book: Ledger, job: Job, run: Run, intents: Sequence[Intent], screen: Screen
 ) -> tuple[pd.DataFrame, StopRun | None, Cost]:
-    """Read the profiles of some writes, and compare them with what was written."""
     desired = [each.desired for each in intents]
     rows = write_records.judged(intents, desired, run.begun.attribute)
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)

@@ -183,7 +183,6 @@ def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
 
 @contextmanager
 def _hindering(run: Run) -> Iterator[None]:
-    """Raise CannotResume if something about a run is wrong."""
     try:
         yield
     except UsageProblem as problem:
@@ -220,7 +219,6 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
 def _read_again(
     book: Ledger, job: Job, run_id: str, in_flight: Sequence[Write], screen: Screen
 ) -> list[Settled]:
-    """Read the profiles of writes in flight, and return what became of them."""
     # A profile that may have been created has no PKey yet to read it by.
     writes = [write for write in in_flight if write.intent.key.startswith("@")]
     if not writes:

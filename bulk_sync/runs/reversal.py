@@ -102,7 +102,6 @@ def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
 
 
 def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFrame:
-    """Return the plan to give profiles the states from before a run."""
     before = [bool(each.before) for each in intents]
     rows = write_records.judged(intents, before, parent.begun.attribute)
     own = kept_rows.own_columns(state, parent.run_id, {each.row for each in intents})

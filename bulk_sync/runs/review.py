@@ -105,7 +105,7 @@ class Plan:
 
     @property
     def held_opt_ins(self) -> int:
-        """Return the number of opt-ins that are held back."""
+        """Return the number of opt-ins held back."""
         return 0 if self.held is None else self.totals.opt_ins
 
     @property
@@ -129,7 +129,7 @@ class Screen(Protocol):
     """Shows a run to a person."""
 
     def begin(self, run_id: str, begun: Begun) -> None:
-        """Show which run begins, or goes on."""
+        """Show the run at its beginning, or when it goes on."""
 
     def announce(self, judged: Judged) -> None:
         """Show what of the input was read as what."""
@@ -209,7 +209,7 @@ class Files:
 
     @property
     def note(self) -> str:
-        """Return which files could not be uploaded, as sentences."""
+        """Return a sentence for each file still to be uploaded."""
         here = filter(is_unpublished, (*self.reports, self.todo))
         return " ".join(f"A report could not be uploaded. It is here: {file}." for file in here)
 

@@ -134,7 +134,6 @@ def _protection_of(begun: Begun, typed: Collection[str], given: Protection) -> P
 
 
 def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:
-    """Raise Refused if a plan is not the reviewed one."""
     if expected is not None and expected.strip().lower() != planned.sha256:
         raise Refused(
             f"Nothing was written: {path} is not the plan that was reviewed. Its SHA-256 is "
@@ -144,7 +143,6 @@ def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:
 
 
 def _check_place(planned: PlanFile, path: Path, connection: Connection) -> None:
-    """Raise UsageProblem if a plan is of another place."""
     begun = planned.begun
     if not same_place(begun, connection):
         raise UsageProblem(
@@ -159,7 +157,6 @@ def _check_place(planned: PlanFile, path: Path, connection: Connection) -> None:
 
 
 def _whose(path: Path, planned: PlanFile, settings: Mapping[str, Any]) -> str:
-    """Return who wanted a plan, as a sentence."""
     preparer, names = settings.get("prepared_by"), settings["approved_by"]
     made = local(round(planned.made.timestamp() * 1000))
     by = f" by {preparer}" if preparer else ""

@@ -78,7 +78,6 @@ def _row_facts(event: Event) -> dict[str, Any]:
 
 
 def _requested(event: Event) -> str:
-    """Return the date of the request; empty if it is unknown."""
     if event.write is not None:
         return event.write.intent.requested or ""
     latest = event.row.get(columns.LATEST, event.row.get(columns.UNJUDGED))
@@ -129,7 +128,6 @@ def standing(story: Story) -> list[str]:
 
 
 def _how(event: Event) -> str:
-    """Return how this tool knows of a state."""
     run = event.run
     when = utc(event.at_ms).replace("T", " ").partition(".")[0] + " UTC"
     facts = event_facts(event)

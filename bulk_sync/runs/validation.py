@@ -50,7 +50,7 @@ class Judged:
 
     @property
     def hints(self) -> list[str]:
-        """Return sentences that name options for columns and cells that were not used."""
+        """Return sentences with options for unused columns and cells."""
         return hints.find(self.rows, self.layout)
 
 
@@ -133,7 +133,6 @@ def _judged(
 
 
 def _check_fields(raw: pd.DataFrame, given: Input, job: Job | None) -> None:
-    """Raise InputProblem if the columns for new profiles are not there."""
     if job is not None and job.matching.creating is not None:
         columns = check.find_columns(raw.columns, given.rules)
         new_profiles.fields(raw.columns, job.matching.creating, columns.keys)

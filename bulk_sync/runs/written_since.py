@@ -144,7 +144,6 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
 
 
 def _add(known: list[_Change], change: _Change) -> None:
-    """Add a change to those known of a profile."""
     confirmed = next((each for each in known if each.write.is_confirmed), None)
     if not change.follows(confirmed):
         return

@@ -74,7 +74,7 @@ class Instance:
         return self.options.custom_key is not None and api.endswith("Ext")
 
     def fields(self, api: str) -> set[str]:
-        """Return the names of the fields that this API shows."""
+        """Return the names of the fields of this API."""
         known = STANDARD_FIELDS.keys() | self._attribute_fields | self._custom_fields
         return known - self._hidden(api)
 

@@ -94,7 +94,6 @@ def _no_profile(instance: Instance, api: str, key: str) -> Answer:
 
 
 def _changes(instance: Instance, api: str, body: bytes) -> dict[str, Any]:
-    """Parse the body of a write, and check its fields."""
     try:
         changes = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -93,7 +93,7 @@ def hold(folder: Path, lock: str, holder: str, wait_s: float = 0.0) -> Iterator[
 
 
 def find_holders(folder: Path) -> list[str]:
-    """Return who holds a lock in a folder now."""
+    """Return the holders of locks in a folder now."""
     found = []
     for path in _locks(folder):
         try:
@@ -129,7 +129,7 @@ def holder(task: str) -> str:
 
 
 def runs_of(holders: Iterable[str]) -> dict[str, RunProcess]:
-    """Return the runs that holders work on."""
+    """Return the runs of holders, each with its process."""
     found = [match.groups() for each in holders if (match := _RUN.fullmatch(each))]
     return {
         run_id: RunProcess(process, round(datetime.fromisoformat(since).timestamp() * 1000))

@@ -117,7 +117,7 @@ def words(choices: Choices) -> list[str]:
 
 
 def fit(choices: Choices, columns: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a file has the columns that were chosen."""
+    """Return whether a file has the chosen columns."""
     names = {each["name"] for each in columns}
     chosen = {choices[name] for name in _COLUMNS if name in choices}
     return not names or chosen <= names

@@ -235,7 +235,6 @@ def open_database(state: State) -> Database:
 
 
 def _make(connection: Connection) -> None:
-    """Make the tables, unless they are there; raise UsageProblem if they are newer ones."""
     is_there = inspect(connection).has_table(version.name)
     found = connection.execute(select(version.c.version)).scalar() if is_there else None
     if found is not None and found > VERSION:

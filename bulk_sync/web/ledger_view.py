@@ -26,7 +26,7 @@ class LedgerView:
         self._followed = 0
 
     def runs(self) -> list[Run]:
-        """Return all runs that began, the newest first."""
+        """Return all begun runs, the newest first."""
         return [run for run in self.requested() if run.has_begun]
 
     def requested(self) -> list[Run]:
@@ -84,7 +84,6 @@ class LedgerView:
         return ledger.open_existing(self._state)
 
     def _read(self, book: Ledger | None) -> None:
-        """Read what is new."""
         if book is None:
             self._forget()
             return

@@ -187,7 +187,6 @@ class Page:
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
-    """Log why work failed that has gone on behind its answer."""
     error = None if task.cancelled() else task.exception()
     if isinstance(error, StopRun):
         log.warning("What went on behind its answer has failed: %s", error)
@@ -238,5 +237,5 @@ def page_of(request: web.Request) -> Page:
 
 
 def person_of(request: web.Request) -> Person:
-    """Return who makes a request that needs a right."""
+    """Return the person behind a request for a path with a right."""
     return request[PERSON]

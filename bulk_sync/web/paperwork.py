@@ -210,17 +210,14 @@ class Paperwork:
         return {page for (page,) in self._database.rows(query)}
 
     def _changed(self, plan_id: str, condition: ColumnElement[bool], **values: object) -> bool:
-        """Change a plan if a condition holds; return whether it did."""
         chosen = update(plans).where(plans.c.id == plan_id, condition)
         return self._database.change(chosen.values(**values)) == 1
 
     def _uploads(self, *which: ColumnElement[bool], most: int | None = None) -> list[Upload]:
-        """Return some uploads, the newest first."""
         query = select(uploads).where(*which).order_by(uploads.c.id.desc()).limit(most)
         return [Upload(*row) for row in self._database.rows(query)]
 
     def _papers(self, *which: ColumnElement[bool], most: int | None = None) -> list[Paper]:
-        """Return some plans, the newest first."""
         query = select(plans).where(*which).order_by(plans.c.id.desc()).limit(most)
         return [Paper(*row) for row in self._database.rows(query)]
 

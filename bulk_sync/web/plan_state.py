@@ -111,7 +111,7 @@ class PlanState:
         return None if last is None or last.is_approval else last
 
     def raised_further(self) -> str:
-        """Return the options that would let it pass all limits that ever stopped it."""
+        """Return the options to pass all limits so far."""
         return " ".join(dict.fromkeys([*_options(self.raised), *_options(self.option)]))
 
     def is_preparer(self, person: Person) -> bool:

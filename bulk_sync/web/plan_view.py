@@ -66,7 +66,6 @@ def _pages(state: PlanState) -> RowPages | None:
 
 
 def _check(path: Path, sha256: str) -> None:
-    """Raise UsageProblem if a file is not the one with a SHA-256."""
     found = LocalFile(path).sha256()
     if found != sha256:
         raise UsageProblem(
@@ -97,7 +96,6 @@ def _in_words(pages: RowPages | None, missing: Sequence[int]) -> str:
 
 
 def _missing(page: Page, state: PlanState, person: Person, pages: RowPages | None) -> list[int]:
-    """Return which pages of opt-ins a person has to see yet."""
     if pages is None or state.held:
         return []
     return sorted(
@@ -148,7 +146,6 @@ def values(
 
 
 def _newer(page: Page, state: PlanState) -> Paper | None:
-    """Return the newest plan of the same upload, if it is another one."""
     papers = page.paperwork.plans(upload=state.paper.upload, most=1) if state.upload else []
     return next((paper for paper in papers if paper.id != state.paper.id), None)
 

@@ -131,7 +131,6 @@ def _have_problem(batch: pa.RecordBatch) -> pa.Array:
 def _marks(
     kind: ProblemKind, cells: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str | None, str]:
-    """Return the marks of a row's cells by the names of their columns."""
     if kind.reason is None:
         return {found["date_column"]: "? doubtful"}
     key, state = found["key_column"], found["state_column"]
@@ -177,7 +176,6 @@ def _sentence(wrong: str) -> str:
 def _taken(
     path: Path, at: npt.NDArray[np.int64], names: Sequence[str]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield rows by their positions, from the row groups that hold them."""
     wanted = list(dict.fromkeys([*names, columns.ROW, columns.DESIRED, columns.DETAIL]))
     with pq.ParquetFile(path, memory_map=True) as file:
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]

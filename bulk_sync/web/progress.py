@@ -116,7 +116,6 @@ class Progress:
 
 
 def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a line of the log changes."""
     match line.get("event"):
         case "run_began":
             return {"run_id": line.get("run_id"), "rows": line.get("rows") or 0}
@@ -137,7 +136,6 @@ def _facts(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _trouble(line: Mapping[str, Any], done: int) -> dict[str, str]:
-    """Return what a line of the log changes about the trouble with Campaign."""
     if "trouble" in line:
         return {"trouble": str(line["trouble"])}
     is_over = line.get("event") in {"plan", "run_ended"} or line.get("done", done) != done
@@ -145,7 +143,6 @@ def _trouble(line: Mapping[str, Any], done: int) -> dict[str, str]:
 
 
 def _speed(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return the speed of a pass, and the time that is left of it, by two of its lines."""
     try:
         begun, now = (datetime.fromisoformat(line["time"]) for line in (first, last))
         done, left = last["done"] - first["done"], last["total"] - last["done"]

@@ -119,7 +119,6 @@ class RowPages:
 
 
 def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None:
-    """Write the files of the pages."""
     tally, counts = Tally(), dict.fromkeys(Section, 0)
     writers: dict[Section, _Writer] = {}
     after = None

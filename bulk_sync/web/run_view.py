@@ -203,7 +203,6 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
 
 
 def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[PageJob, ...]:
-    """Return the processes of the page about a run, the newest first."""
     found = [
         job
         for job in page.jobs.list_about(run.run_id, "resume", "audit", "retry")
@@ -217,7 +216,6 @@ def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[PageJob, ...]:
 
 
 def _could_not_begin(page: Page, job: PageJob) -> bool:
-    """Return whether a process has ended without a run of its own to show."""
     progress = job.progress()
     return not progress.is_alive and page.ledger.run(progress.run_id or "") is None
 

@@ -145,7 +145,6 @@ async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer a request if it may be answered."""
     await _check_host(request)
     await _check_person(request)
     _check_source(request)

@@ -46,7 +46,6 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
 
 
 def _fields(state: UploadState) -> dict[str, Options]:
-    """Return the options of each select."""
     shown, is_read = state.values, state.found is not None
     sheets = state.outline.get("sheets") or ()
     sheet = next((each for each in sheets if each["name"] == state.outline.get("sheet")), None)

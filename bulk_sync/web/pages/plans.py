@@ -38,7 +38,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def stop(request: web.Request) -> web.StreamResponse:
-    """Stop the process that makes it."""
+    """Stop making it."""
     page, state = page_of(request), await _state(request)
     job = await page.blocking(page.jobs.find, state.paper.job)
     is_stopped = job is not None and await page.blocking(job.stop)
@@ -166,7 +166,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
 
 
 def _names(state: PlanState, person: Person) -> list[str]:
-    """Return who approved a plan; if it needs no approval, who applies it."""
+    """Return the approvers of a plan; the person at work, if it needs none."""
     return [each.who for each in state.approvals] or [person.name]
 
 
@@ -217,7 +217,6 @@ def _conflict(text: str) -> web.HTTPException:
 
 
 def _why_not(state: PlanState, person: Person | None = None) -> str:
-    """Return why a plan cannot be decided on now, and what to do."""
     if person is not None and state.stage is PlanStage.ASKED and state.is_preparer(person):
         return (
             "You uploaded or prepared this plan, so your approval does not count. Another person "

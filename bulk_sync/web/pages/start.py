@@ -25,7 +25,7 @@ _LOOKED_AT: Final = 30
 
 
 class Task(NamedTuple):
-    """Something that waits for the person."""
+    """Something waiting for the person."""
 
     path: str
     title: str
@@ -62,7 +62,6 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
 def _tasks(
     page: Page, person: Person, runs: Sequence[Run], at_work: Collection[str]
 ) -> Iterator[Task]:
-    """Yield what waits for a person: to approve, to correct, to resume."""
     yield from _plans(page, person, runs)
     yield from _to_correct(page, person)
     if person.may(Right.RESUME):
@@ -145,7 +144,6 @@ def _has_part(page: Page, person: Person, paper: Paper) -> bool:
 
 
 def _with_others(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
-    """Yield plans of the person that others are to approve."""
     for paper in page.paperwork.open_plans():
         is_own = paper.asked_ms is not None and person.is_same(paper.who)
         if is_own and _stage(page, paper, runs) is PlanStage.ASKED:

@@ -201,7 +201,6 @@ async def _first_check(
 
 
 async def _check(page: Page, upload: Upload, person: Person, chosen: Mapping[str, str]) -> None:
-    """Check a file."""
     job = await page.blocking(upload_state.check, page, upload, person.name, chosen)
     async for _ in page.jobs.follow(job):
         pass
@@ -216,7 +215,6 @@ async def _state(request: web.Request) -> UploadState:
 
 
 def _plan_of(page: Page, upload: Upload, job: PageJob) -> str | None:
-    """Return the plan that was begun after a check; None if there is none."""
     plans = page.paperwork.plans(upload=upload.id)
     return next((each.id for each in plans if each.options.get(_CHECK) == job.id), None)
 
