@@ -25,7 +25,6 @@ from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import finish, report_facts, validation
-from bulk_sync.runs.input_files import InputFiles, at_hand
 from bulk_sync.runs.job import Input, JobRecord
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.tally import Counts, Tally
@@ -127,10 +126,7 @@ def judge(
     stem = paths[0].beside(given.stem) if todo else None
     if stem is not None:
         todo_file.check(stem)
-    with (
-        at_hand(given.source, given.state_dir) as found,
-        validation.judged_at_hand(given, found, progress) as judged,
-    ):
+    with validation.judged(given, progress) as judged:
         rows = protection.rejected_in(judged.rows.map(comparison.without_states))
         checked, date = replace(judged, rows=rows), judged.layout.columns.date
         counted = rows.watched("Counting the rows", progress)
@@ -141,7 +137,7 @@ def judge(
         results = Results.from_slices(
             rows.map(lambda each: finish.report_rows(doubtful_dates.with_details(each, date)))
         )
-        written = [_report(checked, found, results, path, facts, progress) for path in paths]
+        written = [_report(checked, results, path, facts, progress) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
@@ -149,12 +145,7 @@ def judge(
 
 
 def _report(
-    judged: Judged,
-    found: InputFiles,
-    results: Results,
-    path: Destination,
-    facts: Facts,
-    progress: RowProgress,
+    judged: Judged, results: Results, path: Destination, facts: Facts, progress: RowProgress
 ) -> tuple[Destination, bool]:
     """Write a verdict; return where it is, and whether it is the input itself, with marks in it."""
     if path.name.lower().endswith(".xlsx") and judged.layout.sheet is not None:
@@ -163,7 +154,8 @@ def _report(
 
         source = judged.layout.places[0].file
         try:
-            book = marked.mark(found.path_of(source), judged.rows.joined(), judged.layout, facts)
+            path_here, layout = judged.files.path_of(source), judged.layout
+            book = marked.mark(path_here, judged.rows.joined(), layout, facts)
         except marked.Unmarkable as why:
             note = (
                 f"This is a new workbook, not a copy of {source} with marks, because {why}. "

@@ -1,7 +1,7 @@
 """Reads a file and checks its rows, for every command that takes one."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite
@@ -17,7 +17,7 @@ from bulk_sync.ledger import Begun
 from bulk_sync.remote.url import is_url
 from bulk_sync.rows import check, hints, new_profiles, read
 from bulk_sync.rows.check import Checked
-from bulk_sync.rows.layout import Layout, TablePlace
+from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.on_disk import Store
 from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.runs.input_files import InputFiles, at_hand
@@ -40,13 +40,13 @@ class Judged:
         rows: from ``check.rows``.
         sha256: of the input.
         layout: what was read as what.
-        downloaded: what the ledger keeps of each remote file: URL, ETag, SHA-256.
+        files: its files, as long as its rows can be read.
     """
 
     rows: Slices
     sha256: str
     layout: Layout
-    downloaded: Sequence[Mapping[str, str]] = ()
+    files: InputFiles
 
     @property
     def hints(self) -> list[str]:
@@ -71,46 +71,47 @@ def files_of(begun: Begun) -> set[Path]:
 
 @contextmanager
 def judged(given: Input, progress: RowProgress, job: Job | None = None) -> Iterator[Judged]:
-    """Read a file, and check its rows; read them before the block ends."""
-    with (
-        at_hand(given.source, given.state_dir) as found,
-        judged_at_hand(given, found, progress, job) as checked,
-    ):
-        yield checked
+    """Read a file, and check its rows, slice by slice if they are large.
 
-
-@contextmanager
-def judged_at_hand(
-    given: Input, found: InputFiles, progress: RowProgress, job: Job | None = None
-) -> Iterator[Judged]:
-    """Read files that are at hand, and check their rows, slice by slice if they are large."""
+    Its rows can be read until the block ends.
+    """
     wanted = read.Wanted(given.sheet, given.header_row, given.rules)
-    if found.text_bytes <= (given.memory or memory.default_bytes()) // _WHOLE:
-        (frames, places), digest = found.slices(wanted)
-        (raw,) = frames
-        _check_fields(raw, given, job)
-        checked = check.check(raw, given.rules)
-        yield _judged(checked, places, digest, given, found)
-        return
-    bytes_free = memory.sliced_bytes(given.memory)
-    with (
-        scratch.folder(given.state_dir, scratch.CHECKS) as folder,
-        Store(folder, bytes_free, progress) as store,
-    ):
-        (frames, places), digest = found.slices(wanted, bytes_free // _SLICES, folder)
-        with closing(frames):  # also if the check ends early: a process may read them
-            first, second = next(frames), next(frames, None)
-            _check_fields(first, given, job)
-            if second is None:
-                checked = check.check(first, given.rules)
-            else:
-                # Late: few inputs are so large.
-                from bulk_sync.rows.check import slices  # noqa: PLC0415
+    with ExitStack() as until_read:
+        found = until_read.enter_context(at_hand(given.source, given.state_dir))
+        if found.text_bytes <= (given.memory or memory.default_bytes()) // _WHOLE:
+            (frames, places), digest = found.slices(wanted)
+            (raw,) = frames
+            _check_fields(raw, given, job)
+            checked = check.check(raw, given.rules)
+        else:
+            bytes_free = memory.sliced_bytes(given.memory)
+            folder = until_read.enter_context(scratch.folder(given.state_dir, scratch.CHECKS))
+            store = until_read.enter_context(Store(folder, bytes_free, progress))
+            (frames, places), digest = found.slices(wanted, bytes_free // _SLICES, folder)
+            with closing(frames):  # also if the check ends early: a process may read them
+                checked = _checked(frames, given, job, store, found.text_bytes, progress)
+        layout = Layout(places, checked.found, given.rules, *checked[2:])
+        yield Judged(checked.rows, digest, layout, found)
 
-                with closing(prefetch(chain([first, second], frames))) as coming:
-                    watched = _watched(coming, found.text_bytes, progress)
-                    checked = slices.check(watched, given.rules, store)
-        yield _judged(checked, places, digest, given, found)
+
+def _checked(
+    frames: Iterator[pd.DataFrame],
+    given: Input,
+    job: Job | None,
+    store: Store,
+    text_bytes: float,
+    progress: RowProgress,
+) -> Checked:
+    """Check slices, with what does not fit into memory in a store."""
+    first, second = next(frames), next(frames, None)
+    _check_fields(first, given, job)
+    if second is None:
+        return check.check(first, given.rules)
+    # Late: few inputs are so large.
+    from bulk_sync.rows.check import slices  # noqa: PLC0415
+
+    with closing(prefetch(chain([first, second], frames))) as coming:
+        return slices.check(_watched(coming, text_bytes, progress), given.rules, store)
 
 
 def _watched(
@@ -125,13 +126,6 @@ def _watched(
             progress("Checking the rows", rows, max(rows + 1, round(rows * text_bytes / size)))
 
 
-def _judged(
-    checked: Checked, places: Sequence[TablePlace], digest: str, given: Input, found: InputFiles
-) -> Judged:
-    layout = Layout(places, checked.found, given.rules, *checked[2:])
-    return Judged(checked.rows, digest, layout, found.facts)
-
-
 def _check_fields(raw: pd.DataFrame, given: Input, job: Job | None) -> None:
     if job is not None and job.matching.creating is not None:
         columns = check.find_columns(raw.columns, given.rules)
@@ -143,8 +137,8 @@ def with_input(job: Job, judged: Judged) -> Job:
     keys = judged.layout.columns.keys
     job = replace(job, matching=replace(job.matching, keys=keys))
     job = job.with_settings(**judged.layout.facts)
-    if judged.downloaded:
-        job = job.with_settings(downloaded=[dict(each) for each in judged.downloaded])
+    if judged.files.facts:
+        job = job.with_settings(downloaded=[dict(each) for each in judged.files.facts])
     if keys.kind is KeyKind.PKEY:
         return job
     return job.with_settings(key=str(keys), key_column=keys.field)

@@ -24,6 +24,7 @@ from bulk_sync.rows.results import UNREAD
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import judging, report_facts
+from bulk_sync.runs.input_files import LocalInput
 from bulk_sync.runs.judging import Verdict
 from bulk_sync.runs.validation import Judged
 from bulk_sync.settings import Keys
@@ -258,7 +259,7 @@ def test_a_verdict_counts_opt_outs_and_opt_ins() -> None:
     layout = Layout(
         [TablePlace("in.csv", header_row=1)], Found(Keys(), "PKey", "Opt out?"), Rules()
     )
-    found = Judged(Slices.of(rows), "ab", layout)
+    found = Judged(Slices.of(rows), "ab", layout, LocalInput("in.csv"))
     verdict = Verdict.count(found.rows, layout, has_deadlines=True)
     facts = judging.facts_of("in.csv", found, verdict)
     assert facts.source.read_as == str(layout)

@@ -29,6 +29,7 @@ from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import judging
+from bulk_sync.runs.input_files import LocalInput
 from bulk_sync.runs.judging import Validated, Verdict
 from bulk_sync.runs.validation import Judged
 from bulk_sync.settings import KeyKind, Keys
@@ -116,7 +117,9 @@ def counted(case: Case, rows: Slices) -> Verdict:
 
 
 def facts_of(case: Case, rows: Slices, verdict: Verdict) -> Facts:
-    return judging.facts_of(case.source, Judged(rows, "ab", case.layout), verdict)
+    return judging.facts_of(
+        case.source, Judged(rows, "ab", case.layout, LocalInput(case.source)), verdict
+    )
 
 
 def content(path: Path) -> object:
