@@ -120,8 +120,9 @@ def _needy(results: Slices, dates: Dates | None) -> Iterator[pd.DataFrame]:
     """Yield the rows that need a person, those of a slice together; no frame is empty."""
     today = datetime.now(UTC).date()
     for rows in results.read():
-        needy = columns.rows_of(rows, columns.have_outcome(rows, NEEDS_A_PERSON))
-        if len(needy):
+        is_needy = columns.have_outcome(rows, NEEDS_A_PERSON)
+        if is_needy.any():
+            needy = columns.rows_of(rows, is_needy)
             yield _rows(certain_dates.with_repeats(needy, dates, today))
 
 

@@ -145,8 +145,9 @@ def states(codes: npt.NDArray[np.int8]) -> pd.Series:
 
 def state_codes(column: pd.Series) -> npt.NDArray[np.int8]:
     """Turn a nullable boolean column into 1, 0 and ``UNREAD``."""
-    codes = column.to_numpy(dtype=np.bool_, na_value=False).astype(np.int8)
-    codes[column.isna()] = UNREAD
+    known = column.array
+    codes: npt.NDArray[np.int8] = known.to_numpy(np.bool_, na_value=False).astype(np.int8)
+    codes[known.isna()] = UNREAD
     return codes
 
 
@@ -186,7 +187,11 @@ def reason_codes(column: pd.Series) -> npt.NDArray[np.int8]:
 
 def have_outcome(frame: pd.DataFrame, among: Iterable[Outcome]) -> npt.NDArray[np.bool_]:
     """Return whether each row has one of some outcomes."""
-    return np.isin(outcome_codes(frame[OUTCOME]), [OUTCOME_CODES[each] for each in among])
+    codes = outcome_codes(frame[OUTCOME])
+    have = np.zeros(len(codes), np.bool_)
+    for each in among:
+        have |= codes == OUTCOME_CODES[each]
+    return have
 
 
 def profiles(frame: pd.DataFrame) -> pd.Series:
@@ -240,6 +245,8 @@ def with_details(column: pd.Series, sentences: Mapping[int, str]) -> pd.Series:
 
 
 def _codes(column: pd.Series, categories: pd.Index) -> npt.NDArray[np.int8]:
-    # Parquet may have left out the categories that do not occur, or changed their order.
-    codes = column.cat.set_categories(categories).cat.codes.to_numpy(np.int8, copy=True)
-    return np.array(codes, np.int8)
+    found = column.array
+    if found.categories is not categories:
+        # Parquet may have left out the categories that do not occur, or changed their order.
+        found = found.set_categories(categories)
+    return np.array(found.codes, np.int8)
