@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import copies
+import one_dialect
 import orjson
 import pytest
 from examples import examples
@@ -85,6 +86,7 @@ def pytest_configure() -> None:
     requests.
     """
     gc.disable()
+    one_dialect.share()
     if sys.platform == "linux":
         vars(confined)["subprocess"] = copies.in_copies(subprocess, Popen=copies.Parsing)
         vars(marked)["subprocess"] = copies.in_copies(subprocess, run=copies.run_marker)
