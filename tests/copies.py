@@ -33,6 +33,9 @@ MOMENT: Final = "KILLED_AT"
 NOW_S: Final = "NOW_S"
 """The variable with the time when a command begins."""
 
+UNPRIVILEGED: Final = "UNPRIVILEGED"
+"""The variable of a command that gives up root's rights: see ``unprivileged``."""
+
 COMMAND: Final = "bulk_sync"
 PARSER: Final = "bulk_sync.rows.parse.__main__"
 MARKER: Final = "bulk_sync.report.marked.workbook"
@@ -227,12 +230,15 @@ def _end_with(work: Callable[[Sequence[str]], object], words: Sequence[str]) -> 
 
 
 def carry_out(words: Sequence[str]) -> None:
-    """Run the program, at the time and until the moment named in the environment."""
+    """Run the program, with the rights, at the time and until the moment in the environment."""
     import time_machine  # noqa: PLC0415
+    import unprivileged  # noqa: PLC0415
     from large_inputs import killed_at  # noqa: PLC0415
 
     from bulk_sync import cli  # noqa: PLC0415
 
+    if os.environ.pop(UNPRIVILEGED, ""):
+        unprivileged.give_up_rights()
     if now_s := os.environ.pop(NOW_S, ""):
         time_machine.travel(float(now_s), tick=True).start()
     moment = os.environ.pop(MOMENT, "")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import copies
 import orjson
 import pytest
 import unprivileged
@@ -113,7 +114,7 @@ def test_a_configuration_file_that_leads_into_an_unreadable_folder_is_named(
 ) -> None:
     (tmp_path / "locked").mkdir(mode=0)
     (tmp_path / "bulk-sync.toml").symlink_to("locked/bulk-sync.toml")
-    with process(filled, tmp_path, "run", "in.csv", program=unprivileged.program()) as ran:
+    with process(filled, tmp_path, "run", "in.csv", more={copies.UNPRIVILEGED: "1"}) as ran:
         _, err = ran.communicate()
     assert ran.returncode == 2
     assert "bulk-sync.toml cannot be read: it is a link to locked/bulk-sync.toml, which" in err
@@ -252,13 +253,7 @@ def test_a_glob_does_not_pass_over_a_folder_that_cannot_be_read(
         (tmp_path / f"lists/{name}/{name}.csv").write_text("PKey,ccpaOptOut\n@a,true\n")
     (tmp_path / "lists/b").chmod(mode)
     try:
-        ended = subprocess.run(
-            [*unprivileged.program(), "validate", pattern],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+        ended = unprivileged.run_copy("validate", pattern)
     finally:
         (tmp_path / "lists/b").chmod(0o700)
     assert ended.returncode == 2
@@ -273,13 +268,7 @@ def test_a_folder_of_another_user_in_the_state_folder_is_explained(
     assert run(sim, "run", write_states(tmp_path / "in.csv", 3)).status == 0
     (tmp_path / "state" / folder).chmod(0)
     try:
-        ended = subprocess.run(
-            [*unprivileged.program(), "run", "in.csv"],
-            check=False,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
+        ended = unprivileged.run_copy("run", "in.csv")
     finally:
         (tmp_path / "state" / folder).chmod(0o700)
     assert ended.returncode == 2
@@ -324,13 +313,9 @@ def test_a_checkpoint_of_another_user_is_no_bug(
     given = {"ENDPOINT": sim.url, "API_KEY": "demo-key", "ACCESS_TOKEN": "demo-token"}
     given |= {"ORGANIZATION": "acme", "STATE_DIR": "state"}
     try:
-        ended = subprocess.run(
-            [*unprivileged.program(), *words.replace("RUN_ID", held_run).split()],
-            check=False,
-            cwd=tmp_path,
+        ended = unprivileged.run_copy(
+            *words.replace("RUN_ID", held_run).split(),
             env=os.environ | {f"BULK_SYNC_{name}": value for name, value in given.items()},
-            capture_output=True,
-            text=True,
         )
     finally:
         folder.chmod(0o700)

@@ -35,8 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def type_line(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Type a command about a state folder, with no rights but those that its files give."""
-    line = [*unprivileged.program(), *words, "--state-dir", str(folder)]
-    return subprocess.run(line, cwd=folder.parent, capture_output=True, text=True, check=False)
+    return unprivileged.run_copy(*words, "--state-dir", str(folder), cwd=folder.parent)
 
 
 def test_a_reader_sees_the_lines_in_the_log_beside_the_ledger(folder: Path) -> None:
