@@ -48,11 +48,15 @@ def frame(file: pq.ParquetFile, names: Sequence[str] | None = None) -> pd.DataFr
     """
     numbers = range(file.num_row_groups)
     groups = (file.read_row_group(number, columns=names) for number in numbers)
-    whole = pa.concat_tables(map(_with_keys_once, groups))
-    same = orjson.loads((whole.schema.metadata or {}).get(_SAME, b"[]"))
-    for at, name in same if names is None else ():
-        whole = whole.add_column(at, name, whole[columns.KEY])
-    rows: pd.DataFrame = whole.to_pandas()
+    found = pa.concat_tables(map(_with_keys_once, groups))
+    return whole(found) if names is None else found.to_pandas()
+
+
+def whole(table: pa.Table) -> pd.DataFrame:
+    """Return what ``table`` was made of."""
+    for at, name in orjson.loads((table.schema.metadata or {}).get(_SAME, b"[]")):
+        table = table.add_column(at, name, table[columns.KEY])
+    rows: pd.DataFrame = table.to_pandas()
     return rows
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bulk_sync.rows import request_dates
+from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check import duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places
 from bulk_sync.rows.check.header import Found, find_columns
@@ -88,7 +88,8 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     repeats = duplicates.find(judged.identities, judged.desired, verdicts.open)
     counting = duplicates.settle(repeats, rules.on_conflict, places.name, verdicts)
     counts_as = duplicates.counts_as(repeats, counting, len(raw))
-    checked = row_by_row.frame(raw, judged, counts_as)
+    checked = row_by_row.frame(raw, judged)
+    checked[columns.COUNTS_AS] = counts_as
     if found.date is None:
         return Checked(Slices.of(checked), found)
     dates = DateColumn(found.date, datetime.now(UTC).date(), rules.date_order)

@@ -74,8 +74,8 @@ def judge(raw: pd.DataFrame, found: Found, rules: Rules, above: int | None = 0) 
     return JudgedRows(verdicts, used, identities, desired)
 
 
-def frame(raw: pd.DataFrame, judged: JudgedRows, counts_as: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Return judged rows as ``check.rows`` does, but for request dates."""
+def frame(raw: pd.DataFrame, judged: JudgedRows) -> pd.DataFrame:
+    """Return judged rows as ``check.rows`` does, but for COUNTS_AS and request dates."""
     ours = set(columns.OURS) - {columns.ROW, columns.FILE}
     checked = raw[[name for name in raw.columns if name not in ours]]
     checked[columns.KEY] = pd.Series(pd.array(judged.keys, dtype="str"))
@@ -83,7 +83,6 @@ def frame(raw: pd.DataFrame, judged: JudgedRows, counts_as: npt.NDArray[np.int64
     checked[columns.OUTCOME] = columns.outcomes(judged.verdicts.outcome)
     checked[columns.REASON] = columns.reasons(judged.verdicts.reason)
     checked[columns.DETAIL] = columns.details(len(raw), judged.verdicts.details)
-    checked[columns.COUNTS_AS] = counts_as
     return checked
 
 

@@ -3,34 +3,39 @@
     raw slices --each by itself--> parts on disk --all keys--> rows that repeat a key --+--> slices
                                                  --all dates--> their order ------------'
 
-The parts hold the raw rows, and what is said of each by itself. What needs all rows is kept beside
-them, in the order of the rows, and put in its place whenever a slice is read.
+A part has rows, each judged by itself, their keys, and their dates. What needs all rows is kept
+beside them, in the order of the rows, and put in its place whenever a slice is read.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain, pairwise
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bulk_sync.background import prefetch
-from bulk_sync.rows import columns, request_dates
+from bulk_sync.rows import columns, parquet_rows, request_dates
 from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places, Repeats
-from bulk_sync.rows.check.parts import Part, Parts, file_of
 from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.rules import OnConflict, Rules
+from bulk_sync.rows.check.second_table import SecondHeader
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.rows.on_disk import TIMES, Cursor, Store
+from bulk_sync.rows.on_disk import KEYS, TIMES, Cursor, Store
 from bulk_sync.rows.request_dates import DateColumn, RequestTimes
 from bulk_sync.rows.request_order import UNDATED
 from bulk_sync.rows.slices import Slices
+from bulk_sync.settings import EmailCase, KeyKind
 
+_ROWS, _KEYS, _DATES = "rows", "keys", "dates"
 _SETTLED, _TIMES, _COMBINED = "settled", "times", "combined"
+_PLACE: Final = KEYS.field("place").type
 
 _VERDICT: Final = pa.schema(
     {
@@ -59,66 +64,120 @@ def check(frames: Iterable[pd.DataFrame], rules: Rules, store: Store) -> Checked
     checking = _Checking(first, rules, store)
     for raw, following in pairwise(chain([first], slices, [None])):
         if raw is not None:
-            is_end = following is None or file_of(following) != file_of(raw)
+            is_end = following is None or _file_of(following) != _file_of(raw)
             checking.add(raw, is_end=is_end)
     return checking.settle()
 
 
 class _Checking:
-    """The state of a check between slices."""
+    """The state of a check between slices; the first one shows the columns of all."""
 
     def __init__(self, first: pd.DataFrame, rules: Rules, store: Store) -> None:
         self._rules, self._store = rules, store
         self._found = found = row_by_row.find(first.columns, rules)
-        self._parts = Parts(store, found, first)
-        self._headers: dict[bool, tuple[Part, second_table.SecondHeader]] = {}
+        self._files = first[columns.FILE].cat.categories if columns.FILE in first else None
+        self._originals = [name for name in columns.ORIGINAL if name in first]
+        self._starts = [0]  # of the parts, and of the next one
+        self._file, self._above = _file_of(first), 0
+        self._headers: dict[bool, tuple[int, SecondHeader, str]] = {}
         self._last_usable = -1
         self._dates: DateColumn | None = None
         if found.date is not None:
             self._dates = DateColumn(found.date, datetime.now(UTC).date(), rules.date_order)
 
     def add(self, raw: pd.DataFrame, *, is_end: bool) -> None:
-        """Judge each row of a slice by itself, and keep it on disk."""
-        part = self._parts.add(raw, is_end=is_end)
-        judged = row_by_row.judge(raw, self._found, self._rules, part.above)
-        self._parts.keep(part, raw, judged)
-        self._look_for_headers(part, raw, judged)
-        usable = part.start + judged.verdicts.open
+        """Judge each row of a slice by itself, and keep it; ``is_end``: its file has no more."""
+        start = self._starts[-1]
+        if _file_of(raw) != self._file:
+            self._file, self._above = _file_of(raw), 0
+        judged = row_by_row.judge(raw, self._found, self._rules, self._above if is_end else None)
+        self._above += len(raw)
+        places = Places(raw)
+        for header in second_table.headers(raw, self._found, self._rules, judged.verdicts):
+            named = start + header.at, header, places.name(header.at)
+            self._headers.setdefault(header.is_sure, named)
+        usable = start + judged.verdicts.open
         self._last_usable = int(usable.max(initial=self._last_usable))
-        if self._dates is not None:
-            self._dates.learn(row_by_row.dates(raw[self._found.date], judged.verdicts))
+        self._keep(raw, judged)
+        self._starts.append(start + len(raw))
 
     def settle(self) -> Checked:
         """Decide what needs all rows, once all slices were added.
 
         Raise InputProblem if a second table begins below.
         """
-        in_order = sorted(self._headers.values(), key=lambda each: each[0].start + each[1].at)
-        for part, header in in_order:
-            if header.is_sure or part.start + header.at < self._last_usable:
-                raw = self._parts.raw(part)
-                places = Places(raw)
-                second_table.refuse(header, self._found, places.name(header.at))
+        for at, header, place in sorted(self._headers.values(), key=itemgetter(0)):
+            if header.is_sure or at < self._last_usable:
+                second_table.refuse(header, self._found, place)
         with self._store.writer(_SETTLED, _VERDICT) as file:
             is_strict = self._rules.on_conflict is OnConflict.REJECT
             for batch in self._store.repeats(conflicts_first=is_strict):
                 file.write_batch(self._settled(batch))
-        rows = Slices(self._parts.rows, lambda: prefetch(self._slices()))
+        rows = Slices(self._starts[-1], lambda: prefetch(self._slices()))
         if self._dates is None:
             return Checked(rows, self._found)
         self._read_dates(self._dates)
         return Checked(rows, self._found, self._dates.read_as, self._dates.order)
 
-    def _look_for_headers(self, part: Part, raw: pd.DataFrame, judged: JudgedRows) -> None:
-        """Remember the first row that looks like the header of a second table, of each kind."""
-        for header in second_table.headers(raw, self._found, self._rules, judged.verdicts):
-            self._headers.setdefault(header.is_sure, (part, header))
+    def _keep(self, raw: pd.DataFrame, judged: JudgedRows) -> None:
+        """Keep a part; keys by which rows are compared are not kept twice."""
+        start, number = self._starts[-1], len(self._starts) - 1
+        rows = parquet_rows.table(row_by_row.frame(raw, judged))
+        if judged.identities.equals(judged.keys):
+            rows = rows.drop_columns([columns.KEY])
+        self._store.keep(_ROWS, number, rows)
+        alike, how = pa.nulls(len(raw), pa.large_string()), self._found.keys
+        if how.kind is KeyKind.EMAIL and how.email_case is not EmailCase.IGNORE:
+            alike = pc.utf8_lower(judged.identities)
+        compared = {
+            "position": np.arange(start, start + len(raw)),
+            "identity": judged.identities,
+            "alike": alike,
+            "is_open": judged.verdicts.outcome == columns.NONE,
+            "forbids": judged.desired == 1,
+            "place": _places(raw),
+        }
+        self._store.keep(_KEYS, number, pa.table(compared, KEYS))
+        if self._dates is not None:
+            texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
+            self._dates.learn(texts)
+            dates = {"date": pa.chunked_array(texts), "desired": judged.desired}
+            self._store.keep(_DATES, number, pa.table(dates))
+
+    def _read(self) -> Iterator[tuple[int, pd.DataFrame]]:
+        """Yield the position of each part, and its rows."""
+        for number, start in enumerate(self._starts[:-1]):
+            rows = self._store.part(_ROWS, number)
+            if columns.KEY not in rows.column_names:
+                (identities,) = self._store.part(_KEYS, number, ["identity"])
+                after = rows.schema.get_field_index(columns.DESIRED)
+                rows = rows.add_column(after, columns.KEY, identities)
+            frame = parquet_rows.whole(rows)
+            if self._files is not None:
+                frame[columns.FILE] = frame[columns.FILE].cat.set_categories(self._files)
+            yield start, frame
+
+    def _names(self, positions: npt.NDArray[np.int64], places: pa.StructArray) -> dict[int, str]:
+        """Return the names of some rows by their positions; those at -1 are left out."""
+        there, first = np.unique(positions, return_index=True)
+        named = self._named(places.take(pa.array(first[there >= 0])))
+        return {at: named.name(row) for row, at in enumerate(there[there >= 0].tolist())}
+
+    def _named(self, places: pa.StructArray) -> Places:
+        number, file, *originals = places.flatten()
+        rows = pd.DataFrame({columns.ROW: number.to_numpy()})
+        if self._files is not None:
+            rows[columns.FILE] = pd.Categorical.from_codes(file.to_numpy(), self._files)
+        for name, texts in zip(columns.ORIGINAL, originals, strict=True):
+            if name in self._originals:
+                rows[name] = pd.array(texts, dtype="str")
+        return Places(rows)
 
     def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names: dict[int, str] = {}
         for name in ("first_forbids", "first_allows", "other"):
             positions, places = batch[name].to_numpy(), batch[f"{name}_place"]
-            names |= self._parts.names(positions, places)
+            names |= self._names(positions, places)
         positions, other, forbids, first_forbids = (
             batch[name].to_numpy(zero_copy_only=False)
             for name in ("position", "other", "forbids", "first_forbids")
@@ -149,18 +208,18 @@ class _Checking:
 
     def _read_dates(self, dates: DateColumn) -> None:
         """Read all dates once, for the log, and combine those of rows that repeat a key."""
-        settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
-        parts = prefetch(self._parts.read())
-        with self._store.writer(_TIMES, TIMES) as file, closing(parts):
-            for part, raw, judged in parts:
-                places = Places(raw)
-                texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
-                times = request_dates.times_of(dates.read(texts, places.name), judged.desired)
-                said = settled.until(part.end)
+        settled, part = Cursor(self._store.batches(_SETTLED), _VERDICT), self._store.part
+        with self._store.writer(_TIMES, TIMES) as file:
+            for number, (start, end) in enumerate(pairwise(self._starts)):
+                (places,) = part(_KEYS, number, ["place"])
+                named = self._named(places.combine_chunks())
+                texts, desired = _texts_and_states(part(_DATES, number))
+                times = request_dates.times_of(dates.read(texts, named.name), desired)
+                said = settled.until(end)
                 said = said.filter(said["is_same"])
-                at = said["position"].to_numpy() - part.start
+                at = said["position"].to_numpy() - start
                 latest = times.latest[at]
-                latest[(judged.desired[at] != 1) & (latest == UNDATED)] = -UNDATED
+                latest[(desired[at] != 1) & (latest == UNDATED)] = -UNDATED
                 found = {
                     "position": said["counts_as"],
                     "first": times.first[at],
@@ -179,22 +238,43 @@ class _Checking:
         combined = None
         if self._dates is not None:
             combined = Cursor(self._store.batches(_COMBINED), TIMES)
-        for part, raw, judged in self._parts.read():
-            counts_as = np.arange(part.start, part.end)
-            said = settled.until(part.end)
-            at = said["position"].to_numpy() - part.start
-            judged.verdicts.outcome[at] = said["outcome"].to_numpy()
-            judged.verdicts.reason[at] = said["reason"].to_numpy()
+        for number, (start, frame) in enumerate(self._read()):
+            end = start + len(frame)
+            said = settled.until(end)
+            at = said["position"].to_numpy() - start
+            verdicts = Verdicts.from_rows(frame)
+            verdicts.outcome[at] = said["outcome"].to_numpy()
+            verdicts.reason[at] = said["reason"].to_numpy()
             details = zip(at.tolist(), said["detail"].to_pylist(), strict=True)
-            judged.verdicts.details.update((row, text) for row, text in details if text)
+            verdicts.details.update((row, text) for row, text in details if text)
+            counts_as = np.arange(start, end)
             counts_as[at] = said["counts_as"].to_numpy()
-            frame = row_by_row.frame(raw, judged, counts_as)
+            rows = verdicts.applied(frame).assign(**{columns.COUNTS_AS: counts_as})
             if self._dates is not None and combined is not None:
-                texts = row_by_row.dates(raw[self._found.date], judged.verdicts)
-                times = request_dates.times_of(self._dates.read(texts), judged.desired)
-                _replace(times, combined.until(part.end), part.start)
-                frame = row_by_row.dated(frame, times, self._rules)
-            yield frame
+                texts, desired = _texts_and_states(self._store.part(_DATES, number))
+                times = request_dates.times_of(self._dates.read(texts), desired)
+                _replace(times, combined.until(end), start)
+                rows = row_by_row.dated(rows, times, self._rules)
+            yield rows
+
+
+def _file_of(raw: pd.DataFrame) -> int:
+    """Return the number of a slice's file; -1 if the input is one file."""
+    return int(raw[columns.FILE].cat.codes.to_numpy()[0]) if columns.FILE in raw else -1
+
+
+def _places(raw: pd.DataFrame) -> pa.StructArray:
+    none = pa.nulls(len(raw), pa.large_string())
+    originals = [
+        pa.chunked_array(raw[name]).combine_chunks() if name in raw else none
+        for name in columns.ORIGINAL
+    ]
+    numbers = pa.array(raw[columns.ROW]), pa.array(np.full(len(raw), _file_of(raw), np.int32))
+    return pa.StructArray.from_arrays([*numbers, *originals], fields=list(_PLACE))
+
+
+def _texts_and_states(dates: pa.Table) -> tuple[pd.Series, npt.NDArray[np.int8]]:
+    return pd.Series(pd.array(dates["date"], dtype="str")), dates["desired"].to_numpy()
 
 
 def _replace(times: RequestTimes, combined: pa.Table, start: int) -> None:
