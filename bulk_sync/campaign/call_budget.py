@@ -128,7 +128,9 @@ class Calls:
         """
         if self._left_of_run() == 0:
             self.put_back()
-            raise self._spent()
+            raise BudgetSpent(
+                f"The budget of {count(self._most or 0, 'call')} is spent (--max-calls)."
+            )
         self.by_method[method] += 1
         if self._budget is not None:
             self._unsent -= 1
@@ -150,11 +152,6 @@ class Calls:
     def _left_of_run(self) -> int | None:
         """Return the calls left of this run's own budget; None without one."""
         return None if self._most is None else max(0, self._most - self.total)
-
-    def _spent(self) -> BudgetSpent:
-        return BudgetSpent(
-            f"The budget of {count(self._most or 0, 'call')} is spent (--max-calls)."
-        )
 
     async def _refill_or_wait(self, budget: Budget) -> None:
         """Take the next block, or wait while a call may be put back."""

@@ -260,7 +260,8 @@ def _by_gateway(response: Response, text: str, detail: str) -> BulkSyncError | N
     if status == 403:
         if _CAMPAIGNS_OWN.search(text):
             return Forbidden(detail, by_gateway=False)
-        return _retried_first(Forbidden(detail, by_gateway=True))
+        failed: RowFailed = Forbidden(detail, by_gateway=True)
+        return RetryLater(failed.reason, detail, refused=True, last_word=failed)
     if status == 407:
         return UsageProblem(
             f"A proxy between this machine and Campaign asks for credentials (407: {text}). "
@@ -301,11 +302,6 @@ def _reason(status: int) -> Reason:
         return Reason(f"http_{status}")
     except ValueError:
         return Reason.HTTP_5XX if status >= 500 else Reason.HTTP_4XX
-
-
-def _retried_first(failed: RowFailed) -> RetryLater:
-    """Return an error with a retry before this one."""
-    return RetryLater(failed.reason, failed.detail, refused=True, last_word=failed)
 
 
 def _is_markup(response: Response) -> bool:

@@ -137,7 +137,9 @@ class Transport:
                     self._headers_of(token),
                 )
             except RetryLater as later:
-                self._learn_from_silence(request.method, later)
+                self.calls.answers[request.method, str(later.reason)] += 1
+                if later.reason in _LOST:
+                    self.pacer.was_lost(str(later.reason))
                 raise
             self._learn(request.method, response)
             try:
@@ -290,12 +292,6 @@ class Transport:
             self.pacer.was_lost(f"http_{status}", response.sent_at)
         elif status == 503:
             self.pacer.was_too_much(f"http_{status}", response.sent_at)
-
-    def _learn_from_silence(self, method: str, later: RetryLater) -> None:
-        """Count a request to Campaign without a response, and adapt the pace to it."""
-        self.calls.answers[method, str(later.reason)] += 1
-        if later.reason in _LOST:
-            self.pacer.was_lost(str(later.reason))
 
     async def _is_reachable(self) -> bool:
         """Check with one call whether a server responds, whatever the response."""

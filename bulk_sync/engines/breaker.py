@@ -82,7 +82,10 @@ class Breaker:
             is_alone = succeeded is None or succeeded == self.succeeded_rows
             self._lost_in_a_row = self._lost_in_a_row + 1 if failed.passing and is_alone else 0
             self._refused_in_a_row += isinstance(failed, AddressRefused | FieldRefused | Forbidden)
-            self._remember(failed.reason)
+            self._last.append((self.rows, failed.reason))
+            self._reasons[failed.reason] += 1
+            while self._last[0][0] <= self.rows - self._limits.window:
+                self._reasons[self._last.popleft()[1]] -= 1
         cause = self._cause(failed, name)
         if cause is not None:
             self._stop.ask(cause)
@@ -124,12 +127,6 @@ class Breaker:
             return True
         is_refusal = isinstance(failed, AddressRefused | FieldRefused | Forbidden)
         return is_refusal and name not in self._succeeded
-
-    def _remember(self, reason: Reason) -> None:
-        self._last.append((self.rows, reason))
-        self._reasons[reason] += 1
-        while self._last[0][0] <= self.rows - self._limits.window:
-            self._reasons[self._last.popleft()[1]] -= 1
 
 
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:

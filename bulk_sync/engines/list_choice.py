@@ -126,7 +126,10 @@ async def _begun(
     """Return the list with its first page, if a scan may cost less."""
     page = listing.first
     if page is None and _may_scan(how, listing.costs):
-        page = await _first_page(client, size)
+        try:
+            page = await client.listing.first(client.api, size)
+        except RowFailed as failed:
+            log.warning("Campaign's list cannot be read, so keys are looked up: %s", failed.detail)
     if page is None:
         return listing
     page_rows = size if page.next_path is None else len(page.profiles)
@@ -150,15 +153,6 @@ async def _continued(
             log.warning("Campaign's list does not go on where it was left: %s", failed.detail)
             return None
     return replace(listing, first=page, costs=costs, left_at=left_at)
-
-
-async def _first_page(client: Client, size: int) -> ListPage | None:
-    """Read the first page of a list of which one profile was seen; None if Campaign refuses."""
-    try:
-        return await client.listing.first(client.api, size)
-    except RowFailed as failed:
-        log.warning("Campaign's list cannot be read, so keys are looked up: %s", failed.detail)
-        return None
 
 
 def _may_scan(how: Reading, costs: Costs) -> bool:

@@ -222,7 +222,8 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
         if not workers.stop.is_requested:
             settled.add(at)  # tried and given up
         elif not writes.may_have_arrived(at):
-            steps.problems[at] = _still_open(steps.problems[at])
+            problem = steps.problems[at]  # of an unread row, to be written later
+            problem.outcome, problem.passing = Outcome.PENDING, False
             settled.add(at)
     await settled.close()
 
@@ -239,17 +240,6 @@ def _is_known(writes: Writes, at: int) -> bool:
     if problem.outcome is Outcome.PENDING:
         return not writes.may_have_arrived(at)
     return not problem.passing
-
-
-def _still_open(problem: RowFailed) -> RowFailed:
-    """Return the problem of an unread row as one of a row to write later."""
-    return RowFailed(
-        problem.reason,
-        problem.detail,
-        outcome=Outcome.PENDING,
-        holds=problem.holds,
-        attempts=problem.attempts,
-    )
 
 
 async def _check_stored(client: Client, stop: Stop, key: str, *, desired: bool) -> None:

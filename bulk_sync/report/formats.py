@@ -4,6 +4,7 @@ A new format takes one line in ``FORMATS`` and its module, beside this one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path, PurePath
 from typing import BinaryIO, Final, NamedTuple
 
@@ -35,18 +36,13 @@ def _plain(write: Callable[[Results, BinaryIO], None]) -> _Write:
     return lambda results, file, _: write(results, file)
 
 
-def _write_xlsx(results: Results, file: BinaryIO, facts: Facts) -> None:
-    # Late: its library takes as long to import as a small run has calls to make.
-    from bulk_sync.report import xlsx_file  # noqa: PLC0415
+def _late(name: str) -> _Write:
+    """Import a module when it writes: its library takes as long as the calls of a small run."""
 
-    xlsx_file.write(results, file, facts)
+    def write(results: Results, file: BinaryIO, facts: Facts) -> None:
+        import_module(f"bulk_sync.report.{name}").write(results, file, facts)
 
-
-def _write_html(results: Results, file: BinaryIO, facts: Facts) -> None:
-    # Late, as well: the library of templates.
-    from bulk_sync.report import html_file  # noqa: PLC0415
-
-    html_file.write(results, file, facts)
+    return write
 
 
 WORKBOOK: Final = ".xlsx"
@@ -55,8 +51,8 @@ FORMATS: Final[Mapping[str, ReportFormat]] = {
     ".csv": ReportFormat(_plain(csv_file.write), csv_file.names, is_text=True),
     ".parquet": ReportFormat(_plain(parquet_file.write), parquet_file.names),
     ".json": ReportFormat(_plain(json_file.write), json_file.names, is_text=True),
-    WORKBOOK: ReportFormat(_write_xlsx, shows_facts=True),
-    ".html": ReportFormat(_write_html, is_text=True, shows_facts=True),
+    WORKBOOK: ReportFormat(_late("xlsx_file"), shows_facts=True),
+    ".html": ReportFormat(_late("html_file"), is_text=True, shows_facts=True),
 }
 
 PACKED: Final = ".gz"

@@ -5,7 +5,7 @@ states, the user must choose.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -118,10 +118,13 @@ def find_columns(names: Iterable[str], rules: Rules) -> Found:
     own = [name for name in names if name not in columns.OURS] or names
     key, keys = _find_keys(own, names, rules)
     state = _find_state(own, names, key, rules) if rules.needs_state else None
-    dates = _find_dates(names, rules, {key, state})
+    others = {*columns.OURS, key, state}
+    dates = [name for name in names if name not in others and _has_request_dates(name)]
+    if rules.date_column is not None:
+        dates = [_only(names, [], rules.date_column, "--date-column", "request dates")]
     is_open = rules.needs_state and not dates
     unused = [each for each in own if is_open and plain(each) in _DATES_OF_SOMETHING]
-    return Found(keys, key, state, dates, tuple(each for each in unused if each != state))
+    return Found(keys, key, state, tuple(dates), tuple(each for each in unused if each != state))
 
 
 def allows(name: str) -> bool:
@@ -196,13 +199,6 @@ def _hint(own: Iterable[str], rules: Rules) -> str:
         f" By its name, a yes in {named} allows the sale, so it is not used unless you say so: add "
         "--state-means consent, or, if it forbids the sale, --state-means opt-out."
     )
-
-
-def _find_dates(names: list[str], rules: Rules, others: Collection[str | None]) -> tuple[str, ...]:
-    if rules.date_column is not None:
-        return (_only(names, [], rules.date_column, "--date-column", "request dates"),)
-    own = [name for name in names if name not in columns.OURS and name not in others]
-    return tuple(name for name in own if _has_request_dates(name))
 
 
 def _has_request_dates(name: str) -> bool:

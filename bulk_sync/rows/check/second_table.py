@@ -60,7 +60,8 @@ def headers(
         is_header = is_sure | (can_be & states.isin(known)).to_numpy()
     for at in np.flatnonzero(is_header).tolist():
         state = states[at]
-        if state and not _is_same(state, found.state, rules):
+        is_same = plain(state) == plain(found.state)  # in what a yes means
+        if state and not is_same and not (forbids(state, rules) and forbids(found.state, rules)):
             yield SecondHeader(int(rejected[at]), state, is_sure=bool(is_sure[at]))
 
 
@@ -71,7 +72,3 @@ def refuse(header: SecondHeader, found: Found, place: str) -> NoReturn:
         f"{found.state!r} is called {header.state!r}, and a yes there may mean something else. "
         "Put each table into a file or sheet of its own."
     )
-
-
-def _is_same(one: str, other: str, rules: Rules) -> bool:
-    return plain(one) == plain(other) or (forbids(one, rules) and forbids(other, rules))
