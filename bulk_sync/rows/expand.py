@@ -9,7 +9,6 @@ profile, itself, so its row stays as it is.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -118,11 +117,11 @@ def collapse(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     owner = rows[columns.OWNER].to_numpy()
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    worst = _worst(rows)
-    one = rows.iloc[worst.profile].reset_index(drop=True)
+    profile, source = _worst(rows)
+    one = rows.iloc[profile].reset_index(drop=True)
     for name in (columns.OUTCOME, columns.REASON, columns.DETAIL):
-        one[name] = rows[name].iloc[worst.source].reset_index(drop=True)
-    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[worst.profile]]
+        one[name] = rows[name].iloc[source].reset_index(drop=True)
+    one[columns.COUNTS_AS] = owner[rows[columns.COUNTS_AS].to_numpy()[profile]]
     one = _summed_up(rows, one, starts) if len(starts) < len(rows) else comparison.repeat(one)
     is_new = columns.have_outcome(one, [Outcome.CREATED])
     one[columns.PROFILES] = np.where(is_new, 1, one[columns.PROFILES].to_numpy())
@@ -133,21 +132,14 @@ def collapse(rows: pd.DataFrame) -> pd.DataFrame:
 def outcomes(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
     """Return the ``OUTCOME_CODES`` of the rows of the input."""
     codes = columns.outcome_codes(rows[columns.OUTCOME])
-    return codes[_worst(rows).source] if may_share_profiles(rows) else codes
+    return codes[_worst(rows)[1]] if may_share_profiles(rows) else codes
 
 
-@dataclass(frozen=True, slots=True)
-class _Worst:
-    """The profile that decides the outcome of each row of the input, and the row with that outcome.
+def _worst(rows: pd.DataFrame) -> tuple[Positions, Positions]:
+    """Return the profile that decides the outcome of each row of the input, and its source.
 
-    The ``source`` may be of another row of the input that counts for this profile.
+    That is the row with the outcome, perhaps another one that counts for the profile.
     """
-
-    profile: Positions
-    source: Positions
-
-
-def _worst(rows: pd.DataFrame) -> _Worst:
     owner, codes = rows[columns.OWNER].to_numpy(), columns.outcome_codes(rows[columns.OUTCOME])
     counts_as = rows[columns.COUNTS_AS].to_numpy()
     desired = columns.state_codes(rows[columns.DESIRED])
@@ -162,7 +154,7 @@ def _worst(rows: pd.DataFrame) -> _Worst:
     rank[is_repeat & is_partly[owner] & ~agrees] = _OVERRULED
     order = np.lexsort((np.arange(len(rows)), rank, owner))
     profile: Positions = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
-    return _Worst(profile, source[profile])
+    return profile, source[profile]
 
 
 def matches_by_row(checked: pd.DataFrame, current: Steps) -> dict[RowIndex, tuple[Match, ...]]:

@@ -80,19 +80,15 @@ _DOUBTFUL: Final = (
     WHERE forbids
     GROUP BY ALL
     """,
-    "CREATE TEMP TABLE first AS SELECT alike, min(found) AS found FROM spelled GROUP BY alike",
-    """
-    CREATE TEMP TABLE second AS
-    SELECT alike, min(found) AS found FROM spelled ANTI JOIN first USING (found) GROUP BY alike
-    """,
     """
     CREATE TEMP TABLE pairs AS
-    SELECT first.alike, identity, first.found AS first, second.found AS second
-    FROM first JOIN spelled USING (found) LEFT JOIN second ON second.alike = first.alike
+    SELECT alike, arg_min(identity, found) AS identity, min(found, 2) AS two
+    FROM spelled
+    GROUP BY alike
     """,
     """
     CREATE TEMP TABLE doubtful AS
-    SELECT position, if(repeated.identity = pairs.identity, second, first) AS other
+    SELECT position, if(repeated.identity = pairs.identity, two[2], two[1]) AS other
     FROM repeated JOIN pairs ON pairs.alike = repeated.alike
     WHERE NOT forbids AND other IS NOT NULL
     """,
@@ -111,23 +107,16 @@ _GROUPS: Final = (
     CREATE TEMP TABLE grouped AS
     SELECT
         identity,
-        min(position) FILTER (forbids) AS first_forbids,
-        min(position) FILTER (NOT forbids) AS first_allows,
-        max(position) FILTER (forbids) AS last_forbids,
-        max(position) FILTER (NOT forbids) AS last_allows
+        coalesce(min(position) FILTER (forbids), -1) AS first_forbids,
+        coalesce(min(position) FILTER (NOT forbids), -1) AS first_allows,
+        arg_max(forbids, position) AS last_forbids
     FROM repeated ANTI JOIN doubtful USING (position)
     GROUP BY identity
     HAVING count(*) > 1
     """,
     """
     CREATE TEMP TABLE groups AS
-    SELECT
-        grouped.identity,
-        coalesce(grouped.first_forbids, -1) AS first_forbids,
-        coalesce(grouped.first_allows, -1) AS first_allows,
-        coalesce(grouped.last_forbids, -1) > coalesce(grouped.last_allows, -1) AS last_forbids,
-        forbid.place AS first_forbids_place,
-        allow.place AS first_allows_place
+    SELECT grouped.*, forbid.place AS first_forbids_place, allow.place AS first_allows_place
     FROM grouped
     LEFT JOIN keys AS forbid ON forbid.position = grouped.first_forbids
     LEFT JOIN keys AS allow ON allow.position = grouped.first_allows
