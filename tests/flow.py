@@ -73,7 +73,7 @@ def upload(served: Served, path: Path, who: str = ANA) -> str:
     upload_id = f"u{now_ms():x}"
     digest = sha256(path.read_bytes() if path.exists() else b"").hexdigest()
     new = Upload(upload_id, now_ms(), who, path.name, 1, digest, "", "", {}, None, False)
-    served.page.paperwork.add_upload(new)
+    served.page.paperwork.add(new)
     return upload_id
 
 

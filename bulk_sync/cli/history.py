@@ -7,7 +7,6 @@ import click
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import laid_out, say, say_json
-from bulk_sync.errors import Exit
 
 if TYPE_CHECKING:
     from bulk_sync.runs import Story
@@ -34,7 +33,7 @@ _LOOK_UP: Final = (
   bulk-sync history jo@example.com --lookup
 """,
 )
-def command(**values: Any) -> Exit:
+def command(**values: Any) -> None:
     """Show the whole story of one person: every write, and every row about them.
 
     KEY is a PKey, an e-mail address (capitals aside), or any key of a file. First comes what
@@ -57,7 +56,6 @@ def command(**values: Any) -> Exit:
     else:
         for line in _lines(story, look_up):
             say(line)
-    return Exit.DONE
 
 
 def _lines(story: "Story", look_up: str) -> list[str]:

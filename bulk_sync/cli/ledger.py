@@ -89,7 +89,7 @@ def verify(**values: Any) -> Exit:
     ],
     epilog=_EPILOG_COPY,
 )
-def copy(**values: Any) -> Exit:
+def copy(**values: Any) -> None:
     """Copy the ledger into the empty database at URL, in one step, and verify both.
 
     A copy made before gets the lines that it lacks. The ledger itself stays as it is.
@@ -111,7 +111,7 @@ def copy(**values: Any) -> Exit:
                 "writes": copied.writes,
             }
         )
-        return Exit.DONE
+        return
     say(
         f"{count(copied.added, 'line')} copied. Both ledgers fit: "
         f"{count(copied.heads[1].position, 'line')}, {count(copied.runs, 'run')}, "
@@ -121,7 +121,6 @@ def copy(**values: Any) -> Exit:
         say(f"  {name}\n    Head: {end}\n")
     for line in _next(state, target, copied):
         say(line)
-    return Exit.DONE
 
 
 def _next(state: "State", target: "State", copied: "Transfer") -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
 from bulk_sync.cli.output import say, say_json
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import UsageProblem
 
 
 @Command.declare(
@@ -24,7 +24,7 @@ from bulk_sync.errors import Exit, UsageProblem
   bulk-sync runs 20261123T020000Z-7f3a9c
 """,
 )
-def command(**values: Any) -> Exit:
+def command(**values: Any) -> None:
     """List requested runs, the newest last; with RUN_ID show all of one.
 
     A run that could not start is there too, with the reason. At a terminal a small chart of the
@@ -51,7 +51,7 @@ def command(**values: Any) -> Exit:
     if values["json"]:
         facts = [run_facts(run, at_work) for run in found]
         say_json(facts[0] if run_id else facts)
-        return Exit.DONE
+        return
     if run_id:
         may_pass = runs.may_pass(arguments.state(values), found[0])
         lines = facts_lines(found[0], at_work, may_pass=may_pass)
@@ -64,4 +64,3 @@ def command(**values: Any) -> Exit:
 
         with suppress(OSError):  # the terminal may have gone
             runs_chart.show(found, at_work)
-    return Exit.DONE

@@ -12,7 +12,7 @@ from bulk_sync.cli.command import Command
 from bulk_sync.cli.config import Configuration
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.web.settings import PageSettings, TrustedProxy
@@ -41,7 +41,7 @@ _PASSED_ON: Final[tuple[Option, ...]] = (*deployment_options.CONNECTION, *deploy
 """,
     context_settings={"default_map": {options.APPROVALS.key: _APPROVALS}},
 )
-def command(**values: Any) -> Exit:
+def command(**values: Any) -> None:
     """Serve a page to upload spreadsheets, compare, approve, apply and file.
 
     Prints one line, its URL. Without any account (`bulk-sync users add`) the URL signs in once, as
@@ -67,7 +67,6 @@ def command(**values: Any) -> Exit:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     asyncio.run(serve(settings, announce))
-    return Exit.DONE
 
 
 def _settings(values: arguments.Values) -> "PageSettings":

@@ -11,7 +11,7 @@ from bulk_sync.cli import arguments, deployment_options, options, page_options
 from bulk_sync.cli.command import CommandGroup
 from bulk_sync.cli.output import laid_out, say, say_json
 from bulk_sync.cli.value_types import person
-from bulk_sync.errors import Exit, UsageProblem
+from bulk_sync.errors import UsageProblem
 
 if TYPE_CHECKING:
     from bulk_sync.web.accounts import Accounts
@@ -38,16 +38,15 @@ def command() -> None:
 @command.command(
     "add", params=[_NAME, page_options.ROLE, page_options.PASSWORD_FILE, *_STATE], epilog=_EPILOG
 )
-def add(**values: Any) -> Exit:
+def add(**values: Any) -> None:
     """Add an account. The name stands in the ledger and in reports."""
     with _accounts(values) as accounts:
         accounts.add(values["name"], values["role"], _password(values))
     say(f"Added {values['name']}, {values['role']}.")
-    return Exit.DONE
 
 
 @command.command("list", params=[options.JSON, *_STATE], epilog=_EPILOG)
-def show(**values: Any) -> Exit:
+def show(**values: Any) -> None:
     """List all accounts."""
     from bulk_sync.ledger import local, utc
 
@@ -62,34 +61,30 @@ def show(**values: Any) -> Exit:
     else:
         rows = [[each.name, str(each.role), local(each.added_ms)] for each in found]
         say("\n".join(laid_out(("name", "role", "added"), rows)))
-    return Exit.DONE
 
 
 @command.command("remove", params=[_NAME, *_STATE], epilog=_EPILOG)
-def remove(**values: Any) -> Exit:
+def remove(**values: Any) -> None:
     """Remove an account, and end its sessions. What the person did stays in the ledger."""
     with _accounts(values) as accounts:
         accounts.remove(values["name"])
     say(f"Removed {values['name']}.")
-    return Exit.DONE
 
 
 @command.command("password", params=[_NAME, page_options.PASSWORD_FILE, *_STATE], epilog=_EPILOG)
-def password(**values: Any) -> Exit:
+def password(**values: Any) -> None:
     """Set another password, and end all sessions of the person."""
     with _accounts(values) as accounts:
         accounts.set_password(values["name"], _password(values))
     say(f"The password of {values['name']} is changed, and all sessions have ended.")
-    return Exit.DONE
 
 
 @command.command("sign-out", params=[_NAME, *_STATE], epilog=_EPILOG)
-def sign_out(**values: Any) -> Exit:
+def sign_out(**values: Any) -> None:
     """End all sessions of a person, on every device."""
     with _accounts(values) as accounts:
         ended = accounts.sign_out(values["name"])
     say(f"Sessions of {values['name']} that ended: {ended}.")
-    return Exit.DONE
 
 
 @contextmanager

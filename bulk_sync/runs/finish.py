@@ -126,7 +126,7 @@ def write_reports(
     """
     written: list[Destination] = []
     try:
-        results = Results.from_slices(rows.map(report_rows))
+        results = Results.from_slices(rows.map(due_dates.with_due))
         for destination in reports:
             written.append(report.write(results, destination, facts, progress))  # noqa: PERF401 - may raise
         todo = None
@@ -147,11 +147,6 @@ def source_of_rest(source: Source) -> Source:
     found = read.origin(source.input)
     is_named = source.job != read.default_job(source.input, Input(source.input).stem)
     return source if found is None or is_named else replace(source, job=found.job)
-
-
-def report_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return results with the columns of reports alone."""
-    return due_dates.with_due(rows)
 
 
 def _write_all_reports(

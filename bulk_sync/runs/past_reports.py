@@ -24,7 +24,7 @@ from bulk_sync.ledger import Ended, Kind, Ledger, Run
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
-from bulk_sync.rows import expand
+from bulk_sync.rows import due_dates, expand
 from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import (
@@ -84,7 +84,7 @@ def report_again(
         ending = _as_far_as_it_got(run, reduce(add, map(Totals.count, found.read())))
     tally = reduce(add, (report_facts.tally_of(ending, each) for each in rows.read()))
     facts = report_facts.facts_from(ending, tally, past, reports=destinations)
-    results = Results.from_slices(rows.map(finish.report_rows))
+    results = Results.from_slices(rows.map(due_dates.with_due))
     written = tuple(report.write(results, each, facts, progress) for each in destinations)
     left = None
     if stem is not None:

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bulk_sync.errors import StopRun, UsageProblem
 from bulk_sync.web import old_files, security
-from bulk_sync.web.page import LASTING, PAGE, RIGHT, Page
+from bulk_sync.web.page import PAGE, Page
 from bulk_sync.web.routes import ROUTES
 from bulk_sync.web.settings import PageSettings
 
@@ -36,8 +36,6 @@ def make(settings: PageSettings) -> web.Application:
     logging.getLogger("aiohttp.server").addFilter(_without_content)
     app = web.Application(middlewares=[security.guard], client_max_size=_FORM_BYTES)
     app[PAGE] = page = Page(settings)
-    app[RIGHT] = {route.handler: route.right for route in ROUTES}
-    app[LASTING] = frozenset(route.handler for route in ROUTES if route.lasts)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":

@@ -19,7 +19,7 @@ from bulk_sync.web import rendering, reverse_proxy
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.attempts import Attempts
 from bulk_sync.web.database import open_database
-from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.overdue import Overdue
@@ -195,8 +195,6 @@ def _log_failure(task: asyncio.Task[Any]) -> None:
 
 
 PAGE: Final = web.AppKey("page", Page)
-RIGHT: Final[web.AppKey[dict[Any, Right]]] = web.AppKey("right")
-LASTING: Final[web.AppKey[frozenset[Any]]] = web.AppKey("lasting")
 PERSON: Final = web.RequestKey("person", Person)
 TYPED: Final = web.RequestKey("typed", str)
 """What a person has written in a form that came after the end of their session."""

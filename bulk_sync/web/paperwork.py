@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from bulk_sync.runs.approvals import FAST_CLOCK_S
 from bulk_sync.settings import folded
@@ -36,9 +36,10 @@ class Paperwork:
         self._database = database
         self._valid_ms = round(approval_valid_s * 1000)
 
-    def add_upload(self, upload: Upload) -> None:
-        """Keep an upload; its file is complete by now."""
-        self._insert(uploads, upload)
+    def add(self, record: Upload | Paper) -> None:
+        """Keep an upload, whose file is complete by now, or a plan, before its process starts."""
+        table = uploads if isinstance(record, Upload) else plans
+        self._database.change(insert(table).values(**asdict(record)))
 
     def upload(self, upload_id: str) -> Upload | None:
         """Return an upload; None if there is none."""
@@ -71,10 +72,6 @@ class Paperwork:
         """Return the names of jobs of the last uploads."""
         query = select(uploads.c.job).order_by(uploads.c.id.desc()).limit(20 * most)
         return list(dict.fromkeys(job for (job,) in self._database.rows(query)))[:most]
-
-    def add_plan(self, paper: Paper) -> None:
-        """Keep a plan, before its process starts."""
-        self._insert(plans, paper)
 
     def plan(self, plan_id: str) -> Paper | None:
         """Return a plan; None if there is none."""
@@ -220,9 +217,6 @@ class Paperwork:
     def _papers(self, *which: ColumnElement[bool], most: int | None = None) -> list[Paper]:
         query = select(plans).where(*which).order_by(plans.c.id.desc()).limit(most)
         return [Paper(*row) for row in self._database.rows(query)]
-
-    def _insert(self, table: Table, record: Upload | Paper) -> None:
-        self._database.change(insert(table).values(**asdict(record)))
 
 
 def _view(paper: Paper, person: Person) -> Mapping[str, str]:

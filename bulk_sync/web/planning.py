@@ -36,7 +36,7 @@ def begin(
     kept = {**(options or {}), _WORDS: list(words), _TEXTS: dict(texts or {})}
     plan_id, job_id = new_id(), new_id()
     paper = Paper(plan_id, now_ms(), who, upload, undoes, job_id, options=kept)
-    page.paperwork.add_plan(paper)
+    page.paperwork.add(paper)
     _make(page, paper, job_id)
     return plan_id
 

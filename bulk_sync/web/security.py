@@ -12,12 +12,13 @@ Headers are added to every response, those of errors too.
 import errno
 import logging
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from socket import getfqdn, gethostname
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -26,7 +27,8 @@ from aiohttp.typedefs import Handler
 from bulk_sync.errors import LedgerAway, StopRun
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.page import LASTING, PAGE, PERSON, RIGHT, SAFE, TYPED, sign_in_path
+from bulk_sync.web.page import PAGE, PERSON, SAFE, TYPED, sign_in_path
+from bulk_sync.web.routes import ROUTES, Route
 from bulk_sync.web.settings import PageSettings
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,9 @@ HEADERS: Final = {
 }
 
 
+_BY_HANDLER: Final[Mapping[Any, Route]] = {route.handler: route for route in ROUTES}
+
+
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request if it may be answered; show every error as a page."""
@@ -135,7 +140,8 @@ def _without_places(request: web.Request, text: str) -> str:
 async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request; raise 503 if that takes too long, and let it go on."""
     answer = _answer(request, handler)
-    if request.match_info.route.handler in request.app[LASTING]:
+    route = _route(request)
+    if route is not None and route.lasts:
         return await answer
     response = await request.app[PAGE].finish(answer, _ANSWER_S)
     if response is None:
@@ -230,7 +236,8 @@ def _is_origin(origin: str, host: str) -> bool:
 
 async def _check_person(request: web.Request) -> None:
     """Find out who asks; raise 401, or the way to the sign-in, if the path needs to know."""
-    if _right(request) is Right.NONE:
+    route = _route(request)
+    if route is not None and route.right is Right.NONE:
         return
     page = request.app[PAGE]
     person: Person | None = await page.blocking(page.person_of, request)
@@ -250,18 +257,18 @@ async def _check_person(request: web.Request) -> None:
 
 def _check_right(request: web.Request) -> None:
     """Raise 403 if the person may not have the path."""
-    right = _right(request)
-    if right is None or right is Right.NONE or request[PERSON].may(right):
+    route = _route(request)
+    if route is None or route.right is Right.NONE or request[PERSON].may(route.right):
         return
     raise web.HTTPForbidden(
-        text=f"Your role does not allow this: {right}. Ask a colleague with another role, or "
+        text=f"Your role does not allow this: {route.right}. Ask a colleague with another role, or "
         "the person who looks after the accounts (`bulk-sync users`)."
     )
 
 
-def _right(request: web.Request) -> Right | None:
-    """Return the right that the path needs; None if there is no such path."""
-    return request.app[RIGHT].get(request.match_info.route.handler)
+def _route(request: web.Request) -> Route | None:
+    """Return the line of the table for a request; None if there is no such path."""
+    return _BY_HANDLER.get(request.match_info.route.handler)
 
 
 def _pattern(request: web.Request) -> str:

@@ -138,7 +138,7 @@ def _plans(sim: Simulator, served: Served, folder: Path) -> dict[str, str]:
         new = replace(paper, id=new_id(), options={**paper.options, **options}, **changed)  # type: ignore[arg-type]
         folder = plan_state.path_of(served.page, paper.id).parent
         shutil.copytree(folder, folder.with_name(new.id))
-        paperwork.add_plan(new)
+        paperwork.add(new)
         return new.id
 
     for name in (
@@ -185,7 +185,7 @@ def _upload(served: Served, lines: Sequence[str], corrects: str | None = None) -
     folder = served.page.settings.folder / "uploads" / new.id
     atomic.make_folder(folder)
     (folder / "upload.csv").write_text("\n".join(lines))
-    served.page.paperwork.add_upload(new)
+    served.page.paperwork.add(new)
     return new
 
 

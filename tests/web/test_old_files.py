@@ -26,7 +26,7 @@ def test_older_files_are_removed_and_it_is_recorded(tmp_path: Path) -> None:
         paperwork, jobs = Paperwork(database, DAY_S), Jobs(database, settings)
         for upload_id, age_days in (("old", 11), ("new", 9)):
             upload = Upload(upload_id, 1, "Ana Diaz", "a.csv", 1, "", "", "", {}, None, False)
-            paperwork.add_upload(upload)
+            paperwork.add(upload)
             then = time.time() - age_days * DAY_S
             for name in old_files.FOLDERS:
                 folder = settings.folder / name / upload_id

@@ -36,7 +36,7 @@ def paperwork(state: State) -> Iterator[Paperwork]:
 def paper(paperwork: Paperwork, plan_id: str = "p1") -> Paper:
     """Return a plan of Ana's with a request for approval."""
     new = Paper(plan_id, 1, ANA, "u1", None, None)
-    paperwork.add_plan(new)
+    paperwork.add(new)
     paperwork.set_made(plan_id, "a" * 64)
     paperwork.ask(plan_id, ANA, "Please look")
     found = paperwork.plan(plan_id)
@@ -58,7 +58,7 @@ def decide(paperwork: Paperwork, *verdicts: PlanVerdict) -> None:
 
 def test_an_upload_is_found_again_with_its_choices(paperwork: Paperwork) -> None:
     upload = Upload("u1", 1, ANA, "a/../b.xlsx", 9, "f" * 64, "", "PRIV-1", {}, None, False)
-    paperwork.add_upload(upload)
+    paperwork.add(upload)
     paperwork.choose("u1", {"key_column": "E-mail"})
     found = replace(upload, choices={"key_column": "E-mail"})
     assert paperwork.upload("u1") == found
@@ -208,7 +208,7 @@ def test_a_plan_that_is_applied_is_not_sent_back_nor_changed(paperwork: Paperwor
 
 def test_the_approval_of_the_uploader_or_requester_does_not_count(paperwork: Paperwork) -> None:
     upload = Upload("u1", 1, BEN, "a.csv", 9, "f" * 64, "", "", {}, None, False)
-    paperwork.add_upload(upload)
+    paperwork.add(upload)
     plan = paper(paperwork)
     decide(paperwork, verdict(BEN), verdict(IDA))
     assert [each.who for each in paperwork.approvals(plan)] == [IDA]

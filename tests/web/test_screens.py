@@ -50,7 +50,7 @@ def test_each_person_sees_their_tasks(served: Served) -> None:
     paperwork = served.page.paperwork
     for plan_id in ("p1", "p2", "p3", "p4"):
         new = Paper(plan_id, 1, ANA, "u1", None, None)
-        paperwork.add_plan(new)
+        paperwork.add(new)
         paperwork.set_made(plan_id, "a" * 64)
         paperwork.ask(plan_id, ANA, "")
     paperwork.decide(PlanVerdict("p2", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
@@ -76,7 +76,7 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
 ) -> None:
     def upload(upload_id: str, corrects: str | None = None, content: str = "f") -> None:
         new = Upload(upload_id, 1, ANA, "a.csv", 9, content * 64, "", "", {}, corrects, False)
-        served.page.paperwork.add_upload(new)
+        served.page.paperwork.add(new)
 
     path = tmp_path / "a.csv"
     path.write_text(f"PKey,ccpaOptOut\n{key(0)},maybe\n{key(1)},true\n")
@@ -104,7 +104,7 @@ def test_an_unusable_file_waits_until_there_is_a_newer_one_of_the_job(
         if number == 2:
             assert served.signed_in(Role.UPLOADER).get(f"{served.url}/").text.count("cannot") == 2
         new = Upload(f"u{number}", 1, ANA, "a.csv", 9, str(number) * 64, job, "", {}, None, False)
-        served.page.paperwork.add_upload(new)
+        served.page.paperwork.add(new)
         wait_for(served.page.jobs.start("validate", [str(path)], about=new.id, who=ANA))
     text = served.signed_in(Role.UPLOADER).get(f"{served.url}/").text
     assert re.findall(r'href="/uploads/(u\d)">An upload that cannot be used', text) == ["u2", "u1"]

@@ -56,7 +56,7 @@ async def receive(request: web.Request) -> web.StreamResponse:
             facts = {name: getattr(upload, name) for name in ("size", "sha256", "job", "ticket")}
             await page.record(person, Deed.UPLOADED, upload_id, name=upload.file_name, **facts)
             remembered = await page.blocking(_remembered, page, upload, before)
-            await page.blocking(page.paperwork.add_upload, upload)
+            await page.blocking(page.paperwork.add, upload)
     if upload is None:
         return await _form(request, before, found.fields, found.problem)
     await page.finish(_first_check(page, upload, person, remembered), _WAITS_S)
