@@ -31,8 +31,6 @@ class Hooks:
     """Where the beginning and the end of a run go.
 
     Attributes:
-        metrics_file: the file; None if there is none.
-        ping_url: the check; None if there is none.
         notified: URLs of services that take messages.
         state_dir: where the state that people were last told is kept; None if unknown.
     """

@@ -54,7 +54,6 @@ class Monitor:
     Attributes:
         kind: of the run, such as ``run`` or ``plan``; else the name of the command.
         run_id: of the run, also if it could not begin; None if there is none.
-        job: its job, if known.
         source: the input, as it was given, a URL without its query.
         followed: the run to be resumed, retried, undone or audited; None if there is none.
         state: where the ledger is, if known.

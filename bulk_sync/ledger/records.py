@@ -52,9 +52,7 @@ class Settled(NamedTuple):
 
     Attributes:
         intent: the position of its line.
-        outcome: as in the report.
         reason: why, if it was not done.
-        detail: a sentence for a person.
         attempts: HTTP tries.
         at_ms: UTC, when it ended.
         profile: the PKey of the profile, if it was created.
@@ -80,15 +78,10 @@ class Begun:
     Attributes:
         kind: the command behind it.
         job: the common name of runs over one kind of file.
-        endpoint: base URL of Campaign.
-        organization: the instance's id in the URL.
-        attribute: the profile attribute.
         input: as given on the command line.
-        input_sha256: of the input's content.
         rows: data rows of the input.
         parent: the original run of a retry or an undo.
         settings: the given options, without secrets.
-        version: of this program.
         operator: user and host.
         plan: the applied plan, if any.
         plan_sha256: of the plan file.
@@ -131,7 +124,6 @@ class NotBegun(Begun):
     """A requested run that could not start; what is not known is empty.
 
     Attributes:
-        exit: the exit status.
         message: why, without anything personal.
         seconds: from the start of the program to its end.
     """
@@ -146,10 +138,8 @@ class Ended:
     """How the work on a run ended.
 
     Attributes:
-        exit: the exit status.
         message: why it ended early; "" if it did not.
         final: nothing is left for ``resume``.
-        outcomes: rows by outcome.
         opt_ins: rows written from true to false.
         opt_outs: rows written from false to true.
         calls: calls to Campaign by method, over all processes of the run that ended in order.
@@ -190,9 +180,7 @@ class Run:
         run_id: sorts by time.
         position: of its first line.
         begun_ms: when it began, UTC.
-        begun: its task.
         ended_ms: when its last process ended; None if it was killed.
-        ended: how it ended.
         end: the position of the line of that end; 0 if there is none.
     """
 

@@ -15,7 +15,6 @@ class LedgerVerdict:
     """The result of a verification.
 
     Attributes:
-        ledger: where it is.
         head: how far the chain fits.
         misfit: the first line that does not; None if all do.
         end_is_proven: an earlier end was noted elsewhere, so a missing end would show.

@@ -25,9 +25,6 @@ class Execution:
     """What the stages share.
 
     Attributes:
-        job: how to work.
-        screen: shows the run to a person.
-        session: carries out passes.
         budget: the calls of all runs in a day; None if unknown.
         listed: what has read Campaign's whole list for a large input; None if nothing has.
     """

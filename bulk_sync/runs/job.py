@@ -38,7 +38,6 @@ class Input:
         source: a file, a folder, a glob, ``-`` for standard input, or a URL.
         sheet: the sheet of a workbook; None chooses one.
         header_row: the number of the header's row; None finds it.
-        rules: how rows are checked.
         state_dir: where a remote input is kept while it is read.
         memory: bytes that reading and checking may take; None: see ``memory.py``.
     """
@@ -72,7 +71,6 @@ class Matching:
     """How rows find their profiles.
 
     Attributes:
-        keys: what the keys are.
         on_conflict: what becomes of one profile with two states.
         creating: the fields of new profiles for unknown keys; None creates none.
     """
@@ -112,14 +110,7 @@ class Job:
     """How a run is to work.
 
     Attributes:
-        connection: where Campaign is, with what credentials.
         state: where the run is kept while it works, and the ledger.
-        pace: how many requests Campaign may be sent.
-        reading: how states are read.
-        writing: how they are written.
-        limits: what stops a run by mistake.
-        matching: how rows find their profiles.
-        record: what the run is recorded with.
         protection: people that no run may change.
         began_s: when this process began to work on it, by the monotonic clock.
     """

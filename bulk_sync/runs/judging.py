@@ -41,7 +41,6 @@ class Verdict:
 
     Attributes:
         at_ms: when it was counted.
-        totals: rows by outcome.
         reasons: rows by outcome and reason.
         tally: further counts; without deadlines if no report shows them.
         rejected: the rows that cannot be used.
@@ -89,9 +88,6 @@ class Validated:
     """An input that was checked without contacting Campaign, and what was written about it.
 
     Attributes:
-        layout: what was read as what.
-        verdict: what was found.
-        reports: all reports.
         marked: those that are copies of the input with marks in it.
         todo: the file with the rows that cannot be used, if it is wanted and there are any.
     """

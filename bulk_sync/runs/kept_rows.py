@@ -59,8 +59,6 @@ class KeptRows:
     unknown format; see ``warning_of``.
 
     Attributes:
-        path: the file.
-        run_id: the run.
         until: their last day here.
     """
 

@@ -54,7 +54,6 @@ class Mapped:
         profiles: profiles of these.
         out: the file with the new PKeys.
         todo: the file of the other rows; None if there are none.
-        cost: calls and time.
         cause: why it ended early; None if it did not.
     """
 

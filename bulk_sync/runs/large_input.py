@@ -56,7 +56,6 @@ class LargeInput:
     """The files of such an input before it is divided.
 
     Attributes:
-        checkpoint: of the run.
         rows: how many there are.
         wanted: how many keys are looked for.
         parts: how many parts the rows are in.

@@ -95,7 +95,6 @@ class RetentionRules:
     """How long things are kept.
 
     Attributes:
-        now: the time, of the system's clock.
         keep: most days for anything that is not needed; None: its own time.
         plan_valid_s: how long a plan can be applied.
     """

@@ -34,7 +34,6 @@ class Event:
     """One event of a person's story: a write, or a row without one.
 
     Attributes:
-        run: the run.
         at_ms: when, in ms since the epoch, UTC.
         row: the row of the input, by column; empty if it is not kept.
         write: the write; None if nothing was to be written.
@@ -87,7 +86,6 @@ class Story:
     """What this tool knows of one person.
 
     Attributes:
-        key: as it was given.
         pkeys: the profiles of the key, as far as they are known.
         events: in the order of time, and of the ledger.
         runs: how many runs the ledger holds.

@@ -101,7 +101,6 @@ class RemainingCost:
     Attributes:
         calls: calls to come, if nothing fails.
         most: the same if every unread profile is to be changed.
-        budgets: what limits them.
         is_in_all: whether this run and this day count, if something is left of their budgets.
     """
 

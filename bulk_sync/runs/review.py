@@ -28,7 +28,6 @@ class Forecast:
         calls: calls to Campaign so far.
         calls_to_come: calls for writing, if nothing fails.
         calls_before: calls to read everything anew after a preview; 0 if this is none.
-        budgets: what limits calls.
         rate: most requests a second; None if it adapts.
         quickest_s: the time of the quickest answer so far; None if there was none.
         most_in_flight: most requests in flight at once.
@@ -91,9 +90,7 @@ class Plan:
 
     Attributes:
         rows: every row of the input, with its outcome, but those of the rest.
-        totals: counts of all rows.
         refusal: the limits against it; None if there are none.
-        forecast: what carrying it out is expected to take.
         held: why its opt-ins are held back, and the rest is written; None if they are not.
     """
 
@@ -193,7 +190,6 @@ class Files:
     """What a run wrote for people.
 
     Attributes:
-        reports: the reports.
         todo: the file of the rows for a person, if there are any.
         plan_sha256: of the plan file, if there is one.
     """
@@ -219,12 +215,8 @@ class Finished:
     """What became of a run.
 
     Attributes:
-        run_id: its name.
         rows: the results, one row per input row, but those of the rest.
-        totals: counts of all rows.
-        cost: what it took.
         cause: why the run ended early; None if it did not.
-        files: what it wrote for people.
         head: where the ledger ends now; None if nothing was written there.
         is_resumable: whether ``resume`` can go on with it.
         settings: the options of the run, by name.

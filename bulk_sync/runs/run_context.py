@@ -18,12 +18,8 @@ class RunContext:
     """A run at any stage.
 
     Attributes:
-        run_id: its name.
-        begun: how it began.
         rows: the checked rows, but those of the rest.
         planned: the plan, if it is known already.
-        checkpoint: its checkpoint.
-        ledger: where its writes are recorded.
         past: finished runs of the same job, for comparison.
         lineage: where it stands among other runs.
         rest: the rows of its input that need no work, if not all are held in memory.

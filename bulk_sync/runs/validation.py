@@ -38,7 +38,6 @@ class Judged:
 
     Attributes:
         rows: from ``check.rows``.
-        sha256: of the input.
         layout: what was read as what.
         files: its files, as long as its rows can be read.
     """

@@ -29,7 +29,6 @@ class Recording:
     Attributes:
         keys: n keys, each once: PKeys, and the addresses of profiles to create.
         desired: the state of each.
-        steps: the results.
         in_doubt: positions of writes in flight when a process died.
         has_begun: whether any write of the whole plan was ever intended.
         has_lifted: whether any opt-in was ever intended.

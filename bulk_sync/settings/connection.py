@@ -102,7 +102,6 @@ class Connection:
     Attributes:
         endpoint: base URL, without a slash at its end.
         organization: the instance's id in the URL.
-        credentials: the technical account.
         api: the API's name in the URL, or ``auto``.
         attribute: the profile attribute of the opt-out.
         ca_file: certificates of a private CA, PEM.

@@ -66,7 +66,6 @@ class Keys:
     """What the keys of an input are, and how profiles are found by them.
 
     Attributes:
-        kind: what they are.
         filter: the name of the filter in the URL, for ``FILTER``.
         param: the name of its parameter.
         field: the column of the keys, often called like the profile's field.

@@ -89,9 +89,7 @@ class Limits:
     """When a run looks like a mistake and stops; None takes the default of the contract.
 
     Attributes:
-        max_changes: most changes.
         max_opt_ins: most changes from true to false.
-        max_failures: most failed rows.
         max_creates: most new profiles; None: no limit.
         hold_opt_ins: if nothing but the opt-ins passes a limit, hold them back and write the rest.
         allowed: tolerated oddities.

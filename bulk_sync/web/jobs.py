@@ -69,8 +69,6 @@ class PageJob(NamedTuple):
         command: of the command line, such as ``plan``.
         about: the id of the upload, plan or run.
         who: started it.
-        at_ms: when.
-        folder: its files.
     """
 
     id: str

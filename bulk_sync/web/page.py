@@ -49,8 +49,6 @@ class Page:
     """What every screen uses.
 
     Attributes:
-        settings: how the page is served.
-        database: of the page.
         accounts, sessions, attempts: who may sign in, and who is.
         paperwork: uploads, plans, approvals.
         jobs: processes of the command line.

@@ -73,7 +73,6 @@ class RowPages:
     """The pages of some rows.
 
     Attributes:
-        folder: of their files.
         counts: rows by section.
         tally: counts of all rows.
     """

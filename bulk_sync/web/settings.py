@@ -40,7 +40,6 @@ class PageSettings:
 
     Attributes:
         state: where runs, the ledger and the page's own files are.
-        host: the address to listen on.
         port: the port; 0 takes a free one.
         tls_cert: the certificates of the server, PEM; None for plain HTTP.
         tls_key: the key of the certificate.
