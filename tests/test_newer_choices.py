@@ -128,6 +128,29 @@ def test_no_opt_out_is_lifted_that_was_chosen_again_since_it_was_read(
     assert sim.states == {key(0): True, key(1): False, key(2): True}
 
 
+@pytest.mark.parametrize("is_chosen_again", [False, True])
+def test_an_opt_in_of_a_killed_run_gives_way_to_a_choice_within_the_hour(
+    is_chosen_again: bool, tmp_path: Path, sim: Simulator
+) -> None:
+    sim.add(pkey=key(0), ccpaOptOut=True, **{STAMP: OLDER})
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n")
+    sim.queue_fault(Fault.RESET, "PATCH")
+    before_answer(sim, "PATCH", 1, lambda: dying.kill())
+    with process(sim, tmp_path, "run", "in.csv") as dying:
+        dying.wait()
+    now = datetime.now(UTC)
+    if is_chosen_again:
+        sim.profiles[key(0)][STAMP] = sample_profiles.timestamp(now + timedelta(minutes=10))
+    later = {copies.NOW_S: str((now + timedelta(minutes=20)).timestamp())}
+    with process(sim, tmp_path, "resume", "--report", "r.csv", more=later) as following:
+        said = following.communicate()[1]
+    assert following.returncode == (3 if is_chosen_again else 0), said
+    row = read_csv(tmp_path / "r.csv")[0]
+    told = ("drifted", "newer_choice") if is_chosen_again else ("updated", "")
+    assert (row["sync_outcome"], row["sync_reason"]) == told
+    assert sim.states == {key(0): is_chosen_again}
+
+
 def test_a_plan_made_without_dates_is_applied_without_dates(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

@@ -72,8 +72,9 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     in_doubt = recording.in_doubt - since.rewritten
     put_back = precedence.put_back(run, recording)
     known_ms = dict(put_back.ended_ms)
-    if given_ms is not None and (is_stale or job.writing.guarded):
-        known_ms = dict.fromkeys(opt_ins, given_ms) | known_ms
+    if given_ms is not None:  # an opt-in in doubt is read in any case
+        judged = opt_ins if is_stale or job.writing.guarded else in_doubt.intersection(opt_ins)
+        known_ms = dict.fromkeys(judged, given_ms) | known_ms
     protected = _protected(job.protection, planned)
     forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording.keys, requests)
