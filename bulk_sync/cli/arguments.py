@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync import garbage, job_names
+from bulk_sync import garbage, job_names, settings
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import GIVEN
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
@@ -19,22 +19,6 @@ from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
 from bulk_sync.cli.secret_values import secret
 from bulk_sync.errors import UsageProblem
-from bulk_sync.settings import (
-    Bound,
-    Connection,
-    Creating,
-    Credentials,
-    DateOrder,
-    Keys,
-    Limits,
-    Oddity,
-    Pace,
-    Reading,
-    Secret,
-    State,
-    Writing,
-    reached,
-)
 from bulk_sync.storage import lock
 
 if TYPE_CHECKING:
@@ -61,19 +45,19 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
 
     garbage.spare_imports()
     values = _complete(values)
-    keys = Keys.from_options(values)
+    keys = settings.Keys.from_options(values)
     columns, attribute = values["create_column"], values["attribute"]
     return Job(
-        connection=reached(connection(values), keys),
+        connection=settings.reached(connection(values), keys),
         state=state(values),
-        pace=Pace.from_options(values),
-        reading=Reading.from_options(values),
-        writing=Writing.from_options(values),
+        pace=settings.Pace.from_options(values),
+        reading=settings.Reading.from_options(values),
+        writing=settings.Writing.from_options(values),
         limits=limits(values),
         matching=Matching(
             keys=keys,
             on_conflict=OnConflict(values["on_conflict"]),
-            creating=Creating.parse(columns, attribute) if values["create"] else None,
+            creating=settings.Creating.parse(columns, attribute) if values["create"] else None,
         ),
         record=JobRecord(
             name=str(values["job"] or name),
@@ -155,20 +139,20 @@ def _complete(values: Values) -> Values:
     return {**{option.key: option.absent for option in DECLARED}, **values}
 
 
-def connection(values: Values) -> Connection:
+def connection(values: Values) -> settings.Connection:
     """Build the connection, with its secrets; raise UsageProblem if it cannot work."""
     for name in ("organization", "api_key"):
         if not values[name]:
             flag = f"--{name.replace('_', '-')}"
             raise UsageProblem(f"{flag} is missing; give it, or set {variable(name)}.")
     monitor = Invocation.current().monitor
-    monitor.place = Connection(
+    monitor.place = settings.Connection(
         endpoint=values["endpoint"].rstrip("/"),
         organization=values["organization"],
         api=values["api"],
         attribute=values["attribute"],
         ca_file=Path(values["ca_file"]) if values["ca_file"] else None,
-        credentials=Credentials(
+        credentials=settings.Credentials(
             api_key=values["api_key"],
             access_token=_secret("access_token"),
             client_secret=_secret("client_secret"),
@@ -179,10 +163,10 @@ def connection(values: Values) -> Connection:
     return monitor.place
 
 
-def _secret(name: str) -> Secret | None:
+def _secret(name: str) -> settings.Secret | None:
     text, named = secret(name), variable(name)
     what = f"The {name.replace('_', ' ')} ({named}, or the file that {named}_FILE names)"
-    return None if text is None else Secret(text, what)
+    return None if text is None else settings.Secret(text, what)
 
 
 def given_input(values: Values, *, needs_state: bool = True) -> "Input":
@@ -210,12 +194,12 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
         key_column=values["key_column"],
         state_column=values["state_column"],
         date_column=values["date_column"],
-        date_order=order and DateOrder(order),
+        date_order=order and settings.DateOrder(order),
         state=None if desired is None else desired.lower() == "true",
         words=StateWords.parse(*about_cells),
         blank_state=BlankState(values["blank_state"]),
         on_conflict=OnConflict(values["on_conflict"]),
-        keys=Keys.from_options(values),
+        keys=settings.Keys.from_options(values),
         tells_kind=values["key"] is None,
         needs_state=needs_state,
         ignore_dates=values["ignore_dates"],
@@ -230,11 +214,11 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
     )
 
 
-def state(values: Values) -> State:
+def state(values: Values) -> settings.State:
     """Build the place of runs and ledger."""
     values = _complete(values)
     monitor = Invocation.current().monitor
-    monitor.state = State(
+    monitor.state = settings.State(
         folder=values["state_dir"],
         ledger=_ledger(values),
         lock_wait_s=values["lock_wait"],
@@ -250,15 +234,15 @@ def _ledger(values: Values) -> str | None:
     return values["ledger"] if source in GIVEN else secret("ledger")
 
 
-def limits(values: Values) -> Limits:
+def limits(values: Values) -> settings.Limits:
     """Build the limits."""
     bounds = {
-        option.key: Bound.parse(str(text), option.flag)
+        option.key: settings.Bound.parse(str(text), option.flag)
         for option in BOUNDS
         if (text := values[option.key]) is not None
     }
-    allowed = frozenset(Oddity(each) for each in values["allow"])
-    return Limits(**bounds, hold_opt_ins=bool(values["hold_opt_ins"]), allowed=allowed)
+    allowed = frozenset(settings.Oddity(each) for each in values["allow"])
+    return settings.Limits(**bounds, hold_opt_ins=bool(values["hold_opt_ins"]), allowed=allowed)
 
 
 def reports(values: Values, stem: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 from click.core import ParameterSource
 
+from bulk_sync.cli import options
 from bulk_sync.cli.config import Configuration, job_of
 from bulk_sync.cli.deployment_options import CONNECTION, STATE
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
@@ -26,45 +27,34 @@ from bulk_sync.cli.option import (
     Option,
     Recorded,
 )
-from bulk_sync.cli.options import (
-    ALLOW,
-    APPROVALS,
-    APPROVED_BY,
-    CONFIG,
-    DRY_RUN,
-    FRESH,
-    JOB,
-    OUTLINE,
-    PLAN_OUT,
-    REPORT,
-    TODO,
-)
 from bulk_sync.cli.value_types import NAME
 from bulk_sync.remote import url
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
 
-_PLACE: Final = (*STATE, CONFIG)
+_PLACE: Final = (*STATE, options.CONFIG)
 """Where a run is kept: the next command needs it too."""
 
 _SEALED: Final = [each for each in DECLARED if each.recorded is Recorded.SEALED]
 _SPENT: Final = [each for each in DECLARED if each.recorded is Recorded.SPENT]
-_FILES: Final = (REPORT, TODO, OUTLINE)
+_FILES: Final = (options.REPORT, options.TODO, options.OUTLINE)
 _OF_VALIDATE: Final = (*_FILES, SAVE_MAPPING)
 """These are of this `validate` alone."""
 
 _OF_THE_INPUT: Final = (*_FILES, SHEET, HEADER_ROW)
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
-_OF_A_PREVIEW: Final = (DRY_RUN, PLAN_OUT, FRESH)
+_OF_A_PREVIEW: Final = (options.DRY_RUN, options.PLAN_OUT, options.FRESH)
 _OF_A_PLAN: Final = [
     option
     for option in DECLARED
     if option.recorded in {Recorded.REPEATED, Recorded.SEALED, Recorded.ADDED}
     and option.group in {Group.INPUT, Group.KEYS, Group.SAFETY, Group.APPROVAL}
 ]
-_OF_THE_REST: Final = [each for each in _OF_A_PLAN if each not in {SHEET, HEADER_ROW, ALLOW}]
+_OF_THE_REST: Final = [
+    each for each in _OF_A_PLAN if each not in {SHEET, HEADER_ROW, options.ALLOW}
+]
 """What was let pass once is not let pass again."""
 
 
@@ -109,7 +99,7 @@ class Typed:
     def __init__(self, context: click.Context) -> None:
         configuration = Configuration.current(context)
         self._command, self._jobs = context.command.name, configuration.jobs
-        self._params = {**context.params, CONFIG.key: configuration.path}
+        self._params = {**context.params, options.CONFIG.key: configuration.path}
         self._options = [
             param
             for param in context.command.params
@@ -132,7 +122,7 @@ class Typed:
 
     def carried_out(self) -> NextCommand:
         """Return the command of a preview without ``-n``."""
-        words = self._words([each for each in self._options if each.flag != DRY_RUN.flag])
+        words = self._words([each for each in self._options if each.flag != options.DRY_RUN.flag])
         return NextCommand.build([str(self._command), *words])
 
     def after_validate(self, command: str, source: str, job: str) -> NextCommand:
@@ -144,9 +134,9 @@ class Typed:
         typed = [
             each
             for each in self._options
-            if each not in {*_OF_VALIDATE, JOB} and not (is_saved and each.is_of_input)
+            if each not in {*_OF_VALIDATE, options.JOB} and not (is_saved and each.is_of_input)
         ]
-        return suggested(command, source, [JOB.flag, job, *self._words(typed)])
+        return suggested(command, source, [options.JOB.flag, job, *self._words(typed)])
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
@@ -156,13 +146,13 @@ class Typed:
             *("--expect-sha256", sha256),
             *self._again(settings, CONNECTION),
             *self._words([*_SEALED, *_PLACE], instead),
-            *(APPROVED_BY.flag, NAME) * (settings.get(APPROVALS.key) or 0),
+            *(options.APPROVED_BY.flag, NAME) * (settings.get(options.APPROVALS.key) or 0),
         ]
         return suggested("apply", plan, words)
 
     def plan_again(self, begun: "Begun", out: Path) -> NextCommand:
         """Return the command to make a plan anew, with the options that it was made with."""
-        words = [PLAN_OUT.flag, str(out), *self._again(begun.settings, _OF_A_PLAN)]
+        words = [options.PLAN_OUT.flag, str(out), *self._again(begun.settings, _OF_A_PLAN)]
         words += self._words(_PLACE)
         if begun.parent is not None:
             return suggested("undo", begun.parent, words)
@@ -172,17 +162,19 @@ class Typed:
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> NextCommand:
         """Return the command to carry out a preview, or to plan it where plans are approved."""
-        is_approved = bool(settings.get(APPROVALS.key))
+        is_approved = bool(settings.get(options.APPROVALS.key))
         if self._command == "resume":
             words = self._for_input(settings, [*_OF_A_PLAN, *CONNECTION], instead)
         else:
-            unwanted = _OF_A_PREVIEW if is_approved else (*_OF_A_PREVIEW, APPROVALS)
+            unwanted = _OF_A_PREVIEW if is_approved else (*_OF_A_PREVIEW, options.APPROVALS)
             words = self._words_for(source, unwanted, instead)
         if is_approved:  # `run` would write it without an approval
             from bulk_sync.runs import Input
 
             return suggested(
-                "plan", source, [*words, PLAN_OUT.flag, f"{Input(source).stem}.plan.parquet"]
+                "plan",
+                source,
+                [*words, options.PLAN_OUT.flag, f"{Input(source).stem}.plan.parquet"],
             )
         return suggested("run", source, words)
 
@@ -192,17 +184,17 @@ class Typed:
             words = self._words_for(todo, _OF_THE_INPUT)
         else:
             words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
-        if JOB.flag not in words:
+        if options.JOB.flag not in words:
             words = [*self._naming(job, todo), *words]
-        if self._command == "apply" or settings.get(APPROVALS.key):
+        if self._command == "apply" or settings.get(options.APPROVALS.key):
             out = str(Path(todo).with_suffix(".parquet"))
-            return suggested("plan", todo, [*words, PLAN_OUT.flag, out])
+            return suggested("plan", todo, [*words, options.PLAN_OUT.flag, out])
         return suggested("run", todo, words)
 
     def _naming(self, job: str, file: str) -> list[str]:
         """Return the option to name the job of a file, unless its table is found without it."""
         is_found = job not in self._jobs or job == job_of({"input": file})
-        return [] if is_found else [JOB.flag, job]
+        return [] if is_found else [options.JOB.flag, job]
 
     def _words(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
         """Return those of some options that were typed, as they were, then those of ``instead``."""
@@ -275,11 +267,11 @@ def again(words: Sequence[str], remedy: Sequence[str]) -> NextCommand:
     return NextCommand.build([*kept, *chain(*added), *words[end : end + 1], *arguments], lacks)
 
 
-def suggested(command: str, argument: str, options: Iterable[str]) -> NextCommand:
+def suggested(command: str, argument: str, further: Iterable[str]) -> NextCommand:
     """Return a command as a person types it."""
-    words = [command, argument, *options]
+    words = [command, argument, *further]
     if argument.startswith("-") and argument != "-":  # else it would be taken for an option
-        words = [command, *options, "--", argument]
+        words = [command, *further, "--", argument]
     return NextCommand.build(words, _missing(argument))
 
 

@@ -13,20 +13,12 @@ import click
 
 from bulk_sync.amounts import count
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.cli import summary
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import job_of
 from bulk_sync.cli.next_command import NextCommand, Typed
 from bulk_sync.cli.output import say, say_error, say_json
-from bulk_sync.cli.summary import (
-    mapped_json,
-    mapped_lines,
-    plan_facts,
-    plan_lines,
-    shown,
-    summary_json,
-    summary_lines,
-)
 from bulk_sync.errors import BudgetTooSmall, Exit, Refused
 from bulk_sync.ledger import Begun
 from bulk_sync.outcomes import Kind, Outcome
@@ -140,12 +132,12 @@ class Screen:
         """Print the plan, and the limit against it."""
         self.end_pass()
         self._print(f"Plan for {self._source}\n")
-        self._print(*plan_lines(reviewed))
+        self._print(*summary.plan_lines(reviewed))
         if self._preview:
             self._of_plan = {"held": reviewed.held_opt_ins, "limit": reviewed.warning}
         if reviewed.refusal is not None:
             self._option = reviewed.refusal.option
-        self._monitor.event("plan", f"Plan for {self._source}", plan_facts(reviewed))
+        self._monitor.event("plan", f"Plan for {self._source}", summary.plan_facts(reviewed))
         if (limit := reviewed.refusal or reviewed.held) is not None:
             self._tell_limit(limit)
         if self._preview and reviewed.warning:
@@ -175,7 +167,7 @@ class Screen:
     def finish(self, finished: Finished) -> Exit:
         """Print the result of the run, and the next command to type; return the exit status."""
         self.end_pass()
-        self._print(*summary_lines(finished, self._title))
+        self._print(*summary.summary_lines(finished, self._title))
         self._print(*self._next_steps(finished))
         if isinstance(finished.cause, Refused) and finished.cause.option:
             self._tell_limit(finished.cause)
@@ -193,27 +185,29 @@ class Screen:
     def _report_end(self, finished: Finished) -> None:
         resume = self._resume(finished)
         line = None if resume is None else resume.line
-        summary = {
+        facts = {
             **self._monitor.facts(),
-            **summary_json(finished, self._source, line, dry_run=self._preview),
+            **summary.summary_json(finished, self._source, line, dry_run=self._preview),
             "recorded": finished.head is not None or self._monitor.is_recorded,
             **self._of_plan,
         }
         if self._json:
-            say_json(summary)
-        self._monitor.ended(summary, finished)
+            say_json(facts)
+        self._monitor.ended(facts, finished)
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
         """Print the result of ``map``, and the next command to type; return the exit status."""
         self.end_pass()
-        self._print(*mapped_lines(mapped, self._source))
+        self._print(*summary.mapped_lines(mapped, self._source))
         if mapped.profiles:
-            plan = self._typed.plan_of(shown(mapped.out), str(job_of({"input": self._source})))
+            plan = self._typed.plan_of(
+                summary.shown(mapped.out), str(job_of({"input": self._source}))
+            )
             self._print(plan.after("\nTo go on with the rows that were placed"))
         if mapped.cause is not None:
             say_error(str(mapped.cause))
         if self._json:
-            say_json({**self._monitor.facts(), **mapped_json(mapped, self._source)})
+            say_json({**self._monitor.facts(), **summary.mapped_json(mapped, self._source)})
         return mapped.exit
 
     def _tell_limit(self, limit: Refused) -> None:
@@ -240,7 +234,7 @@ class Screen:
             retry = self._typed.retry(finished.run_id)
             yield retry.after("\nTo try the rows that failed again")
         if finished.files.todo is not None and finished.cause is None and not self._preview:
-            todo, job = shown(finished.files.todo), str(self._monitor.job)
+            todo, job = summary.shown(finished.files.todo), str(self._monitor.job)
             run = self._typed.run_of_rest(todo, job, finished.settings)
             yield run.after("To correct rows, edit the todo file and give it back")
 
