@@ -39,12 +39,11 @@ def command(**values: Any) -> Exit:
             "decides the format."
         )
     screen = Screen("", values)
-    run, reports, todo = runs.report_again(
+    run, files = runs.report_again(
         state, values["run_id"], paths, screen.show_progress, todo=values["todo"]
     )
     screen.end_pass()
-    names = [shown(report) for report in reports]
-    files = runs.Files(reports, todo)
+    names, todo = [shown(report) for report in files.reports], files.todo
     status = Exit.ROWS_LEFT if files.are_unpublished else Exit.DONE
     if values["summary"]:
         facts = {"run_id": run.run_id, "exit": int(status), "message": files.note, "reports": names}
@@ -52,7 +51,7 @@ def command(**values: Any) -> Exit:
         return status
     say(f"Run {run.run_id} of {run.begun.input}, begun {local(run.begun_ms)}")
     same = set() if run.ended is None else set(run.ended.reports.values())
-    for name, destination in zip(names, reports, strict=True):
+    for name, destination in zip(names, files.reports, strict=True):
         is_same = destination.sha256() in same
         say(f"Report: {name}{' (byte for byte as the run wrote it)' if is_same else ''}")
     if todo is not None:

@@ -70,19 +70,18 @@ def command(**values: Any) -> Exit:
         if values["outline"] is not None:
             outline.write(values["outline"], given, layout)
     screen.end_pass()
-    files = runs.Files(tuple(found.reports), found.todo)
-    is_done = found.verdict.is_usable and not files.are_unpublished
+    is_done = found.verdict.is_usable and not found.files.are_unpublished
     status = Exit.DONE if is_done else Exit.ROWS_LEFT
     if values["summary"]:
         monitor = Invocation.current().monitor
         monitor.job = job
-        facts = {**as_json(found, given.source, status), "message": files.note}
+        facts = {**as_json(found, given.source, status), "message": found.files.note}
         say_json({**monitor.facts(), **facts})
     else:
         for line in lines(found, given.source):
             say(line)
-        if found.todo is not None:
-            say(f"To do: {shown(found.todo)}")
+        if found.files.todo is not None:
+            say(f"To do: {shown(found.files.todo)}")
         say(_next_step(found, given.source, job))
     mapping.save(values, given, layout, status)
     return status
@@ -108,7 +107,7 @@ def lines(validated: "Validated", source: str) -> list[str]:
 
 def as_json(validated: "Validated", source: str, status: Exit) -> dict[str, object]:
     """Return the verdict as one object for scripts."""
-    verdict, todo = validated.verdict, validated.todo
+    verdict, todo = validated.verdict, validated.files.todo
     outcomes = verdict.totals.outcomes
     return {
         "input": source,

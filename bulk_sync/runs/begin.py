@@ -23,6 +23,7 @@ from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import checkpoint_place, housekeeping, large_input, lineage
 from bulk_sync.runs.job import Job
+from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.past_runs import is_held
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Oddity, State
@@ -103,14 +104,18 @@ def begin(
         if isinstance(failure, DiskFull | LedgerAway):
             raise
         raise UsageProblem(f"The run did not begin, and nothing was sent. {failure}") from failure
-    past = past_of(book, job, begun.input)
-    run = RunContext(run_id, begun, rows.first, planned, checkpoint, book, past)
-    if rows.only is None:
-        large = large_input.find(checkpoint)
-        run = replace(run, rows=rows.first.iloc[:0], large=large)
-    if begun.parent is None:
-        return run  # no run can be later yet
-    return replace(run, lineage=lineage.trace(book.runs(), run_id))
+    return RunContext(
+        run_id=run_id,
+        begun=begun,
+        rows=rows.first.iloc[:0] if rows.only is None else rows.only,
+        planned=planned,
+        checkpoint=checkpoint,
+        ledger=book,
+        past=past_of(book, job, begun.input),
+        # Of a new input no run can be later yet.
+        lineage=lineage.trace(book.runs(), run_id) if begun.parent else Lineage(),
+        large=large_input.find(checkpoint) if rows.only is None else None,
+    )
 
 
 def record_failed_start(state: State, run_id: str, start: NotBegun) -> bool:

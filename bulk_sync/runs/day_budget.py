@@ -5,8 +5,7 @@ limit knows what is left. A day is a day of UTC.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, time, timedelta
 
 from bulk_sync import ledger
@@ -74,12 +73,10 @@ def budget_of(book: Ledger, job: Job) -> DayBudget:
     return DayBudget(book, lock.name(job.connection), job.pace.max_calls_per_day)
 
 
-@contextmanager
-def reading(job: Job) -> Iterator[Ledger | None]:
+def reading(job: Job) -> AbstractContextManager[Ledger | None]:
     """Open the ledger for a command that only reads; make none without a limit."""
     has_limit = job.pace.max_calls_per_day is not None
-    with (ledger.open_ledger if has_limit else ledger.open_existing)(job.state) as book:
-        yield book
+    return (ledger.open_ledger if has_limit else ledger.open_existing)(job.state)
 
 
 def _today() -> date:

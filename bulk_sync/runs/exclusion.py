@@ -1,7 +1,7 @@
 """Who may work where: one run at a time on an organization, one process at a time on a plan."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -15,11 +15,9 @@ from bulk_sync.settings import State
 from bulk_sync.storage import lock
 
 
-@contextmanager
-def working_alone(job: Job, run_id: str) -> Iterator[Ledger]:
+def working_alone(job: Job, run_id: str) -> AbstractContextManager[Ledger]:
     """Open the ledger while no other run may work on the organization."""
-    with alone(job.state, lock.name(job.connection), f"run {run_id}") as book:
-        yield book
+    return alone(job.state, lock.name(job.connection), f"run {run_id}")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Self
@@ -27,6 +27,7 @@ from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import report_facts, validation
 from bulk_sync.runs.job import Input, JobRecord
 from bulk_sync.runs.protection import Protection
+from bulk_sync.runs.review import Files
 from bulk_sync.runs.tally import Counts, Tally
 from bulk_sync.runs.validation import Judged
 from bulk_sync.settings import new_run_id
@@ -88,15 +89,14 @@ class Validated:
     """An input that was checked without contacting Campaign, and what was written about it.
 
     Attributes:
-        marked: those that are copies of the input with marks in it.
-        todo: the file with the rows that cannot be used, if it is wanted and there are any.
+        marked: the reports that are copies of the input with marks in it.
+        files: the reports, and the file with the rows that cannot be used, if it is wanted.
     """
 
     layout: Layout
     verdict: Verdict
-    reports: Sequence[Destination] = ()
     marked: Sequence[Destination] = ()
-    todo: Destination | None = None
+    files: Files = field(default_factory=Files)
 
 
 def judge(
@@ -137,7 +137,7 @@ def judge(
         left = todo_file.write(rows, facts.source, stem) if stem else None
     marked = tuple(file for file, is_marked in written if is_marked)
     files = tuple(file for file, _ in written)
-    return Validated(judged.layout, verdict, files, marked, left)
+    return Validated(judged.layout, verdict, marked, Files(files, left))
 
 
 def _report(

@@ -22,7 +22,6 @@ from bulk_sync import report
 from bulk_sync.errors import Exit, InputProblem, UsageProblem
 from bulk_sync.ledger import Ended, Kind, Ledger, Run
 from bulk_sync.report import todo_file
-from bulk_sync.report.destination import Destination
 from bulk_sync.report.table import Results
 from bulk_sync.rows import due_dates, expand
 from bulk_sync.rows.slices import RowProgress, Slices
@@ -40,6 +39,7 @@ from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.review import Files
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State
 
@@ -53,13 +53,13 @@ def report_again(
     progress: RowProgress,
     *,
     todo: bool = False,
-) -> tuple[Run, tuple[Destination, ...], Destination | None]:
+) -> tuple[Run, Files]:
     """Write the reports of a past run again, and the todo file beside the first if it is wanted.
 
     ``run_id`` is the run, or the beginning of its id; None for the newest that is no plan.
 
     Returns:
-        The run, the reports, and the todo file if there is one.
+        The run, and what was written.
 
     Raises:
         NothingLeft: there is no run yet.
@@ -91,7 +91,7 @@ def report_again(
         if lineage.trace(past, run.run_id).undone is not None:
             rows = rows.map(partial(write_records.as_input, attribute=run.begun.attribute))
         left = todo_file.write(rows, finish.source_of_rest(facts.source), stem)
-    return run, written, left
+    return run, Files(written, left)
 
 
 def _as_far_as_it_got(run: Run, totals: Totals) -> Run:

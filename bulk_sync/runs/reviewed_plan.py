@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
+from bulk_sync.ledger import Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
@@ -115,22 +115,18 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
     for name in ("ticket", "comment"):  # what is said now is added
         said = dict.fromkeys(filter(None, (begun.settings.get(name), own.get(name))))
         settings[name] = "; ".join(said) or None
+    kept_lists = () if PROTECT in typed else map(Path, begun.settings.get(PROTECT, ()))
+    lists = (*kept_lists, *job.protection.files)
     job = replace(
         job,
         limits=limits,
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
         record=replace(job.record, name=begun.job),
-        protection=_protection_of(begun, typed, job.protection),
+        protection=Protection(dict.fromkeys(path.absolute() for path in lists)),
     )
     settings[PROTECT] = list(map(str, job.protection.files))
     return job.with_settings(**settings).guarded()
-
-
-def _protection_of(begun: Begun, typed: Collection[str], given: Protection) -> Protection:
-    """Return the lists of a plan and those of this command, unless they were typed."""
-    kept = () if PROTECT in typed else map(Path, begun.settings.get(PROTECT, ()))
-    return Protection(dict.fromkeys(path.absolute() for path in (*kept, *given.files)))
 
 
 def _check_file(planned: PlanFile, path: Path, expected: str | None) -> None:

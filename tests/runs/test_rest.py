@@ -250,8 +250,8 @@ def test_rows_kept_in_parts_make_the_same_reports(tmp_path: Path) -> None:
     again = [str(tmp_path / f"again-{name}") for name in REPORTS if name != "r.xlsx"]
     todo = tmp_path / f"in.{RUN_ID}.todo.csv"
     todo = todo.rename(tmp_path / "first-todo.csv")
-    _, _, made = past_reports.report_again(state, RUN_ID, again, lambda *_: None, todo=True)
-    assert Path(str(made)).read_bytes() == todo.read_bytes()
+    _, files = past_reports.report_again(state, RUN_ID, again, lambda *_: None, todo=True)
+    assert Path(str(files.todo)).read_bytes() == todo.read_bytes()
     for path in map(Path, again):
         first = path.with_name(path.name.removeprefix("again-"))
         if path.suffix == ".html":  # the page names the report with all rows
