@@ -58,19 +58,6 @@ class Superseded:
     overruled: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PutBack:
-    """The writes that an undo puts back, by its own rows.
-
-    Attributes:
-        uncertain: those that may not have arrived.
-        ended_ms: when the opt-outs among them were confirmed, or given up.
-    """
-
-    uncertain: frozenset[int] = frozenset()
-    ended_ms: Mapping[int, int] = field(default_factory=dict)
-
-
 def superseded(
     run: RunContext,
     recording: Recording,
@@ -111,12 +98,17 @@ def own_writes(
     return last_writes([keys[at] for at in requests], since_ms)
 
 
-def put_back(run: RunContext, recording: Recording) -> PutBack:
-    """Return what is known of the writes that an undo puts back."""
-    if run.lineage.undone is None:
-        return PutBack()
-    rows, opt_ins = {key: at for at, key in enumerate(recording.keys)}, set(recording.opt_ins)
+def put_back(run: RunContext, recording: Recording) -> tuple[set[int], dict[int, int]]:
+    """Return what is known of the writes that an undo puts back, by its own rows.
+
+    Returns:
+        Those that may not have arrived; and when the opt-outs among them were confirmed, or given
+        up, in ms.
+    """
     uncertain, ended_ms = set[int](), dict[int, int]()
+    if run.lineage.undone is None:
+        return uncertain, ended_ms
+    rows, opt_ins = {key: at for at, key in enumerate(recording.keys)}, set(recording.opt_ins)
     for write in run.ledger.writes(run.lineage.undone):
         at, settled = rows.get(write.intent.key), write.settled
         if at is None:
@@ -125,7 +117,7 @@ def put_back(run: RunContext, recording: Recording) -> PutBack:
             uncertain.add(at)
         if at in opt_ins:
             ended_ms[at] = _ended_ms(write)
-    return PutBack(frozenset(uncertain), ended_ms)
+    return uncertain, ended_ms
 
 
 def last_writes(

@@ -70,8 +70,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         requests = {at: requests[at] for at in read_first if at in requests}
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
-    put_back = precedence.put_back(run, recording)
-    known_ms = dict(put_back.ended_ms)
+    uncertain, known_ms = precedence.put_back(run, recording)
     if given_ms is not None:  # an opt-in in doubt is read in any case
         judged = opt_ins if is_stale or job.writing.guarded else in_doubt.intersection(opt_ins)
         known_ms = dict.fromkeys(judged, given_ms) | known_ms
@@ -87,14 +86,14 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
             in_doubt=at in in_doubt,
             forbidden=forbidden.get(at),
             forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
-            uncertain=at in put_back.uncertain,
+            uncertain=at in uncertain,
             request=request,
             own=None if request is None else written.get((key, not recording.desired[at])),
             known_ms=None if request else known_ms.get(at),
             body=body,
         )
 
-    in_general = {*in_doubt, *forbidden, *put_back.uncertain, *recording.bodies}
+    in_general = {*in_doubt, *forbidden, *uncertain, *recording.bodies}
     careful = {*in_general, *requests, *known_ms}
     return Writes(
         keys=recording.keys,

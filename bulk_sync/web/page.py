@@ -232,6 +232,15 @@ def page_of(request: web.Request) -> Page:
     return request.app[PAGE]
 
 
+async def found(request: web.Request, read: Callable[[Page, str], T | None], what: str) -> T:
+    """Return how the thing in the path of a request stands; raise 404 if there is none."""
+    page = page_of(request)
+    state = await page.blocking(read, page, request.match_info["id"])
+    if state is None:
+        raise web.HTTPNotFound(text=f"There is no such {what}.")
+    return state
+
+
 def person_of(request: web.Request) -> Person:
     """Return the person behind a request for a path with a right."""
     return request[PERSON]

@@ -22,6 +22,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.storage import atomic
 from bulk_sync.web import choices as choosing
 from bulk_sync.web.choices import Choices
+from bulk_sync.web.forms import Form
 from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import new_id
@@ -82,6 +83,10 @@ class UploadState:
         if self.is_place_open:
             place.pop("header_row", None)
         return choosing.values({**_texts(place), **self.choices}, self.found)
+
+    def chosen(self, form: Form) -> dict[str, str]:
+        """Return what a person has chosen in the form."""
+        return choosing.from_form(form, self.choices, self.values, is_place_open=self.is_place_open)
 
     @property
     def is_place_open(self) -> bool:

@@ -6,6 +6,7 @@ again while the plan's turn is held, and the command line checks approvals and t
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -15,13 +16,15 @@ from bulk_sync.web import live, plan_state, plan_view, planning, row_pages
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
-from bulk_sync.web.page import Page, page_of, person_of
+from bulk_sync.web.page import Page, found, page_of, person_of
 from bulk_sync.web.plan_state import RAISED, PlanStage, PlanState
 from bulk_sync.web.records import PlanVerdict
 
 _LONGEST_COMMENT: Final = 2_000
 
 Problems = Mapping[str, str]
+
+_state: Final = partial(found, read=plan_state.read, what="plan")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -97,15 +100,15 @@ async def seen(request: web.Request) -> web.StreamResponse:
     """Keep that the person has seen a page of opt-ins, and show the next one."""
     page, form = page_of(request), await Form.read(request)
     person, state = person_of(request), await _state(request)
-    found = await _noted(page, state, person, form)
-    if not found:
+    ticked = await _noted(page, state, person, form)
+    if not ticked:
         problems = {"page": "Tick the box once you have looked at these rows."}
         return await _shown(request, state, problems)
     if form.text("comment"):  # it stays in its field, and out of the address
         return await _shown(request, state)
     if await page.blocking(plan_view.unseen, page, state, person):
         return page.go(f"{_path(state)}#opt-ins")  # the first page that was not seen
-    return page.go(f"{_path(state)}?page={found[-1] + 1}#decide")
+    return page.go(f"{_path(state)}?page={ticked[-1] + 1}#decide")
 
 
 async def send_back(request: web.Request) -> web.StreamResponse:
@@ -174,10 +177,10 @@ async def _noted(page: Page, state: PlanState, person: Person, form: Form) -> li
     """Keep that the person has seen the ticked pages of opt-ins, and return them."""
     pages = await page.blocking(plan_view.opt_in_pages, state)
     numbers = map(row_pages.number_of, form.texts("page"))
-    found = [number for number in numbers if number in range(pages)]
-    if found:
-        await page.blocking(page.paperwork.note_seen, state.paper, person, found)
-    return found
+    ticked = [number for number in numbers if number in range(pages)]
+    if ticked:
+        await page.blocking(page.paperwork.note_seen, state.paper, person, ticked)
+    return ticked
 
 
 async def _decide(
@@ -190,14 +193,6 @@ async def _decide(
     verdict = PlanVerdict(paper.id, paper.sha256, now_ms(), person.name, is_approval, comment)
     if not await page.blocking(page.paperwork.decide, verdict):
         raise _conflict("Somebody else decided about this plan just now. Look at it again.")
-
-
-async def _state(request: web.Request) -> PlanState:
-    page = page_of(request)
-    state = await page.blocking(plan_state.read, page, request.match_info["id"])
-    if state is None:
-        raise web.HTTPNotFound(text="There is no such plan.")
-    return state
 
 
 async def _free(request: web.Request) -> PlanState:

@@ -1,14 +1,18 @@
 """A run: its progress, then its result, what can follow from it, and its reports."""
 
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
 from bulk_sync.ledger import Deed, Kind
 from bulk_sync.web import live, planning, report_files, run_view
 from bulk_sync.web.jobs import PageJob
-from bulk_sync.web.page import attachment, page_of, person_of
+from bulk_sync.web.page import attachment, found, page_of, person_of
 from bulk_sync.web.run_view import RunState
+
+_state: Final = partial(found, read=run_view.read, what="run")
 
 
 async def show(request: web.Request) -> web.StreamResponse:
@@ -119,14 +123,6 @@ async def _start(request: web.Request, state: RunState, command: str, words: lis
     return await page.blocking(
         page.jobs.start, command, typed, about=run_id, who=who, variables=named
     )
-
-
-async def _state(request: web.Request) -> RunState:
-    page = page_of(request)
-    state = await page.blocking(run_view.read, page, request.match_info["id"])
-    if state is None:
-        raise web.HTTPNotFound(text="There is no such run.")
-    return state
 
 
 def _path(state: RunState) -> str:

@@ -4,6 +4,7 @@ Every verdict is that of ``bulk-sync validate``; comparing is ``bulk-sync plan``
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -22,11 +23,11 @@ from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import PageJob
-from bulk_sync.web.page import Page, attachment, page_of, person_of
+from bulk_sync.web.page import Page, attachment, found, page_of, person_of
 from bulk_sync.web.paperwork import new_id
 from bulk_sync.web.records import Upload
 from bulk_sync.web.upload_file import NotReceived, Received
-from bulk_sync.web.upload_state import UploadStage, UploadState
+from bulk_sync.web.upload_state import UploadStage
 
 _WAITS_S: Final = 6.0
 """Most files are checked within that; so nobody has to load the page again."""
@@ -34,6 +35,8 @@ _WAITS_S: Final = 6.0
 _LONGEST: Final = 200
 _CHECK: Final = "check"
 """Among the options of a plan: the check whose verdict the person saw."""
+
+_state: Final = partial(found, read=upload_state.read, what="upload")
 
 
 async def new(request: web.Request) -> web.StreamResponse:
@@ -49,16 +52,16 @@ async def receive(request: web.Request) -> web.StreamResponse:
     folder = page.settings.folder / "uploads" / upload_id
     upload: Upload | None = None
     remembered: Mapping[str, str] = {}
-    async with upload_file.received(page, request, folder) as found:
-        before = await page.blocking(page.paperwork.upload, found.fields.get("corrects", ""))
-        if found.problem is None:
-            upload = await page.blocking(_upload, upload_id, person, found, before)
+    async with upload_file.received(page, request, folder) as given:
+        before = await page.blocking(page.paperwork.upload, given.fields.get("corrects", ""))
+        if given.problem is None:
+            upload = await page.blocking(_upload, upload_id, person, given, before)
             facts = {name: getattr(upload, name) for name in ("size", "sha256", "job", "ticket")}
             await page.record(person, Deed.UPLOADED, upload_id, name=upload.file_name, **facts)
             remembered = await page.blocking(_remembered, page, upload, before)
             await page.blocking(page.paperwork.add, upload)
     if upload is None:
-        return await _form(request, before, found.fields, found.problem)
+        return await _form(request, before, given.fields, given.problem)
     await page.finish(_first_check(page, upload, person, remembered), _WAITS_S)
     return page.go(_path(upload))
 
@@ -90,8 +93,7 @@ async def check(request: web.Request) -> web.StreamResponse:
         raise _gone()
     if state.check is not None and state.stage is UploadStage.CHECKING:
         await page.blocking(state.check.stop)
-    chosen = choices.from_form(form, state.choices, state.values, is_place_open=state.is_place_open)
-    await page.finish(_check(page, state.upload, person_of(request), chosen), _WAITS_S)
+    await page.finish(_check(page, state.upload, person_of(request), state.chosen(form)), _WAITS_S)
     return page.go(_path(state.upload))
 
 
@@ -110,9 +112,7 @@ async def compare(request: web.Request) -> web.StreamResponse:
             )
         if form.text("check") != state.check.id:
             return page.go(_path(upload), "checked-since")
-        chosen = choices.from_form(
-            form, state.choices, state.values, is_place_open=state.is_place_open
-        )
+        chosen = state.chosen(form)
         if chosen != state.choices:
             await page.finish(_check(page, upload, person, chosen), _WAITS_S)
             return page.go(_path(upload), "checked-again")
@@ -165,18 +165,16 @@ async def _form(
     )
 
 
-def _upload(upload_id: str, person: Person, found: Received, before: Upload | None) -> Upload:
+def _upload(upload_id: str, person: Person, given: Received, before: Upload | None) -> Upload:
     return Upload(
         id=upload_id,
         at_ms=now_ms(),
         who=person.name,
-        file_name=found.file_name,
-        size=found.size,
-        sha256=found.sha256,
-        job=(found.fields.get("job") or ("" if before is None else before.job) or found.job)[
-            :_LONGEST
-        ],
-        ticket=(found.fields.get("ticket") or "")[:_LONGEST],
+        file_name=given.file_name,
+        size=given.size,
+        sha256=given.sha256,
+        job=(given.fields.get("job") or (before and before.job) or given.job)[:_LONGEST],
+        ticket=(given.fields.get("ticket") or "")[:_LONGEST],
         choices={},
         corrects=None if before is None else before.id,
         is_deleted=False,
@@ -204,14 +202,6 @@ async def _check(page: Page, upload: Upload, person: Person, chosen: Mapping[str
     job = await page.blocking(upload_state.check, page, upload, person.name, chosen)
     async for _ in page.jobs.follow(job):
         pass
-
-
-async def _state(request: web.Request) -> UploadState:
-    page = page_of(request)
-    state = await page.blocking(upload_state.read, page, request.match_info["id"])
-    if state is None:
-        raise web.HTTPNotFound(text="There is no such upload.")
-    return state
 
 
 def _plan_of(page: Page, upload: Upload, job: PageJob) -> str | None:
