@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulk_sync.engines.key_index import HashIndex
+from bulk_sync.engines.scan import HashIndex
 from bulk_sync.rows.lazy_texts import Texts
 
 KEYS = st.text("abä", max_size=5)

@@ -20,7 +20,7 @@ from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.check import Rules, StateMeans, StateWords
 from bulk_sync.rows.parse import workbook
-from bulk_sync.rows.parse.sheets import Chosen, Sheet
+from bulk_sync.rows.parse.sheets import Sheet
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet, locate
 from bulk_sync.settings import KeyKind, Keys
@@ -310,9 +310,9 @@ def read_text(rows: Sequence[Sequence[str]], separator: str, wanted: Wanted) -> 
 def read_book(path: Path, rows: Sequence[Sequence[str]], wanted: Wanted) -> pd.DataFrame:
     office.xlsx(path, {"S": "".join(office.row(at, *row) for at, row in enumerate(rows, 1))})
 
-    def choose(sheets: Sequence[Sheet]) -> Chosen:
+    def choose(sheets: Sequence[Sheet]) -> tuple[int, int]:
         first = [FirstRows(dict(each.first_rows()), each.name) for each in sheets]
-        return Chosen(*choose_sheet([each for each in first if each.rows], wanted, str(path)))
+        return choose_sheet([each for each in first if each.rows], wanted, str(path))
 
     parsed = workbook.parse(path, choose)
     own = list(HEADER)  # the last column holds the cells beside the table

@@ -19,7 +19,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import check, columns
 from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.cell_text import displayed, relevant
-from bulk_sync.rows.parse.sheets import Chosen, Sheet
+from bulk_sync.rows.parse.sheets import Sheet
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet
 
@@ -76,9 +76,9 @@ XLS_EMPTY = bytes([3, 0, 0, 0, 0, 0, 255, 255])
 def parse_here(path: Path, sheet: str | None = None) -> tuple[pd.DataFrame, str]:
     """Parse a workbook in this process: in another one it would take ten times as long."""
 
-    def choose(sheets: Sequence[Sheet]) -> Chosen:
+    def choose(sheets: Sequence[Sheet]) -> tuple[int, int]:
         first = [FirstRows(dict(each.first_rows()), each.name, each.is_hidden) for each in sheets]
-        return Chosen(*choose_sheet(first, Wanted(sheet), str(path)))
+        return choose_sheet(first, Wanted(sheet), str(path))
 
     found = workbook.parse(path, choose)
     batches = [each.select(range(each.num_columns - 1)) for each in found.batches]

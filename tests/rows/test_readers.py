@@ -29,7 +29,7 @@ from whole_input import read_whole
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns
 from bulk_sync.rows.parse import formats
-from bulk_sync.rows.parse.sheets import Chosen, Sheet
+from bulk_sync.rows.parse.sheets import Sheet
 
 Table = list[list[str]]
 Rows = list[tuple[int, list[str]]]
@@ -95,10 +95,10 @@ def test_every_format_is_tried() -> None:
     assert {*WRITE, ".txt"} == {*formats.SUFFIXES} - {*formats.PACKED} | packed
 
 
-def first_sheet(sheets: Sequence[Sheet]) -> Chosen:
+def first_sheet(sheets: Sequence[Sheet]) -> tuple[int, int]:
     """Choose the first row of the first sheet with content."""
     at, rows = next((at, rows) for at, each in enumerate(sheets) if (rows := each.first_rows()))
-    return Chosen(at, rows[0][0])
+    return at, rows[0][0]
 
 
 def read_in_process(path: Path) -> Rows:

@@ -27,8 +27,7 @@ from openpyxl.packaging.custom import StringProperty
 from openpyxl.styles import Alignment, Color, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
-from bulk_sync.rows.parse import xlsx
-from bulk_sync.rows.parse.limits import confine
+from bulk_sync.rows.parse import confine, xlsx
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Sheet, SheetRow
 from bulk_sync.storage import workbook_seal

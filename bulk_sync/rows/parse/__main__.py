@@ -18,9 +18,8 @@ from typing import Final
 import pyarrow as pa
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.rows.parse import Parsed
-from bulk_sync.rows.parse.limits import confine
-from bulk_sync.rows.parse.sheets import Chosen, Sheet
+from bulk_sync.rows.parse import Parsed, confine
+from bulk_sync.rows.parse.sheets import Sheet
 
 _BYTES: Final = 224 << 20
 _BYTES_EACH: Final = 40
@@ -52,7 +51,7 @@ def main() -> None:
     sys.stderr.write(f"\n{json.dumps(outcome)}")
 
 
-def _choose(name: str | None, sheets: Sequence[Sheet]) -> Chosen:
+def _choose(name: str | None, sheets: Sequence[Sheet]) -> list[int]:
     """Write the first rows of the sheets, or of a named one, and read which one to parse."""
     listed = [
         (each.name, each.is_hidden, each.first_rows() if name in {None, each.name} else [])
@@ -60,7 +59,8 @@ def _choose(name: str | None, sheets: Sequence[Sheet]) -> Chosen:
     ]
     sys.stdout.buffer.write(json.dumps(listed).encode() + b"\n")
     sys.stdout.buffer.flush()
-    return Chosen(*json.loads(sys.stdin.readline()))
+    chosen: list[int] = json.loads(sys.stdin.readline())
+    return chosen
 
 
 def _write(parsed: Parsed) -> None:

@@ -62,12 +62,6 @@ def column_letters(column: int) -> str:
     return text
 
 
-class Chosen(NamedTuple):
-    """The sheet to read, by its position, and the number of its header's row."""
-
-    sheet: int
-    header_row: int
-
-
-Choose = Callable[[Sequence[Sheet]], Chosen]
-"""Chooses by the first rows of the sheets."""
+Choose = Callable[[Sequence[Sheet]], Sequence[int]]
+"""Chooses by the first rows of the sheets: the position of one, and the number of its header's row.
+"""
