@@ -12,8 +12,10 @@ outcome ... passing   string    the problem; missing if there is none
 ====================  ========  =================================================================
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,11 @@ import pyarrow.compute as pc
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.results import Match, Steps
+
+_PROBLEM: Final = dict.fromkeys(("outcome", "reason", "detail"), pa.string()) | {
+    "passing": pa.bool_()
+}
+"""What the table has of a ``RowFailed``."""
 
 
 def part(positions: Sequence[int], steps: Steps) -> pa.Table:
@@ -57,9 +64,10 @@ def fill(steps: Steps, table: pa.Table) -> None:
             steps.problems.pop(at, None)
             steps.found.pop(at, None)
             steps.suspects.discard(at)
-    for at, group in _groups(table.filter(pc.is_valid(table["pkey"]))):
-        steps.state[at] = max(match.state for match in group)
-        steps.found[at] = group
+    matched = table.filter(pc.is_valid(table["pkey"])).select(["key", *Match._fields])
+    for at, rows in groupby(matched.to_pylist(), itemgetter("key")):  # which stand together
+        steps.found[at] = tuple(map(Match._make, map(itemgetter(*Match._fields), rows)))
+        steps.state[at] = max(match.state for match in steps.found[at])
     for row in table.filter(pc.is_valid(table["outcome"])).to_pylist():
         _fill_problem(steps, row)
 
@@ -68,6 +76,9 @@ def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
     changed_ms = np.zeros(len(keys), np.int64)
     if steps.changed_ms is not None:
         changed_ms = steps.changed_ms[keys]
+    problems: list[RowFailed | None] = [None] * len(keys)
+    if steps.problems:
+        problems = [steps.problems.get(at) for at in keys.tolist()]
     return pa.table(
         {
             "key": keys,
@@ -76,36 +87,12 @@ def _own(keys: npt.NDArray[np.int64], steps: Steps) -> pa.Table:
             "changed_ms": changed_ms,
             "attempts": steps.attempts[keys],
             "at_ms": steps.at_ms[keys],
-            **_problems(keys, steps),
+            **{
+                name: pa.array([each and getattr(each, name) for each in problems], kind)
+                for name, kind in _PROBLEM.items()
+            },
         }
     )
-
-
-def _problems(keys: npt.NDArray[np.int64], steps: Steps) -> dict[str, pa.Array]:
-    if not steps.problems:
-        blank = dict.fromkeys(("outcome", "reason", "detail"), pa.nulls(len(keys), pa.string()))
-        return {**blank, "passing": pa.nulls(len(keys), pa.bool_())}
-    problems = [steps.problems.get(at) for at in keys.tolist()]
-    return {
-        "outcome": pa.array([p and str(p.outcome) for p in problems], pa.string()),
-        "reason": pa.array([p and str(p.reason) for p in problems], pa.string()),
-        "detail": pa.array([p and p.detail for p in problems], pa.string()),
-        "passing": pa.array([p and p.passing for p in problems], pa.bool_()),
-    }
-
-
-def _groups(table: pa.Table) -> Iterator[tuple[int, tuple[Match, ...]]]:
-    """Yield each key with its profiles; the rows of one key stand together."""
-    group: list[Match] = []
-    at = None
-    for row in table.select(["key", *Match._fields]).to_pylist():
-        if row["key"] != at and at is not None:
-            yield at, tuple(group)
-            group = []
-        at = row["key"]
-        group.append(Match(row["pkey"], row["state"], row["changed_ms"]))
-    if at is not None:
-        yield at, tuple(group)
 
 
 def _fill_problem(steps: Steps, row: dict[str, Any]) -> None:

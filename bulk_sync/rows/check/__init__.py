@@ -15,6 +15,7 @@ memory, and by ``slices.py`` if they are not.
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from bulk_sync.rows import columns, request_dates
@@ -86,8 +87,8 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
         for at, other in doubtful:
             keys.refuse_doubtful_opt_in(at, places.name(other), verdicts)
     repeats = duplicates.find(judged.identities, judged.desired, verdicts.open)
-    counting = duplicates.settle(repeats, rules.on_conflict, places.name, verdicts)
-    counts_as = duplicates.counts_as(repeats, counting, len(raw))
+    counts_as = np.arange(len(raw))
+    counts_as[repeats.rows] = duplicates.settle(repeats, rules.on_conflict, places.name, verdicts)
     checked = row_by_row.frame(raw, judged)
     checked[columns.COUNTS_AS] = counts_as
     if found.date is None:

@@ -132,15 +132,6 @@ def settle(
     return counting
 
 
-def counts_as(
-    repeats: Repeats, counting: npt.NDArray[np.int64], total: int
-) -> npt.NDArray[np.int64]:
-    """Return COUNTS_AS of all rows, from what ``settle`` returned for the repeats."""
-    positions = np.arange(total)
-    positions[repeats.rows] = counting
-    return positions
-
-
 def _conflict(other: str, *, forbids: bool) -> str:
     here, there = ("forbids", "allows") if forbids else ("allows", "forbids")
     return (

@@ -117,14 +117,13 @@ def _below(lines: list[_Line], before: int, words: StateWords) -> Iterator[tuple
     for at, kind in enumerate(kinds[last + 1 :], last + 1):
         rows_above = {before + at, before + last + 1}
         are_numbers = _NUMBER.fullmatch(lines[last].key) is not None
-        if kind is _Kind.COUNT and (are_numbers or _count(lines[at]) not in rows_above):
-            continue
-        if kind is not _Kind.NO_KEY:
+        if kind is _Kind.COUNT:
+            count = int(re.sub(r"\D", "", lines[at].key))
+            is_below = count in rows_above and not are_numbers
+        else:
+            is_below = kind is not _Kind.NO_KEY
+        if is_below:
             yield at, kind
-
-
-def _count(line: _Line) -> int:
-    return int(re.sub(r"\D", "", line.key))
 
 
 def _kind(line: _Line, words: StateWords) -> _Kind:
