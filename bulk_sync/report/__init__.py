@@ -51,8 +51,10 @@ def check_reports(
     """
     check(destinations, inputs, option)
     for destination in destinations:
-        if isinstance(destination, LocalFile) and (why := former_files.objection(destination.path)):
-            raise UsageProblem(f"{option} {destination} {why}")
+        if isinstance(destination, LocalFile):
+            why, remedy = former_files.objection(destination.path)
+            if why:
+                raise UsageProblem(f"{option} {destination} {why} {remedy}")
 
 
 def spare(destinations: Sequence[Destination], run_id: str) -> tuple[Destination, ...]:
@@ -66,7 +68,7 @@ def spare(destinations: Sequence[Destination], run_id: str) -> tuple[Destination
 def _spared(destination: Destination, run_id: str) -> Destination:
     if not isinstance(destination, LocalFile):
         return destination
-    why = former_files.reason(destination.path)
+    why, _ = former_files.objection(destination.path)
     if not why:
         return destination
     name = destination.name
@@ -78,7 +80,7 @@ def _spared(destination: Destination, run_id: str) -> Destination:
         for more in chain([""], map("-{}".format, count(2)))
     )
     beside = map(destination.beside, tries)
-    free = next(each for each in beside if not former_files.reason(each.path))
+    free = next(each for each in beside if not any(former_files.objection(each.path)))
     log.warning("%s %s The report of this run is %s", destination, why, free)
     return free
 

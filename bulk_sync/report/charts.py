@@ -4,6 +4,7 @@ Lengths are shares of the whole in percent, so a chart has any width and its tex
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from bulk_sync.outcomes import Outcome
@@ -92,11 +93,8 @@ def cells(matrix: Sequence[Sequence[int]]) -> Iterator[Cell]:
 
 def panels(past: Sequence[PastRun]) -> list[Panel]:
     """Return the rows, changes and failures of runs as columns."""
-    return [
-        _panel("rows", Tone.PLANNED, [run.rows for run in past]),
-        _panel("changes", Tone.PLANNED, [run.changes for run in past]),
-        _panel("failures", Tone.FAILED, [run.failures for run in past]),
-    ]
+    figures = {"rows": Tone.PLANNED, "changes": Tone.PLANNED, "failures": Tone.FAILED}
+    return [_panel(each, tone, list(map(attrgetter(each), past))) for each, tone in figures.items()]
 
 
 def _panel(name: str, tone: Tone, numbers: Sequence[int]) -> Panel:

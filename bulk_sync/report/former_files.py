@@ -28,18 +28,8 @@ _GZIP: Final = 31
 _NO_ROWS: Final = b"[]"
 
 
-def objection(path: Path) -> str:
-    """Return why a file may not be replaced, and what to do, as sentences about it."""
-    why, remedy = _objection(path)
-    return f"{why} {remedy}".strip()
-
-
-def reason(path: Path) -> str:
-    """Return why a file may not be replaced, as a sentence about it; "" if it may."""
-    return _objection(path)[0]
-
-
-def _objection(path: Path) -> tuple[str, str]:
+def objection(path: Path) -> tuple[str, str]:
+    """Return why a file may not be replaced, and what to do, as sentences; "" if it may."""
     try:
         is_ours = _is_ours(path)
     except FileNotFoundError:

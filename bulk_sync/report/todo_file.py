@@ -52,8 +52,9 @@ def check(stem: Destination) -> None:
                 f"{path} is there already, and rows in it may have been corrected, so it is not "
                 "replaced. Delete that file first, or write to another place."
             )
-        if why := former_files.objection(path):
-            raise UsageProblem(f"{path} {why}")
+        why, remedy = former_files.objection(path)
+        if why:
+            raise UsageProblem(f"{path} {why} {remedy}")
 
 
 def spare(stem: Destination, sha256: str) -> Destination:

@@ -105,7 +105,7 @@ REASONS: Final[Mapping[Reason, str]] = {
     Reason.STOPPED: "the run stopped before this row; `bulk-sync resume` goes on",
 }
 
-_HEADINGS: Final = {
+HEADINGS: Final = {
     columns.ROW: "Row",
     columns.OUTCOME: "Outcome",
     columns.FILE: "File",
@@ -119,12 +119,6 @@ _HEADINGS: Final = {
     columns.AT: "Time (UTC)",
     columns.ATTEMPTS: "Tries",
     columns.PROFILES: "Profiles",
-}
-
-HEADINGS: Final = _HEADINGS | {
-    name: name.removeprefix("sync_").replace("_", " ").capitalize()
-    for name in columns.REPORT
-    if name not in _HEADINGS
 }
 """What our columns are called for people, in the order in which they are shown."""
 

@@ -58,11 +58,6 @@ class _Table:
     styles: Sequence[Format] = ()
     colors: Sequence[str] = ()
 
-    @property
-    def is_stacked(self) -> bool:
-        """Return whether the columns of the chart are parts of a whole."""
-        return self.chart == "column" and self.plotted > 1
-
 
 def write(book: Workbook, sheet: Worksheet, facts: Facts, styles: Styles) -> None:
     """Fill the sheet."""
@@ -199,9 +194,9 @@ class _Page:
         return min(MOST_LINES, ceil(len(text) / sum(_WIDTHS[column:])))
 
     def _insert_chart(self, table: _Table, first: int) -> None:
-        chart = self._book.add_chart(
-            {"type": table.chart, **({"subtype": "stacked"} if table.is_stacked else {})}
-        )
+        is_stacked = table.chart == "column" and table.plotted > 1  # parts of a whole
+        subtype = {"subtype": "stacked"} if is_stacked else {}
+        chart = self._book.add_chart({"type": table.chart, **subtype})
         last = first + len(table.rows) - 1
         for column in range(1, table.plotted + 1):
             color = _SERIES[column - 1]

@@ -67,9 +67,7 @@ def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
     waits[positions] = False
     codes = columns.outcome_codes(planned[columns.OUTCOME])
     codes[waits] = OUTCOME_CODES[Outcome.PENDING]
-    left = planned.copy(deep=False)
-    left[columns.OUTCOME] = columns.outcomes(codes)
-    return left
+    return planned.assign(**{columns.OUTCOME: columns.outcomes(codes)})
 
 
 def opt_ins(frame: pd.DataFrame) -> Positions:
@@ -114,9 +112,8 @@ def compare(
     verdict[states.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
     differ = np.flatnonzero(verdict == OUTCOME_CODES[Outcome.WOULD_UPDATE])
     newer = _newer_choices(checked, positions, states, differ, last_writes)
-    planned = checked.copy(deep=False)
-    planned[columns.BEFORE] = columns.states(before)
-    planned[columns.AFTER] = columns.states(before)
+    known = columns.states(before)
+    planned = checked.assign(**{columns.BEFORE: known, columns.AFTER: known})
     drifted = {
         at: RowFailed(Reason.NEWER_CHOICE, request_order.sentence(each), outcome=Outcome.DRIFTED)
         for at, each in newer.items()
@@ -127,12 +124,12 @@ def compare(
 
 def without_states(checked: pd.DataFrame, outcome: Outcome = Outcome.USABLE) -> pd.DataFrame:
     """Return checked rows as results without a state; open rows get the outcome."""
-    unread, none = np.full(len(checked), UNREAD, np.int8), np.zeros(len(checked), np.int64)
+    unread = columns.states(np.full(len(checked), UNREAD, np.int8))
+    none = np.zeros(len(checked), np.int64)
     codes = columns.outcome_codes(checked[columns.OUTCOME])
     codes[codes == columns.NONE] = OUTCOME_CODES[outcome]
     results = checked.copy(deep=False)
-    results[columns.BEFORE] = columns.states(unread)
-    results[columns.AFTER] = columns.states(unread)
+    results[columns.BEFORE] = results[columns.AFTER] = unread
     results[columns.OUTCOME] = columns.outcomes(codes)
     results[columns.ATTEMPTS] = none
     results[columns.AT] = columns.times(none)
@@ -211,8 +208,7 @@ def settle(planned: pd.DataFrame, steps: Steps) -> pd.DataFrame:
     is_new = columns.have_outcome(planned, [Outcome.WOULD_CREATE])[positions]
     done = np.where(is_new, OUTCOME_CODES[Outcome.CREATED], OUTCOME_CODES[Outcome.UPDATED])
     verdict[is_done] = done[is_done]
-    results = planned.copy(deep=False)
-    results[columns.AFTER] = columns.states(after)
+    results = planned.assign(**{columns.AFTER: columns.states(after)})
     return _with_step(results, positions, steps, verdict)
 
 

@@ -116,9 +116,7 @@ def with_due(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     due = pa.array(_due(rows)).dictionary_encode("encode")
     texts = due.dictionary.cast(pa.large_string()).fill_null("").take(due.indices)
-    dated = rows.copy(deep=False)
-    dated[columns.DUE] = pd.Series(pd.array(texts, dtype="str"), index=rows.index)
-    return dated
+    return rows.assign(**{columns.DUE: pd.Series(pd.array(texts, dtype="str"), index=rows.index)})
 
 
 def late(rows: pd.DataFrame, today: date) -> Late | None:

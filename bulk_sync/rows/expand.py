@@ -67,10 +67,14 @@ def expand(
     found = matches_by_row(checked, current)
     counts = np.ones(len(checked), np.int64)
     profiles = np.zeros(len(checked), np.int64)
-    is_taken = _taken(checked, found, keys.on_ambiguous)
-    for row, matches in found.items():
-        profiles[row] = len(matches)
-        counts[row] = len(matches) if is_taken[row] else 1
+    takes_all = {
+        None: columns.state_codes(checked[columns.DESIRED]) == 1,
+        OnAmbiguous.ALL: np.ones(len(checked), np.bool_),
+        OnAmbiguous.REJECT: np.zeros(len(checked), np.bool_),
+    }[keys.on_ambiguous]
+    taken = {row: each for row, each in found.items() if len(each) == 1 or takes_all[row]}
+    profiles[list(found)] = list(map(len, found.values()))
+    counts[list(taken)] = list(map(len, taken.values()))
     owner = np.repeat(np.arange(len(checked)), counts)
     first = np.cumsum(counts) - counts
 
@@ -80,10 +84,10 @@ def expand(
     rows[columns.PROFILES] = profiles[checked[columns.COUNTS_AS].to_numpy()[owner]]
     pkeys = rows[columns.KEY].to_numpy(object, copy=True)
     match_of: dict[ProfileIndex, Match] = {}
-    for row, matches in found.items():
-        for number, match in enumerate(matches if is_taken[row] else ()):
-            pkeys[first[row] + number] = match.pkey
-            match_of[ProfileIndex(int(first[row]) + number)] = match
+    for row, matches in taken.items():
+        for number, match in enumerate(matches, int(first[row])):
+            pkeys[number] = match.pkey
+            match_of[ProfileIndex(number)] = match
     rows[columns.PROFILE] = pd.Series(pd.array(pkeys, dtype="str"))
     rows = shared_profiles.settled(rows, np.array(sorted(match_of), np.intp), on_conflict)
     return rows, _states(rows, checked, current, match_of)
@@ -163,21 +167,6 @@ def matches_by_row(checked: pd.DataFrame, current: Steps) -> dict[RowIndex, tupl
     keys = Texts(checked[columns.KEY], positions)
     found = {RowIndex(int(positions[at])): group for at, group in current.matches(keys)}
     return dict(sorted(found.items()))
-
-
-def _taken(
-    checked: pd.DataFrame,
-    found: Mapping[RowIndex, tuple[Match, ...]],
-    on_ambiguous: OnAmbiguous | None,
-) -> Mapping[RowIndex, bool]:
-    """Return whether the profiles of each row are taken: one always, several by the rule."""
-    desired = columns.state_codes(checked[columns.DESIRED])
-    takes_all = {
-        None: desired == 1,
-        OnAmbiguous.ALL: np.ones(len(checked), np.bool_),
-        OnAmbiguous.REJECT: np.zeros(len(checked), np.bool_),
-    }[on_ambiguous]
-    return {row: len(matches) == 1 or bool(takes_all[row]) for row, matches in found.items()}
 
 
 def _states(

@@ -99,7 +99,12 @@ def find(rows: Slices, layout: Layout) -> list[str]:
 
 def sentences(cells: UnusableCells) -> list[str]:
     """Return the same sentences from the counts of the rows."""
-    return [*_for_states(cells), *_for_dates(cells.layout)]
+    dates = [
+        f"Column {name!r} is not used: it may have the dates of something else. If the requests "
+        f"were made on these dates, add --date-column {shlex.quote(name)}."
+        for name in cells.layout.columns.unused
+    ]
+    return [*_for_states(cells), *dates]
 
 
 def _for_states(cells: UnusableCells) -> list[str]:
@@ -157,14 +162,6 @@ def _effect(word: str, rules: Rules) -> str:
     if forbids(word, rules):
         return "forbids"
     return "allows" if allows(word) else ""
-
-
-def _for_dates(layout: Layout) -> list[str]:
-    return [
-        f"Column {name!r} is not used: it may have the dates of something else. If the requests "
-        f"were made on these dates, add --date-column {shlex.quote(name)}."
-        for name in layout.columns.unused
-    ]
 
 
 def _rejected(rows: pd.DataFrame, reason: Reason) -> npt.NDArray[np.bool_]:

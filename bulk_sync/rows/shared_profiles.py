@@ -19,7 +19,9 @@ def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict
     verdicts = Verdicts.from_rows(rows)
     same = _shared(rows, with_profile, on_conflict, verdicts)
     rows = verdicts.applied(rows)
-    rows[columns.COUNTS_AS] = _counts_as(rows, same)
+    owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
+    first = np.flatnonzero(np.diff(owner, prepend=-1))  # the first profile of each row of the input
+    rows[columns.COUNTS_AS] = np.where(by_key != owner, first[by_key], same)
     return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
 
 
@@ -114,12 +116,3 @@ def _dated(
     for name, values in zip(names, asked, strict=True):
         rows[name] = np.asarray(values)
     return rows
-
-
-def _counts_as(rows: pd.DataFrame, same: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the counting row of each; for a repeated key, the first profile of it."""
-    owner = rows[columns.OWNER].to_numpy()
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    by_key = rows[columns.COUNTS_AS].to_numpy()  # positions in the input
-    repeats_key = by_key != owner
-    return np.where(repeats_key, starts[by_key], same)

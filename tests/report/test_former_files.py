@@ -98,16 +98,16 @@ def test_a_file_is_recognized_by_its_structure_not_by_a_word_in_it(
     (tmp_path / name).write_text(content, newline="")
     packed = tmp_path / f"{name}.gz"
     packed.write_bytes(gzip.compress(content.encode()))
-    assert (former_files.reason(tmp_path / name) == "") is is_ours
+    assert (former_files.objection(tmp_path / name)[0] == "") is is_ours
     if not name.endswith((".parquet", ".xlsx")):
-        assert (former_files.reason(packed) == "") is is_ours
+        assert (former_files.objection(packed)[0] == "") is is_ours
 
 
 def test_a_foreign_workbook_with_our_words_is_not_ours(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.create_sheet("All rows").append(["bulk-sync", "sync_outcome"])
     book.save(tmp_path / "r.xlsx")
-    assert "bulk-sync has not written it" in former_files.reason(tmp_path / "r.xlsx")
+    assert "bulk-sync has not written it" in former_files.objection(tmp_path / "r.xlsx")[0]
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -219,20 +219,16 @@ def _find_keys(own: list[str], names: list[str], rules: Rules) -> tuple[str, Key
             is_email = plain(given) in EMAIL_NAMES | _EMAIL_OF
         keys = replace(keys, kind=KeyKind.EMAIL if is_email else KeyKind.PKEY)
         what = "keys (PKey, or email)"
+    name, param = keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")
+    of_filter = {plain(each) for each in (keys.filter, name, keys.param, param)} - {""}
     fits = {
         KeyKind.PKEY: pkeys,
         KeyKind.EMAIL: emails,
         KeyKind.CUSTOM: [],
-        KeyKind.FILTER: [name for name in own if plain(name) in _names_of_filter(keys)],
+        KeyKind.FILTER: [name for name in own if plain(name) in of_filter],
     }[keys.kind]
     column = _only(names, fits, given, "--key-column", what)
     return column, replace(keys, field=column)
-
-
-def _names_of_filter(keys: Keys) -> frozenset[str]:
-    """Return the usual names of a column with the values of a filter."""
-    name, param = keys.filter.removeprefix("by"), keys.param.removesuffix("_parameter")
-    return frozenset({plain(each) for each in (keys.filter, name, keys.param, param)} - {""})
 
 
 def _only(

@@ -210,6 +210,7 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
     if _is_complete(columns, rules):
         yield Remedy([]), rules
         return
+    names = [each.name for each in columns]
     states = [each.name for each in columns if each.look == _STATES or allows(each.name)]
     for name in states:
         named, words = replace(rules, state_column=name), ["--state-column", name]
@@ -218,7 +219,8 @@ def _with_states(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[Rem
             continue
         for means, does in sorted(_MEANINGS, reverse=not allows(name)):
             said = replace(named, words=replace(rules.words, means=means))
-            is_found = _is_found(name, columns, replace(said, state_column=None))
+            unnamed = replace(said, state_column=None)
+            is_found = _is_complete(columns, unnamed) and name == find_columns(names, unnamed).state
             words_of_column = [] if is_found else words
             is_default = means is StateMeans.OPT_OUT and not allows(name)
             words_of_means = [] if is_default else ["--state-means", means]
@@ -256,13 +258,6 @@ def _by_either_word(column: _Column, rules: Rules) -> Iterator[tuple[Remedy, Rul
 
 def _quoted(words: Sequence[str]) -> str:
     return " or ".join(map(repr, words))
-
-
-def _is_found(state: str, columns: Sequence[_Column], rules: Rules) -> bool:
-    """Return whether a column of states, and no other one, is found without its name."""
-    if not _is_complete(columns, rules):
-        return False
-    return find_columns([each.name for each in columns], rules).state == state
 
 
 def _is_complete(columns: Sequence[_Column], rules: Rules) -> bool:

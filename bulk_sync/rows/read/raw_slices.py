@@ -157,4 +157,5 @@ def _filled(frames: Iterable[pd.DataFrame], source: str) -> Generator[pd.DataFra
         yield frame
         pa.default_memory_pool().release_unused()  # 20 MB of slices of 16 MB
     if not has_rows:
-        raise tables.no_rows(source)
+        file = STDIN_NAME if source == STDIN else source
+        raise InputProblem(f"{file} has a header but no data rows. See that its export finished.")

@@ -19,7 +19,7 @@ from bulk_sync.rows.read.cells import Cells, Table, grouped
 from bulk_sync.rows.read.content import Spool, unpacked
 from bulk_sync.rows.read.first_rows import Wanted
 from bulk_sync.rows.read.location import choose_sheet
-from bulk_sync.rows.read.sources import STDIN, STDIN_NAME, is_named_as_report
+from bulk_sync.rows.read.sources import is_named_as_report
 
 _OF_A_REPORT: Final = {columns.KEY, columns.OUTCOME, columns.REASON}
 
@@ -118,12 +118,6 @@ def _kind(path: Path, wanted: Wanted) -> InputFormat:
             "its rows. Leave out --header-row."
         )
     return kind
-
-
-def no_rows(source: str) -> InputProblem:
-    """Return the error about an input without rows."""
-    file = STDIN_NAME if source == STDIN else source
-    return InputProblem(f"{file} has a header but no data rows. See that its export finished.")
 
 
 def refuse_sheet(sheet: str | None, file: str) -> None:
