@@ -9,6 +9,7 @@ No list of options stands anywhere else. ``options.py`` declares them.
 
 import re
 from enum import Enum, StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -91,7 +92,7 @@ class Option(click.Option):
         )
         DECLARED.append(self)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Return the name among parsed values, and in the record of a run."""
         return str(self.name)
@@ -102,7 +103,7 @@ class Option(click.Option):
         is_one = self.group in {Group.INPUT, Group.KEYS}
         return is_one and self.recorded is Recorded.REPEATED
 
-    @property
+    @cached_property
     def absent(self) -> Any:
         """Return the value in a command without this option."""
         if self.multiple or self.is_flag:

@@ -45,6 +45,7 @@ _INTENT: Final = (
     "run_id", "position", "at_ms", "profile_key", "input_row", "input_file", "state_before",
     "state_desired", "facts", "requested",
 )  # fmt: skip
+_LAST: Final = select(func.max(lines.c.position))
 _STORY: Final = ("position", "kind", "run_id", "at_ms", "facts", "profile_key")
 _OUTCOME: Final = (
     "outcome", "reason", "detail", "attempts", "at_ms", "profile_key", "state_after", "position",
@@ -70,6 +71,8 @@ class Queries(Transactions):
         first.
         """
         end = self.last()  # what is added meanwhile is followed the next time
+        if end <= after:
+            return end
         found = select(*(lines.c[name] for name in _STORY)).where(
             lines.c.position > after, lines.c.position <= end, IS_NO_WRITE
         )
@@ -90,7 +93,7 @@ class Queries(Transactions):
 
     def last(self) -> int:
         """Return the position of the last line; 0 if there is none."""
-        return int(self._rows(select(func.max(lines.c.position)))[0][0] or 0)
+        return int(self._rows(_LAST)[0][0] or 0)
 
     def run(self, run_id: str) -> Run:
         """Return the run with an id, or with the only id that begins so.

@@ -86,7 +86,9 @@ class UnusableCells:
         self.states += int((desired >= 0).sum())
         self.allowed += int((desired == 0).sum())
         self.blank += int(_rejected(rows, Reason.BLANK_STATE).sum())
-        self.words.add(columns.rows_of(rows[[column]], _rejected(rows, Reason.BAD_STATE))[column])
+        is_unknown = _rejected(rows, Reason.BAD_STATE)
+        if is_unknown.any():
+            self.words.add(columns.rows_of(rows[[column]], is_unknown)[column])
 
 
 def find(rows: Slices, layout: Layout) -> list[str]:

@@ -190,8 +190,8 @@ def _fewer_rows(rows: int, past: Sequence[Past]) -> str | None:
 
 
 def _unknown_keys(planned: pd.DataFrame, rest: Totals) -> str | None:
-    missing = np.flatnonzero(planned[columns.OUTCOME] == Outcome.NOT_FOUND)
-    known = planned[columns.OUTCOME].isin(_KNOWN).any() or rest.rows > 0
+    missing = np.flatnonzero(columns.have_outcome(planned, [Outcome.NOT_FOUND]))
+    known = columns.have_outcome(planned, _KNOWN).any() or rest.rows > 0
     if columns.PROFILES in planned:
         known |= (planned[columns.PROFILES] > 0).any()
     if known or len(missing) < FEWEST:
@@ -224,7 +224,7 @@ def _inverted(planned: pd.DataFrame, past: Sequence[Past], rest: Totals) -> str 
 
 
 def _unchanged(planned: pd.DataFrame, rest: Totals) -> int:
-    here = int((planned[columns.OUTCOME] == Outcome.UNCHANGED).sum())
+    here = int(columns.have_outcome(planned, [Outcome.UNCHANGED]).sum())
     return here + rest.outcomes.get(Outcome.UNCHANGED, 0)
 
 

@@ -86,6 +86,7 @@ _COMPLETE: Final = frozenset(
 )
 
 
+_PAIRS: Final = [*product(map(str, Outcome), map(str, Reason))]
 _NEW: Final = (Outcome.WOULD_CREATE, Outcome.CREATED)
 
 
@@ -100,9 +101,8 @@ def by_reason(frame: pd.DataFrame) -> Counter[tuple[str, str]]:
     reasons = columns.reason_codes(frame[columns.REASON])
     has_both = (outcomes >= 0) & (reasons >= 0)
     pairs = outcomes[has_both].astype(np.intp) * len(Reason) + reasons[has_both]
-    counts = np.bincount(pairs, minlength=len(Outcome) * len(Reason)).tolist()
-    named = ((str(outcome), str(reason)) for outcome, reason in product(Outcome, Reason))
-    return Counter({pair: n for pair, n in zip(named, counts, strict=True) if n})
+    counts = np.bincount(pairs)
+    return Counter({_PAIRS[at]: int(counts[at]) for at in np.flatnonzero(counts)})
 
 
 def _counted(codes: npt.NDArray[np.int8]) -> list[int]:

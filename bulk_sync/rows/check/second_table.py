@@ -44,6 +44,8 @@ def headers(
     if found.state is None:
         return
     rejected = np.flatnonzero(np.isin(verdicts.reason, _DAMAGED))
+    if not len(rejected):
+        return
     keys, states = (
         pd.Series(Texts(raw[name], rejected)[:], dtype="str").str.strip()
         for name in (found.key, found.state)
