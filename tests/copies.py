@@ -20,7 +20,6 @@ import threading
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final, NoReturn
@@ -45,6 +44,7 @@ _SET_CHILD_SUBREAPER: Final = 36
 _LARGEST: Final = 1 << 17
 _MOST_FILES: Final = 16
 _ONE_AT_A_TIME: Final = threading.Lock()
+_LOADED: Final[dict[str, socket.socket]] = {}
 
 
 class Copied(subprocess.Popen[Any]):
@@ -75,8 +75,8 @@ class Parsing(Copied):
     _program = PARSER
 
 
-class OfPage(Copied):
-    """A process started by the page: the first words start the program."""
+class Instead(Copied):
+    """A copy in place of a new process: the first three words would start the program."""
 
     def _execute_child(self, words: Sequence[Any], *given: Any) -> None:
         super()._execute_child(words[3:], *given)
@@ -84,13 +84,19 @@ class OfPage(Copied):
 
 async def start_awaited(*words: str, **given: Any) -> SimpleNamespace:
     """Start a process of the page, for a page that waits for its end."""
-    process = OfPage(words, **given)
+    process = Instead(words, **given)
 
     async def communicate() -> object:
         with process:
             return await asyncio.to_thread(process.communicate)
 
     return SimpleNamespace(communicate=communicate)
+
+
+STARTED: Final[type["subprocess.Popen[Any]"]] = (
+    Instead if sys.platform == "linux" else subprocess.Popen
+)
+"""A process of the program, a copy where that can be."""
 
 
 class Marking(Copied):
@@ -127,7 +133,9 @@ def _started(program: str, request: Mapping[str, object], files: Collection[int]
     """Start a copy with files as its standard streams, and others; return its process id."""
     control = ctypes.CDLL(None).prctl
     with _ONE_AT_A_TIME:
-        loaded = _loaded(program)
+        if program not in _LOADED:
+            _LOADED[program] = _loaded(program)
+        loaded = _LOADED[program]
         control(_SET_CHILD_SUBREAPER, 1)
         try:
             socket.send_fds(loaded, [orjson.dumps(request)], files)
@@ -136,10 +144,8 @@ def _started(program: str, request: Mapping[str, object], files: Collection[int]
             control(_SET_CHILD_SUBREAPER, 0)
 
 
-@cache
 def _loaded(program: str) -> socket.socket:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST)
+    ours, theirs = _pair()
     with theirs:
         number = str(theirs.fileno())
         words = [sys.executable, __file__, "--copies", program, number]
@@ -151,6 +157,12 @@ def _loaded(program: str) -> socket.socket:
 
     atexit.register(end)
     return ours
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * _LARGEST)
+    return ours, theirs
 
 
 def _load(program: str) -> Callable[[Sequence[str]], object]:
@@ -242,9 +254,26 @@ def carry_out(words: Sequence[str]) -> None:
     if now_s := os.environ.pop(NOW_S, ""):
         time_machine.travel(float(now_s), tick=True).start()
     moment = os.environ.pop(MOMENT, "")
+    if words[0] == "serve":
+        _copy_processes_of_page()
     sys.argv = ["bulk-sync", *words]
     with killed_at(moment) if moment else nullcontext():
         cli.program()
+
+
+def _copy_processes_of_page() -> None:
+    """Start the processes of this page as copies of a copy of it, which ends with the page."""
+    from bulk_sync.web import jobs  # noqa: PLC0415
+
+    ours, theirs = _pair()
+    if not os.fork():
+        ours.close()
+        copy_for(theirs, COMMAND)
+        os._exit(0)
+    theirs.close()
+    _LOADED[COMMAND] = ours
+    vars(jobs)["subprocess"] = in_copies(subprocess, Popen=Instead)
+    vars(jobs)["asyncio"] = in_copies(asyncio, create_subprocess_exec=start_awaited)
 
 
 if __name__ == "__main__":

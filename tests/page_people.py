@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 from serving import PASSWORD, at_work
-from torture import environment_of
+from torture import Popen, environment_of
 from visitors import Unanswered, Visitor
 
 from bulk_sync.errors import Exit
@@ -98,6 +98,7 @@ class Site:
     sim: Simulator
     folder: Path
     ledger: str | None = None
+    popen: Popen = subprocess.Popen
     url: str = ""
     _process: "subprocess.Popen[str] | None" = None
     _killed: "subprocess.Popen[str] | None" = None
@@ -115,7 +116,7 @@ class Site:
         port = self.url.rpartition(":")[2] or "0"
         words = ["serve", "--no-open", "--port", port]
         with (self.folder / "serve.log").open("a") as log:
-            self._process = subprocess.Popen(
+            self._process = self.popen(
                 [sys.executable, "-m", "bulk_sync", *words],
                 cwd=self.folder,
                 env={

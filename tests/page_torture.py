@@ -9,6 +9,7 @@ Campaign has the states in the file, and after the undo the former ones.
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from typing import NamedTuple
 from page_people import Person, Site, Target
 from page_story import ANA, BEN, Story
 from serving import add_people
-from torture import key_of
+from torture import Popen, key_of
 
 from bulk_sync.simulator import Options, ReceivedRequest, running
 from bulk_sync.web.database import open_database
@@ -93,11 +94,17 @@ class Killer:
         self.has_struck.set()
 
 
-def play(folder: Path, moments: Sequence[Moment], seed: int, ledger: str | None = None) -> Killer:
+def play(
+    folder: Path,
+    moments: Sequence[Moment],
+    seed: int,
+    ledger: str | None = None,
+    popen: Popen = subprocess.Popen,
+) -> Killer:
     """Play the story once, and kill at some moments; an assertion that fails is a defect."""
     dice = random.Random(seed)
     with running(Options(latency_s=0.002)) as sim:
-        site = Site(sim, folder, ledger)
+        site = Site(sim, folder, ledger, popen)
         killer = Killer(list(moments), site.kill)
 
         class Watched(list[ReceivedRequest]):

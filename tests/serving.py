@@ -94,7 +94,7 @@ def copying() -> Iterator[None]:
     """Start the page's processes as copies of a process with the program loaded."""
     with pytest.MonkeyPatch.context() as patch:
         if sys.platform == "linux":
-            own = copies.in_copies(subprocess, Popen=copies.OfPage)
+            own = copies.in_copies(subprocess, Popen=copies.Instead)
             patch.setattr(jobs, "subprocess", own)
             awaited = copies.in_copies(asyncio, create_subprocess_exec=copies.start_awaited)
             patch.setattr(jobs, "asyncio", awaited)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bulk_sync import ledger
 from bulk_sync.outcomes import Outcome
@@ -42,6 +43,10 @@ _LATENCY_S = 0.004
 _LOOK_EVERY_S = 0.002
 _MOST_STARTS = 200
 _LARGE_BYTES = 12_000_000
+
+
+Popen = Callable[..., "subprocess.Popen[Any]"]
+"""Starts a process."""
 
 
 class Kind(StrEnum):
@@ -91,6 +96,7 @@ class Round:
     folder: Path
     dice: random.Random
     kind: Kind
+    popen: Popen
     before: dict[str, object] = field(default_factory=dict)
     desired: dict[str, bool] = field(default_factory=dict)
 
@@ -141,7 +147,7 @@ class Round:
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            return self.popen(
                 [sys.executable, "-m", "bulk_sync", *words, "-q"],
                 cwd=self.folder,
                 env=environment_of(self.sim, self.state_dir),
@@ -238,12 +244,17 @@ class Round:
 
 
 def torture(
-    kind: Kind, rows: int, kills: int, seed: int, faults: Mapping[Fault, float] | None = None
+    kind: Kind,
+    rows: int,
+    kills: int,
+    seed: int,
+    faults: Mapping[Fault, float] | None = None,
+    popen: Popen = subprocess.Popen,
 ) -> Tally:
     """Kill runs a number of times; every assertion that fails is a lost outcome."""
     tally = Tally()
     options = Options(latency_s=_LATENCY_S, faults=faults or {}, seed=seed, retry_after_s=0)
-    with rounds_of(kind, rows, seed, options) as rounds:
+    with rounds_of(kind, rows, seed, options, popen) as rounds:
         for this in rounds:
             tally.rounds += 1
             one_round(this, tally, kills)
@@ -290,13 +301,15 @@ def full_disk(rows: int, count: int, seed: int) -> Tally:
 
 
 @contextmanager
-def rounds_of(kind: Kind, rows: int, seed: int, options: Options) -> Iterator[Iterator[Round]]:
+def rounds_of(
+    kind: Kind, rows: int, seed: int, options: Options, popen: Popen = subprocess.Popen
+) -> Iterator[Iterator[Round]]:
     """Serve a Campaign with profiles, and yield one file after another for it."""
     dice = random.Random(seed)
 
     def rounds() -> Iterator[Round]:
         for number in range(1, 1_000):
-            this = Round(sim, Path(folder) / f"round-{number}", dice, kind)
+            this = Round(sim, Path(folder) / f"round-{number}", dice, kind, popen)
             this.folder.mkdir()
             this.prepare(rows)
             yield this

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import copies
 import pytest
 from page_people import Site, Target
 from page_torture import Moment, play
@@ -19,7 +20,7 @@ def test_nothing_is_lost_and_nothing_applied_twice_or_without_approval(tmp_path:
         Moment(20, 0.0, Target.RUN),
         Moment(30, 0.0, Target.BOTH),
     ]
-    killer = play(tmp_path, moments, seed=7)
+    killer = play(tmp_path, moments, seed=7, popen=copies.STARTED)
     assert killer.kills.total() == 3
 
 
@@ -42,7 +43,7 @@ class Dying(subprocess.Popen[str]):
 
 def test_a_killed_page_is_started_again_once_it_is_gone(sim: Simulator, tmp_path: Path) -> None:
     dying = Dying()
-    site = Site(sim, tmp_path, _process=dying)
+    site = Site(sim, tmp_path, popen=copies.STARTED, _process=dying)
     killer = threading.Thread(target=site.kill, args=[Target.PAGE])
     killer.start()
     assert dying.is_killed.wait(60)
