@@ -1,20 +1,30 @@
-"""The connections to Campaign and IMS: pools, certificates, names of hosts."""
+"""The connections to Campaign and IMS: pools, certificates, names of hosts, proxies.
+
+The ``trust_env`` of aiohttp would take credentials for a proxy from ~/.netrc too, against the
+Authorization header, and look there again for every request.
+"""
 
 import asyncio
 import resource
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from bulk_sync.campaign.wire import Connector, WatchedResponse
 from bulk_sync.errors import UsageProblem
+from bulk_sync.settings import check_host
 
 _LONG_HEADERS: Final[dict[str, Any]] = {
     "max_line_size": 1 << 16,
@@ -27,6 +37,7 @@ _OTHER_FILES: Final = 128
 """Open files of a run besides its connections, and some to spare."""
 
 _LONGEST_CONNECT_S: Final = 20.0
+_HTTPS_PORT: Final = 443
 
 
 class Pool:
@@ -141,3 +152,41 @@ def _with_scope(address: tuple[Any, ...]) -> str:
     host = str(address[0])
     scope = address[3] if len(address) > 3 else 0
     return f"{host}%{scope}" if scope and "%" not in host else host
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy, and the headers for it alone; without a URL there is none."""
+
+    url: URL | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def proxy_for(url: str) -> Proxy:
+    """Return the environment's proxy for a URL.
+
+    For plain http there is none: it is accepted for this machine alone, and no proxy must see its
+    token.
+
+    Raises:
+        UsageProblem: the proxy cannot be used.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy = getproxies().get("https") if parts.scheme == "https" else None
+    if not proxy or proxy_bypass(f"{host}:{parts.port or _HTTPS_PORT}"):
+        return Proxy()
+    try:
+        address = URL(proxy if "://" in proxy else f"http://{proxy}")
+        check_host(address.host or "")
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.port:
+        raise UsageProblem(
+            "The proxy that the environment names for https cannot be used. Write "
+            f"https_proxy=http://host:port, or leave {parts.hostname} out with no_proxy."
+        )
+    if address.user is None:
+        return Proxy(address)
+    credentials = aiohttp.encode_basic_auth(address.user, address.password or "")
+    return Proxy(address.with_user(None), {"Proxy-Authorization": credentials})

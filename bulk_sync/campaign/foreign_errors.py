@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from bulk_sync.campaign.proxies import Proxy
+from bulk_sync.campaign.connections import Proxy
 from bulk_sync.errors import RetryLater, UsageProblem
 from bulk_sync.outcomes import Reason
 

@@ -21,11 +21,10 @@ from yarl import URL
 from bulk_sync import __version__
 from bulk_sync.campaign.auth import Tokens
 from bulk_sync.campaign.call_budget import Budget, Calls
-from bulk_sync.campaign.connections import Pool
+from bulk_sync.campaign.connections import Pool, Proxy, proxy_for
 from bulk_sync.campaign.foreign_errors import failure
 from bulk_sync.campaign.mismatches import Mismatches
 from bulk_sync.campaign.pacing import Pacer
-from bulk_sync.campaign.proxies import Proxy, proxy_for
 from bulk_sync.campaign.redaction import Redaction
 from bulk_sync.campaign.responses import (
     AddressRefused,

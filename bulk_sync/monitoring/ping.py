@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from bulk_sync import __version__
-from bulk_sync.campaign.proxies import proxy_for
+from bulk_sync.campaign.connections import proxy_for
 from bulk_sync.errors import UsageProblem
 from bulk_sync.monitoring.run_end import HookFailed, RunEnd
 from bulk_sync.monitoring.time_budget import TimeBudget

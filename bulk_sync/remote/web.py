@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-from bulk_sync.campaign.proxies import proxy_for
+from bulk_sync.campaign.connections import proxy_for
 from bulk_sync.remote.store import RemoteProblem, Unreachable, changed
 from bulk_sync.remote.url import Url
 from bulk_sync.settings import is_loopback

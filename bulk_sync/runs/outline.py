@@ -16,7 +16,7 @@ from bulk_sync.remote.url import is_url
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows import read
 from bulk_sync.rows.layout import Layout
-from bulk_sync.rows.read import outline
+from bulk_sync.rows.read import tables
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.runs.job import Input
 
@@ -52,7 +52,7 @@ def write(path: Path, given: Input, layout: Layout | None) -> None:
     ``layout`` is None if the file could not be read as it is.
     """
     wanted = Wanted(given.sheet, given.header_row, given.rules)
-    sheets = outline.first_rows(Path(given.source), wanted)
+    sheets = tables.first_rows(Path(given.source), wanted)
     found = _table(sheets, wanted, layout)
     # With all columns in one row, only the place of the header was in doubt.
     is_in_doubt = layout is None and wanted.header_row is None
@@ -74,7 +74,7 @@ def _table(sheets: Sequence[FirstRows], wanted: Wanted, layout: Layout | None) -
         place = layout.places[0]
         first = next((each for each in sheets if each.sheet == place.sheet), FirstRows({}))
         return _Table(first, place.header_row or 1, place.positions)
-    likely = outline.likely(sheets, wanted)
+    likely = tables.likely(sheets, wanted)
     if likely is None:
         return None
     names = dict[str, int]()

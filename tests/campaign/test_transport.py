@@ -14,7 +14,7 @@ import trustme
 from yarl import URL
 
 from bulk_sync.campaign.client import Client, connected
-from bulk_sync.campaign.proxies import Proxy, proxy_for
+from bulk_sync.campaign.connections import Proxy, proxy_for
 from bulk_sync.errors import AccessDenied, RowFailed, StoppedEarly, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Credentials, Pace, Secret

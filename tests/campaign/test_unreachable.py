@@ -16,8 +16,8 @@ import trustme
 from yarl import URL
 
 from bulk_sync.campaign.client import Client, connected
+from bulk_sync.campaign.connections import Proxy
 from bulk_sync.campaign.foreign_errors import failure
-from bulk_sync.campaign.proxies import Proxy
 from bulk_sync.errors import RetryLater, RowFailed, StoppedEarly, StopRun, Terminated, UsageProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.settings import Connection, Credentials, Pace, Secret

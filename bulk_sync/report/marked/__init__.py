@@ -24,7 +24,7 @@ from bulk_sync.report.marked import problems
 from bulk_sync.rows import columns
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.read.confined import environment
-from bulk_sync.rows.read.origin import origin
+from bulk_sync.rows.read.sources import origin
 from bulk_sync.storage import workbook_seal
 
 log = logging.getLogger(__name__)

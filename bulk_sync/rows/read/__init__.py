@@ -18,15 +18,17 @@ from bulk_sync.rows.read import tables
 from bulk_sync.rows.read.cells import Cells
 from bulk_sync.rows.read.content import BLOCK_BYTES, Spool, explained, spooling
 from bulk_sync.rows.read.first_rows import Wanted
-from bulk_sync.rows.read.origin import default_job, of_workbook, origin
 from bulk_sync.rows.read.raw_slices import RawSlices, cell_bytes, slices
 from bulk_sync.rows.read.sources import (
     STDIN,
     STDIN_NAME,
+    default_job,
     digest,
     files,
     is_data,
     is_todo,
+    of_workbook,
+    origin,
     text_bytes,
     warn_of_skipped,
 )

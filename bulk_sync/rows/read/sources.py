@@ -1,6 +1,7 @@
-"""Finds the files of a source: one, all of a folder, or the matches of a glob.
+"""Finds the files of a source: one, all of a folder, or the matches of a glob; and their job.
 
-A file with the very name of the source wins over the glob.
+A file with the very name of the source wins over the glob. bulk-sync itself wrote some inputs for a
+person to correct: these have the job of the first one.
 """
 
 import glob
@@ -11,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from bulk_sync import job_names
 from bulk_sync.amounts import count
 from bulk_sync.errors import InputProblem
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.parse import formats
 from bulk_sync.rows.read.content import explained
 from bulk_sync.settings import RUN_ID_PATTERN
+from bulk_sync.storage import workbook_seal
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,8 @@ _OUR_REPORT: Final = re.compile(_RUN.pattern + r"(results|todo)\.[a-z]+$")
 _NAMED: Final = 10
 _PACKED_TIMES: Final = 10
 """Lists of keys are packed to a tenth."""
+
+_OF_REST: Final = ".todo"
 
 _OF_THE_DISK: Final = "lost+found"
 """The folder in which file systems keep damaged files; root alone may read it."""
@@ -79,6 +84,54 @@ def is_named_as_report(path: Path) -> bool:
 def original_stem(todo: str) -> str:
     """Return how the reports of the file are called whose rows came into a todo file first."""
     return _TODO.sub("", Path(todo).name)
+
+
+class Origin(NamedTuple):
+    """Where the rows of a file come from.
+
+    Attributes:
+        job: the job of their input.
+        is_rest: they are rows left of it, as in a todo file, not the whole.
+    """
+
+    job: str
+    is_rest: bool
+
+
+def origin(source: str, called: str = "") -> Origin | None:
+    """Return what a workbook's properties, or the name of a todo file, show; None if nothing.
+
+    ``called`` is its name for people, if it is kept under another one.
+    """
+    if found := of_workbook(source):
+        return found
+    name = called or source
+    job = job_names.of_stem(original_stem(name))
+    return Origin(job, is_rest=True) if is_todo(name) else None
+
+
+def of_workbook(source: str) -> Origin | None:
+    """Return what the properties of a workbook show, whatever its name; None if nothing."""
+    path = Path(source)
+    if path.suffix.lower() not in {".xlsx", ".ods"}:
+        return None
+    found = workbook_seal.properties(path)
+    for name, is_rest in ((workbook_seal.JOB, False), (workbook_seal.JOB_OF_REST, True)):
+        if job := found.get(name, "").strip():
+            return Origin(job, is_rest)
+    return None
+
+
+def default_job(source: str, stem: str, called: str = "") -> str:
+    """Return the job of an input without ``--job``.
+
+    The todo files of an input are a job of their own, the same every night: ``requests.todo``. They
+    are compared with no run, and do not count as the nightly one.
+    """
+    found = origin(source, called)
+    if found is not None and is_todo(called or source):
+        return f"{found.job}{_OF_REST}"
+    return job_names.of_stem(stem) if found is None or found.is_rest else found.job
 
 
 def files(source: str) -> list[Path]:
