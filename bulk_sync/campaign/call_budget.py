@@ -150,7 +150,6 @@ class Calls:
             await asyncio.to_thread(self._budget.give_back, self._grant.day, left)
 
     def _left_of_run(self) -> int | None:
-        """Return the calls left of this run's own budget; None without one."""
         return None if self._most is None else max(0, self._most - self.total)
 
     async def _refill_or_wait(self, budget: Budget) -> None:

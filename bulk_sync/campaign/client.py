@@ -68,7 +68,6 @@ async def connected(
 
 
 def _within_open_files(pace: Pace) -> Pace:
-    """Return a pace with no more requests in flight than the system allows connections."""
     wanted = concurrency.most_in_flight(pace)
     room = max(1, room_for(2 * wanted) // 2)  # reads and writes share no connection
     if room == wanted:

@@ -303,7 +303,6 @@ class Pacer:
         return self._next_slot - now
 
     def _resume(self, now: float) -> None:
-        """End a hold, and learn from the refusals before it."""
         self._is_held = False
         may_be_rate = self._rate_limit.was_refused
         if self._in_flight_limit.judge(now, self._in_flight, may_be_rate=may_be_rate):
@@ -319,7 +318,6 @@ class Pacer:
             self._next_slot = max(self._next_slot, now - _burst_s(rate)) + _HEADROOM / rate
 
     def _start_waiting(self) -> None:
-        """Start waiting requests, in order, and set a timer for the next."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

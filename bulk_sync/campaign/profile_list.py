@@ -156,7 +156,6 @@ _Judge = Callable[[RetryLater | RowFailed, int], bool]
 
 
 def _is_too_slow(error: RetryLater | RowFailed, _tries: int) -> bool:
-    """Return whether a page takes too long; other failures are retried."""
     return error.reason in _TOO_SLOW or isinstance(error, TooLarge)
 
 

@@ -149,7 +149,6 @@ class RateLimit:
         self._refusal, self._resumed_at, self._granted = None, now, 0
 
     def _learn(self, refusal: _Refusal, now: float) -> None:
-        """Set the rate to go on with."""
         since_s = max(now - self._resumed_at, 1e-3)
         kept = math.exp(-since_s / _MEMORY_S)
         self._least = kept * self._least + (1 - kept) * self._granted / since_s
@@ -171,7 +170,6 @@ class RateLimit:
         log.info("Campaign refused more; continuing with %.1f requests a second", self.rate)
 
     def _found(self, refusal: _Refusal, now: float) -> float:
-        """Return the rate behind a refusal, in requests a second."""
         watched_s = min(self._took_s or 1e-3, now - refusal.began)
         beside = max(1, refusal.granted) / max(1e-3, watched_s)
         since = self._granted_since(refusal)

@@ -91,7 +91,6 @@ class Breaker:
             self._stop.ask(cause)
 
     def _cause(self, failed: RowFailed, name: str) -> StopRun | None:
-        """Return why the run must end with this row; None if it goes on."""
         limits, alike = self._limits, self._reasons[failed.reason]
         last = f"the last one: {clause(failed.detail)}."
         if self._refused_in_a_row >= _REFUSED_IN_A_ROW and self._is_general(failed, name):

@@ -256,7 +256,6 @@ class StateReader:
         self._run.stop.ask(_unknown_keys(among, steps.problems[0]))
 
     async def _try_keys(self) -> int:
-        """Look a few keys up among all; return how many are done now."""
         left = len(self._steps.open())
         await self.try_keys(len(self._steps.state))
         return left - len(self._steps.open())

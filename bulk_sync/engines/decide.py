@@ -202,7 +202,6 @@ def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
 
 
 def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
-    """Return the sentence about a later choice in Campaign; "" if there is none."""
     if care.request is not None:
         choice = request_order.choice(changed_ms, care.own, care.request, desired=desired)
         if request_order.is_newer(choice, care.request, desired=desired):

@@ -73,11 +73,9 @@ class EmailSearch:
         return calls + (len(addresses) if self._is_wary else 0)
 
     def _in_the_input(self, address: str) -> Sequence[str]:
-        """Return the spellings of an address in the input."""
         return (address, *self._other_spellings.get(address, ()))
 
     def _spellings(self, address: str) -> Sequence[str]:
-        """Return the possible spellings of an address, each once."""
         found = (
             emails.spellings(each, ignore_case=self._ignores_case)
             for each in self._in_the_input(address)
@@ -145,7 +143,6 @@ class EmailSearch:
     async def _search(
         self, client: Client, form: str, texts: Sequence[str], key: str, hits: "_Hits"
     ) -> None:
-        """Search an address with a filter, and compare what it finds."""
         for text in texts:
             search = FilterSearch(client, form, text, partial(_may_be_found, form, text))
             try:

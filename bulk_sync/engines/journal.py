@@ -160,7 +160,6 @@ class IntentQueue:
         return left
 
     async def _grant(self) -> None:
-        """Record the next group of intents, in size by the pace."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._granted_at is not None:

@@ -156,7 +156,6 @@ async def _continued(
 
 
 def _may_scan(how: Reading, costs: Costs) -> bool:
-    """Return whether pages are read, by what is known of the costs."""
     if how.fetch is not Fetch.AUTO:
         return how.fetch is Fetch.SCAN
     return costs.scan is not None and costs.scan < costs.lookups

@@ -150,7 +150,6 @@ class Resolver(Producer):
         return Match(pkey, UNREAD if state is None else int(state), changed_ms)
 
     async def _with_state(self, client: Client, match: Match) -> Match:
-        """Read the state if the answer of a filter lacks it."""
         if match.state != UNREAD:
             return match
         profile, _ = await client.profile(match.pkey)

@@ -123,7 +123,6 @@ async def scan(run: Workers, listing: Pages, first: ListPage, how: Scanning) -> 
 
 
 def _is_enough(listing: Pages, page: ListPage, how: Scanning) -> bool:
-    """Return whether to leave the list, and log why."""
     if how.total is None:
         return _is_enough_unknown(listing, how)
     if listing.shown > 2 * how.total + len(page.profiles):
@@ -137,7 +136,6 @@ def _is_enough(listing: Pages, page: ListPage, how: Scanning) -> bool:
 
 
 def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
-    """Return whether to leave a list of unknown length, and log why."""
     if how.while_cheaper:
         log.info(
             "It is not known how many profiles there are, so %s looked up; --fetch scan "

@@ -130,14 +130,12 @@ class _Crew:
                 self._hire(tasks)
 
     def _hire(self, tasks: asyncio.TaskGroup) -> None:
-        """Hire workers up to the limit of requests."""
         self.limit = min(self.affordable, self.shared.client.pacer.workers)
         for _ in range(min(self.limit, self.left) - self.at_work):
             self.at_work += 1
             tasks.create_task(self._keep_working(tasks))
 
     async def _keep_working(self, tasks: asyncio.TaskGroup) -> None:
-        """Do one row after the other."""
         client, stop, breaker = self.shared.client, self.shared.stop, self.shared.breaker
         do_row, name, steps = self.work.do_row, self.work.name, self.work.steps
         take, note, pacer = self.source.take, self.note, client.pacer

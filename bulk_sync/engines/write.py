@@ -118,7 +118,6 @@ class Writes:
         return self.resolver.lookups(self.keys, [at]) if care.reads_first else 0
 
     async def _look(self, client: Client, stop: Stop, at: int, wait_s: float) -> Decision:
-        """Look at Campaign, after a wait if need be, and decide."""
         care, desired = self.cares.get(at, self.usual) or NO_CARE, self.desired[at]
         if wait_s:
             await stop.sleep(wait_s)

@@ -125,7 +125,6 @@ def downloaded(
 
 
 def _found(store: "ObjectStore", url: Url, *, is_one: bool) -> "list[ObjectMeta]":
-    """Return the file, the files of the folder, or those that match the pattern."""
     import obstore  # noqa: PLC0415 - an extra
 
     with explained(url, _UNSENT):
@@ -220,7 +219,6 @@ class _Hashed:
 
 @contextmanager
 def _writing(path: Path, url: Url) -> Iterator[_Hashed]:
-    """Open a new file for its owner alone."""
 
     def problem(error: OSError) -> StopRun:
         return unwritable(
@@ -239,7 +237,6 @@ def _writing(path: Path, url: Url) -> Iterator[_Hashed]:
 
 
 def _versions(found: "Sequence[ObjectMeta]") -> list[tuple[object, ...]]:
-    """Return what changes with the content of files."""
     return [
         (each["path"], _etag(each), each["size"], None if _etag(each) else each["last_modified"])
         for each in found

@@ -140,7 +140,6 @@ class Mirror:
         return True
 
     def _manifest(self) -> tuple[dict[str, tuple[str, str]], Any] | None:
-        """Return the files of the checkpoint, and the version of the manifest."""
         import obstore  # noqa: PLC0415
 
         try:

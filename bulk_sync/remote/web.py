@@ -52,7 +52,6 @@ def fetch(url: Url, whole: str, begin: Callable[[], Callable[[bytes], object]]) 
 
 
 def _shown(url: Url, whole: str) -> str:
-    """Return the version of a file that a HEAD shows; "" if it shows none."""
     try:
         with _open(url, whole, "HEAD") as answer:
             return _version(answer.headers)

@@ -109,7 +109,6 @@ class _Looks:
 
 
 def _set_page(sheet: Worksheet, header_row: int, last: int, width: int) -> None:
-    """Let the header stay in sight and be filtered by; print one page wide."""
     sheet.freeze_panes(header_row, 0)
     sheet.autofilter(header_row - 1, 0, last - 1, width - 1)
     sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{last}"})

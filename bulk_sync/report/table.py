@@ -110,7 +110,6 @@ class Results:
 
 
 def _with_detail(batch: pa.RecordBatch, at: int, why: str) -> pa.RecordBatch:
-    """Return a batch with a further sentence in the detail of one row."""
     name = columns.DETAIL
     detail = batch[name]
     told = f"{detail[at].as_py() or ''} {why}".strip()

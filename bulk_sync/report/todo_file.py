@@ -128,7 +128,6 @@ def _needy(results: Slices, dates: Dates | None) -> Iterator[pd.DataFrame]:
 
 
 def _rows(needy: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the columns of a todo file, and KEY."""
     own = table.own_columns(needy.columns)
     for name, source in columns.ORIGINAL.items():
         if source in needy and name not in own:

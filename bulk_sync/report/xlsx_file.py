@@ -110,7 +110,6 @@ def _fill(book: Workbook, results: Results, facts: Facts, sheet_rows: int) -> No
 def _list(
     sheet: Worksheet, what: str, names: Sequence[str], listed: Results, styles: Styles
 ) -> None:
-    """Fill a sheet with some rows, and the columns that matter most to people."""
     sheet.set_row_pixels(0, 30)
     write_text(sheet, 0, 0, f"bulk-sync: {what}", styles.title)
     if not listed.count:  # a page that says so is not worth its paper
@@ -146,7 +145,6 @@ def _head(
 
 
 def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[_Row]:
-    """Yield all rows; of some columns, as people read them."""
     for batch in results.read():
         cells = xlsx_rows.cells(batch if names is None else batch.select(names))
         if names is not None and columns.DETAIL in cells:

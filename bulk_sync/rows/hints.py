@@ -160,7 +160,6 @@ def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) 
 
 
 def _effect(word: str, rules: Rules) -> str:
-    """Return what a word says itself, ``forbids`` or ``allows``; "" if it does not."""
     if forbids(word, rules):
         return "forbids"
     return "allows" if allows(word) else ""

@@ -94,7 +94,6 @@ class Layout:
         return sentence[0].upper() + sentence[1:]
 
     def _headers(self) -> list[str]:
-        """Return where the headers are, if the files have any."""
         places = [place for place in self.places if place.header_row is not None]
         if not places:
             return []

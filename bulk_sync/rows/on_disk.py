@@ -309,7 +309,6 @@ class Store:
 
     @contextmanager
     def _explained(self, damage: type[Exception] = OSError) -> Iterator[None]:
-        """Turn errors of the disk, of memory, and those of damaged parts, into sentences."""
         try:
             yield
         except (OSError, damage) as error:

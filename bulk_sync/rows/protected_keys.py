@@ -186,7 +186,6 @@ def _keys(texts: pa.ChunkedArray, numbers: npt.NDArray[np.int64], path: Path) ->
 
 
 def _hits(texts: pa.ChunkedArray, places: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Yield the positions of texts that are listed, and the place of each in its list."""
     listed = pc.is_in(texts, pa.array(list(places), texts.type))
     for at in np.flatnonzero(listed.to_numpy()).tolist():
         yield at, places[texts[at].as_py()]

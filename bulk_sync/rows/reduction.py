@@ -144,7 +144,6 @@ def _certain(found: pa.Table) -> pa.Table:
 
 
 def _unchanged(frame: pd.DataFrame, chosen: _Bool, read_ms: _Int64) -> pd.DataFrame:
-    """Return the results of some rows of a slice: Campaign holds the states that they ask for."""
     rows = columns.rows_of(frame, chosen).reset_index(drop=True)
     if columns.BEFORE in rows:  # as in a plan
         return rows

@@ -209,7 +209,6 @@ def _read_as(stated: DateOrder | None, order: Order) -> str:
 
 
 def _if_ambiguous(stated: DateOrder | None, order: Order) -> str:
-    """Return what to do about texts that may be two days."""
     if stated is not None and not order.name:
         return (
             f"Other dates of the column, or its name, contradict --date-order {stated}, so it does "

@@ -88,7 +88,6 @@ def _contradicted(
 def _refuse(
     rows: pd.DataFrame, refused: Mapping[int, int], places: duplicates.Places, verdicts: Verdicts
 ) -> None:
-    """Reject contradicted rows of the input, and those with the same keys."""
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     for at in np.flatnonzero(np.isin(owner, list(refused))).tolist():
         place = duplicates.beginning(places.name(refused[int(owner[at])]))
@@ -105,7 +104,6 @@ def _refuse(
 def _dated(
     rows: pd.DataFrame, same: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]
 ) -> pd.DataFrame:
-    """Merge the dates of rows about one profile into the counting row."""
     if columns.REQUESTED not in rows:
         return rows
     last = columns.LATEST if columns.LATEST in rows else columns.UNJUDGED

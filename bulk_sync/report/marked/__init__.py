@@ -96,7 +96,6 @@ def _copy(rows: pd.DataFrame, layout: Layout, sheet: str) -> bytes:
 
 
 def _marked(request: bytes) -> bytes:
-    """Return the workbook as the other process marks it."""
     with TemporaryDirectory() as folder:  # the remains of a failure hold keys
         ran = subprocess.run(  # noqa: S603 - this program
             [sys.executable, "-P", _SCRIPT],

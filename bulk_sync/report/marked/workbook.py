@@ -232,7 +232,6 @@ def _styles(cell: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _clean(text: str) -> str:
-    """Return a text that a workbook shows as it is."""
     return _LIKE_AN_ESCAPE.sub("_x005F_", _NOT_XML.sub("\ufffd", text))
 
 

@@ -154,7 +154,6 @@ def forbids(name: str, rules: Rules) -> bool:
 
 
 def _find_state(own: list[str], names: list[str], key: str, rules: Rules) -> str | None:
-    """Find the column of states; None if one state serves all rows."""
     forbidding = [name for name in own if forbids(name, rules)]
     if rules.state is not None:
         clash = rules.state_column or next(iter(forbidding), None)

@@ -145,7 +145,6 @@ class _Checking:
             self._store.keep(_DATES, number, pa.table(dates))
 
     def _read(self) -> Iterator[tuple[int, pd.DataFrame]]:
-        """Yield the position of each part, and its rows."""
         for number, start in enumerate(self._starts[:-1]):
             rows = self._store.part(_ROWS, number)
             if columns.KEY not in rows.column_names:

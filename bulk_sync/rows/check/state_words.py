@@ -142,7 +142,6 @@ class StateWords:
         return f"yes {self.effect('yes')} the sale{''.join(own)}"
 
     def _contradiction(self, word: str) -> str:
-        """Return the rest of a sentence about a word that has another meaning already."""
         means = f"{word!r} {self.effect(word)} the sale"
         if self.means is None:
             return (

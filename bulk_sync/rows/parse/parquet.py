@@ -101,7 +101,6 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _unnamed_indexes(schema: pa.Schema) -> set[str]:
-    """Return the names of the indexes that pandas stored without a name."""
     try:
         notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
     except ValueError:
@@ -164,7 +163,6 @@ def _floats(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return decimals without an exponent, and integral ones without a fraction."""
     text = pa.large_string()
     written = column.cast(text)
     if pc.any(pc.match_substring(written, "E")).as_py():

@@ -103,7 +103,6 @@ def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _starts(stream: bytes) -> list[int]:
-    """Return where the records of each sheet with cells begin."""
     listed = [data for kind, data in _records(stream, 0) if kind == _BOUNDSHEET]
     return [struct.unpack_from("<I", data)[0] for data in listed if not data[5]]
 

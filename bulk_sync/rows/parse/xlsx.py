@@ -77,7 +77,6 @@ class _Book:
         return parser.texts
 
     def _formats(self) -> dict[str, str]:
-        """Return by style the number format, if it shows more than numbers."""
         part = self._parts.get("styles", "")
         if part not in self.package:
             return {}

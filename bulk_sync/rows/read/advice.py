@@ -115,7 +115,6 @@ def most_like_a_header(sheets: Sequence[FirstRows], wanted: Wanted, rules: Rules
 
 
 def _is_data(columns: Sequence[_Column], rules: Rules) -> bool:
-    """Return whether a row that is no header is data: it has a key, or looks like those below."""
     looks = [(_look([each.name], rules), each.look) for each in columns]
     if any(own in {_EMAILS, _PKEYS} for own, _ in looks):
         return True
@@ -124,7 +123,6 @@ def _is_data(columns: Sequence[_Column], rules: Rules) -> bool:
 
 
 def _why(best: HeaderPlace, columns: Sequence[_Column], wanted: Wanted, rules: Rules) -> str:
-    """Return why a row is no header, in the words of the column that it lacks."""
     is_first = best.header_row == min(best.first.rows)
     is_it = "looks most like a" if wanted.header_row is None else "is no"
     try:
@@ -185,7 +183,6 @@ def _remedies(
 
 
 def _with_keys(columns: Sequence[_Column], rules: Rules) -> Iterator[tuple[list[str], Rules]]:
-    """Yield options that name a column of keys, and the rules with them."""
     keys_alone = replace(rules, needs_state=False, date_column=None)
     if _is_complete(columns, keys_alone):
         looks = {each.name: each.look for each in columns}

@@ -150,7 +150,6 @@ def cell_bytes(frame: pd.DataFrame) -> int:
 
 
 def _filled(frames: Iterable[pd.DataFrame], source: str) -> Generator[pd.DataFrame, None, None]:
-    """Yield frames; raise InputProblem if there is none."""
     has_rows = False
     for frame in frames:
         has_rows = True

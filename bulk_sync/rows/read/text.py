@@ -153,7 +153,6 @@ def _from_here(header: TextHeader) -> TextHeader:
 
 
 def _by_records(header: TextHeader, place: str, most_bytes: int) -> Iterator[Cells]:
-    """Yield rows read record by record, up to the end of the text."""
     filled = ((at, record) for at, record in _records(header, place) if record)
     while len((cells := from_records(header.names, _first(filled, most_bytes))).numbers):
         yield cells
@@ -162,7 +161,6 @@ def _by_records(header: TextHeader, place: str, most_bytes: int) -> Iterator[Cel
 def _first(
     records: Iterable[tuple[int, Sequence[str]]], most_bytes: int
 ) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yield the next records, about so many bytes of them."""
     size = 0
     for number, record in records:
         yield number, record

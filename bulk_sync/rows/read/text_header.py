@@ -211,14 +211,12 @@ def _first_line(text: Content, begin: int) -> int:
 
 
 def _line_end(text: Content, start: int) -> int:
-    """Return the offset of the next line end; ``start`` if there is none."""
     feed = text.find(b"\n", start)
     found = text.find(b"\r", start, feed if feed >= 0 else None)
     return max(start, feed if found < 0 else found)
 
 
 def _end(text: Content) -> int:
-    """Return the offset behind the last byte before the final line ends."""
     end = len(text)
     while block := text.read(max(0, end - BLOCK_BYTES), end):
         end -= len(block)
