@@ -238,6 +238,18 @@ def test_without_the_anchor_the_end_is_not_proven(folder: Path, run: Run) -> Non
     assert "not proven" in ran.out
 
 
+@pytest.mark.parametrize("left", [b"", b"{", b"[]", b"{}", b'{"position": 9, "has": "9f"}'])
+def test_a_damaged_anchor_proves_nothing_and_nothing_is_added(
+    left: bytes, folder: Path, run: Run, sim: Simulator
+) -> None:
+    (folder / "ledger.anchor").write_bytes(left)
+    ran = run(None, "ledger", "verify")
+    assert ran.status == 2
+    assert "cannot prove that the end of the ledger is complete" in ran.err
+    assert run(sim, "run", write_states(folder.parent / "in.csv", 1)).status == 2
+    assert sim.requests == []
+
+
 @pytest.mark.parametrize(
     "statement", ["DROP TABLE lines", "DELETE FROM alembic_version", "DROP TABLE head"]
 )

@@ -155,6 +155,14 @@ def test_our_own_sheets_are_recognized_by_their_first_cell(
     assert sheet(*rows, name=name).is_ours is is_ours
 
 
+def test_advice_about_words_names_both_of_them() -> None:
+    problem = problem_of(sheet(("PKey", "Type"), ("@a", "Opt out"), ("@b", "Opted in")))
+    (remedy,) = problem.remedies
+    assert remedy.when == (
+        "If 'Opt out' in 'Type' forbids the sale, and 'Opted in' allows it, type"
+    )
+
+
 def test_our_own_sheets_are_skipped_unless_one_is_named() -> None:
     ours = sheet(("bulk-sync: rows that need a person",), HEADER, DATA[1], name="Needs a person")
     table = sheet(HEADER, *DATA, name="R")

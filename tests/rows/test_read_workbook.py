@@ -485,6 +485,16 @@ def test_a_time_of_an_ods_is_read(tmp_path: Path, value: str, expected: str) -> 
     assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a", expected)]
 
 
+def test_a_note_beside_the_text_of_an_ods_cell_is_not_read_and_a_link_is(tmp_path: Path) -> None:
+    cell = (
+        '<table:table-cell office:value-type="string"><office:annotation><text:p>ask Ann</text:p>'
+        "</office:annotation><text:p>@<text:a><text:span>a</text:span></text:a></text:p>"
+        "</table:table-cell>"
+    )
+    rows = office.ods_row("PKey", "n") + office.ods_row(cell, "1")
+    assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a", "1")]
+
+
 def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
     rows = office.row(1, "PKey") + office.row(2, "@a")
     assert table(office.xlsx(tmp_path / "in.xls", {"S": rows})) == [(2, "@a")]

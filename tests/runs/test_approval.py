@@ -249,10 +249,10 @@ def test_an_approved_run_is_resumed_without_another_approval(tmp_path: Path, run
         before_answer(sim, "PATCH", 5, lambda: os.kill(os.getpid(), signal.SIGINT))
         words = ("--approvals", 1, "--approved-by", "Ben", "--concurrency", 2)
         assert run(sim, "apply", "plan.parquet", *words).status == 130
-        ran = run(sim, "apply", "plan.parquet", "--approvals", 3, "--approved-by", "Cleo",
-                  "--plan-valid", "0s", "--max-calls", 12)  # fmt: skip
+        ran = run(sim, "apply", "plan.parquet", "--approvals", 3, "--approved-by", "ben",
+                  "--approved-by", "Cleo", "--plan-valid", "0s", "--max-calls", 12)  # fmt: skip
         assert ran.status == 6
-        assert "Cleo comes too late" in ran.err
+        assert "The approval of Cleo comes too late" in ran.err
         assert run(sim, "resume").status == 0
         assert len(sim.patched) == 40
         assert newest_of(run, "apply")["approved_by"] == ["Ben"]
@@ -305,6 +305,15 @@ def test_the_new_plan_is_made_with_the_options_of_the_old_one(
     assert run(sim, *again).status == 0
     assert run(sim, "apply", "plan.parquet").status == 0
     assert [state for _, state in sim.patched] == [True, True]
+
+
+def test_a_refused_plan_shows_for_how_long_it_was_valid(
+    plan: Path, sim: Simulator, run: Run
+) -> None:
+    backdate(plan, 2 * DAY_S)
+    for valid, shown in (("36h", "36h"), ("7200", "2h"), ("90m", "90m"), ("100s", "100s")):
+        output = refusal_text(run(sim, "apply", plan, "--plan-valid", valid), sim)
+        assert f"is older than --plan-valid {shown}." in output
 
 
 @pytest.mark.parametrize(("days", "valid", "status"), [(6.9, "7d", 0), (20, "30d", 0), (2, 1, 4)])
