@@ -6,6 +6,7 @@ The properties read real files of each format: a table below title rows is the t
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import office_files as office
@@ -23,6 +24,7 @@ from bulk_sync.rows.parse import workbook
 from bulk_sync.rows.parse.sheets import Sheet
 from bulk_sync.rows.read.first_rows import FirstRows, Wanted
 from bulk_sync.rows.read.location import choose_sheet, locate
+from bulk_sync.rows.read.tables import likely
 from bulk_sync.settings import KeyKind, Keys
 
 HEADER = ("E-mail", "Name", "Opt out?")
@@ -171,6 +173,15 @@ def test_our_own_sheets_are_skipped_unless_one_is_named() -> None:
     assert choose_sheet([ours], wanted, "in.xlsx") == (0, 2)
     named = Wanted("Needs a person", rules=Rules())
     assert choose_sheet([ours, table], named, "in.xlsx") == (0, 2)
+
+
+def test_the_likely_header_is_in_a_visible_sheet_of_somebody_else_if_there_is_one() -> None:
+    ours = sheet(("bulk-sync: rows that need a person",), HEADER, *DATA, name="Needs a person")
+    hidden = replace(sheet(HEADER, *DATA, name="Codes"), is_hidden=True)
+    table = sheet(("Mail", "Answer"), ("a@x.com", "maybe"), name="R")
+    for sheets, expected in (([ours, hidden, table], "R"), ([hidden], "Codes"), ([sheet()], "")):
+        found = likely(sheets, Wanted(rules=Rules()))
+        assert ("" if found is None else found.first.sheet) == expected
 
 
 def test_a_warning_names_the_other_sheets_and_which_are_lists(
