@@ -27,7 +27,7 @@ _BALLAST: Final = "CREATE TEMP TABLE ballast AS SELECT range FROM range(3_000_00
 """More than fits into the memory of the database."""
 
 MOMENTS: Final[dict[str, tuple[Any, str, str, int]]] = {
-    "judging": (Store, "keep", "", 5),
+    "judging": (Store, "keep", "", 3),
     "sorting": (duckdb_session, "_execute", "TABLE repeated", 1),
     "keeping the rows": (Checkpoint, "keep_part", "input-", 2),
     "scanning": (SavedPages, "take", "", 4),
