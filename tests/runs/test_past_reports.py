@@ -9,6 +9,7 @@ import pytest
 from conftest import Run, populate, read_csv, write_states
 
 from bulk_sync import ledger
+from bulk_sync.report import table
 from bulk_sync.runs import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
@@ -203,3 +204,14 @@ def test_why_a_run_was_refused_is_not_repeated_in_every_row(
     assert first["sync_detail"].startswith(f"{short} Nothing was written: 3 changes")
     assert first["sync_detail"].endswith("--max-changes 3.")
     assert {(row["sync_reason"], row["sync_detail"]) for row in others} == {("limit", short)}
+
+
+def test_a_report_with_too_many_columns_for_a_sheet_is_refused(
+    sim: Simulator, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "SHEET_COLUMNS", 14)
+    populate(sim, 1)
+    assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
+    ran = run(sim, "report", "--report", "r.xlsx")
+    assert (ran.status, (tmp_path / "r.xlsx").exists()) == (2, False)
+    assert "a sheet holds 14 columns, and with those of the report there are 15" in ran.err
