@@ -48,6 +48,7 @@ class _Tries:
     mismatches: int = 0
 
 
+@dataclass(slots=True)
 class Retries:
     """The retries of one run. Belongs to one event loop.
 
@@ -55,21 +56,13 @@ class Retries:
         responses: HTTP responses so far; without a new one the server is silent.
     """
 
-    def __init__(
-        self,
-        pace: Pace,
-        pacer: Pacer,
-        stop: Stop,
-        redaction: Redaction,
-        is_reachable: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self.responses = 0
-        self._pace = pace
-        self._pacer = pacer
-        self._stop = stop
-        self._redaction = redaction
-        self._is_reachable = is_reachable
-        self._logged_at = float("-inf")
+    pace: Pace
+    pacer: Pacer
+    stop: Stop
+    redaction: Redaction
+    is_reachable: Callable[[], Awaitable[bool]]
+    responses: int = 0
+    _logged_at: float = float("-inf")
 
     async def run(
         self, once: Callable[[], Awaitable[T]], explain: Callable[[RowFailed], None] | None = None
@@ -89,17 +82,17 @@ class Retries:
             try:
                 return await once(), tries.count
             except RetryLater as later:
-                self._redaction.error(later)
+                self.redaction.error(later)
                 is_silent = later.unreachable and self.responses == responses
                 await self._wait(later, tries, is_silent=is_silent)
             except RowFailed as failed:
-                self._redaction.error(failed)
+                self.redaction.error(failed)
                 failed.attempts = max(tries.count, failed.attempts)
                 if explain is not None:
                     explain(failed)
                 raise
             except BulkSyncError as error:
-                self._redaction.error(error)
+                self.redaction.error(error)
                 raise
 
     async def _wait(self, later: RetryLater, tries: _Tries, *, is_silent: bool) -> None:
@@ -109,14 +102,14 @@ class Retries:
             tries.count += 1
             return
         is_requested = later.wait_s is not None or later.reason is Reason.HTTP_429
-        if not is_requested and tries.count > self._pace.retries:
-            is_gone = is_silent and (later.refused or not await self._is_reachable())
+        if not is_requested and tries.count > self.pace.retries:
+            is_gone = is_silent and (later.refused or not await self.is_reachable())
             self._check_not_stopped(later, tries)
             if not is_gone:
                 raise self._last_word(later, tries)
         left_s = self._patience_left(later, tries)
         if is_requested:
-            self._pacer.hold(later, left_s)
+            self.pacer.hold(later, left_s)
             tries.waits += 1
             # Requested waits of no time are followed by growing ones.
             backoff = tries.waits if (later.wait_s or 0.0) < _FIRST_BACKOFF_S else 0
@@ -127,8 +120,8 @@ class Retries:
                 self._log_silence(later, left_s)
         # The pacer keeps the wait of a 429, which holds every request.
         wait_s = 0.0 if later.reason is Reason.HTTP_429 else later.wait_s or 0.0
-        with self._pacer.backing_off():
-            await self._stop.sleep(min(wait_s + _backoff_s(backoff), left_s))
+        with self.pacer.backing_off():
+            await self.stop.sleep(min(wait_s + _backoff_s(backoff), left_s))
         self._check_not_stopped(later, tries)
 
     def _needs_no_wait(self, later: RetryLater, tries: _Tries) -> bool:
@@ -138,24 +131,24 @@ class Retries:
             if tries.mismatches >= _MISMATCHES:
                 detail = f"{later.detail}, {_MISMATCHES} times, each on another connection."
                 raise RowFailed(later.reason, detail, attempts=tries.count)
-            return tries.count <= self._pace.retries
+            return tries.count <= self.pace.retries
         return isinstance(later, Unproven)  # sent once more, whatever --retries says
 
     def _patience_left(self, later: RetryLater, tries: _Tries) -> float:
         spent_s = time.monotonic() - tries.began
-        left_s = self._pace.patience_s - spent_s
+        left_s = self.pace.patience_s - spent_s
         if (later.wait_s or 0.0) > left_s or left_s <= 0:
             raise StoppedEarly(
                 f"{later.detail}; Campaign was not available for {spent_s:.0f} s"
                 + (f" and asks to wait {later.wait_s:.0f} s more" if later.wait_s else "")
-                + f", and the patience is {self._pace.patience_s:g} s (--patience)."
+                + f", and the patience is {self.pace.patience_s:g} s (--patience)."
             )
         return left_s
 
     def _last_word(self, later: RetryLater, tries: _Tries) -> BulkSyncError:
         detail = f"{later.detail}. Tried {count(tries.count, 'time')}."
         failed = later.last_word or RowFailed(later.reason, detail, passing=True)
-        self._redaction.error(failed)
+        self.redaction.error(failed)
         if isinstance(failed, RowFailed):
             failed.attempts = tries.count
         return failed
@@ -169,7 +162,7 @@ class Retries:
             log.warning(message, later.detail, left_s, extra={"facts": facts})
 
     def _check_not_stopped(self, later: RetryLater, tries: _Tries) -> None:
-        if self._stop.is_requested:
+        if self.stop.is_requested:
             detail = f"{later.detail}. The run was stopped before another try."
             raise RowFailed(Reason.STOPPED, detail, outcome=Outcome.PENDING, attempts=tries.count)
 
