@@ -243,7 +243,7 @@ class Monitor:
             return
         from bulk_sync.report import wording
 
-        end = replace(end, meaning=f"meaning: {wording.EXITS[Exit(end.exit)]}")
+        end = replace(end, meaning=f"meaning: {wording.EXITS[Exit(end.exit)][0]}")
         self._hooks.end(end, self._standing, was_done=was_done)
 
     @property

@@ -122,31 +122,19 @@ HEADINGS: Final = {
 }
 """What our columns are called for people, in the order in which they are shown."""
 
-EXITS: Final[Mapping[Exit, str]] = {
-    Exit.DONE: "nothing is left to do",
-    Exit.BUG: "an unexpected error",
-    Exit.USAGE: "wrong options or configuration, or unreadable input",
-    Exit.ROWS_LEFT: "finished, but some rows need a person",
-    Exit.REFUSED: "a safety limit, or the person at the terminal, said no",
-    Exit.ACCESS_DENIED: "Campaign refused the credentials or the organization",
-    Exit.STOPPED_EARLY: "stopped early; `bulk-sync resume` goes on",
-    Exit.ANOTHER_RUN: "another run is at work on this organization",
-    Exit.INTERRUPTED: "interrupted; `bulk-sync resume` goes on",
-    Exit.TERMINATED: "interrupted; `bulk-sync resume` goes on",
+EXITS: Final[Mapping[Exit, tuple[str, str]]] = {
+    Exit.DONE: ("nothing is left to do", "done"),
+    Exit.BUG: ("an unexpected error", "a bug"),
+    Exit.USAGE: ("wrong options or configuration, or unreadable input", "wrong options"),
+    Exit.ROWS_LEFT: ("finished, but some rows need a person", "some rows need a person"),
+    Exit.REFUSED: ("a safety limit, or the person at the terminal, said no", "refused by a limit"),
+    Exit.ACCESS_DENIED: ("Campaign refused the credentials or the organization", "access denied"),
+    Exit.STOPPED_EARLY: ("stopped early; `bulk-sync resume` goes on", "stopped early"),
+    Exit.ANOTHER_RUN: ("another run is at work on this organization", "another run was at work"),
+    Exit.INTERRUPTED: ("interrupted; `bulk-sync resume` goes on", "interrupted"),
+    Exit.TERMINATED: ("interrupted; `bulk-sync resume` goes on", "interrupted"),
 }
-
-IN_SHORT: Final[Mapping[Exit, str]] = {
-    Exit.DONE: "done",
-    Exit.BUG: "a bug",
-    Exit.USAGE: "wrong options",
-    Exit.ROWS_LEFT: "some rows need a person",
-    Exit.REFUSED: "refused by a limit",
-    Exit.ACCESS_DENIED: "access denied",
-    Exit.STOPPED_EARLY: "stopped early",
-    Exit.ANOTHER_RUN: "another run was at work",
-    Exit.INTERRUPTED: "interrupted",
-    Exit.TERMINATED: "interrupted",
-}
+"""The meaning of each exit status, and the same in a few words."""
 
 _NOT_UPLOADED: Final = "finished, but a report could not be uploaded and stays on this machine"
 
@@ -175,7 +163,9 @@ def exit_status(
     is_resumable: bool = True,
 ) -> str:
     """Return an exit status with its meaning for what was done; empty ``outcomes`` are unknown."""
-    meaning = EXITS[status] if is_resumable else EXITS[status].partition(";")[0]
+    meaning, _ = EXITS[status]
+    if not is_resumable:
+        meaning = meaning.partition(";")[0]
     if status is Exit.DONE:
         meaning = _DONE.get(subject, meaning)
     if lacks_upload_alone(status, outcomes):
@@ -185,7 +175,7 @@ def exit_status(
 
 def in_short(status: Exit, outcomes: Mapping[str, int]) -> str:
     """Return the meaning of an exit status in a few words."""
-    return "report not uploaded" if lacks_upload_alone(status, outcomes) else IN_SHORT[status]
+    return "report not uploaded" if lacks_upload_alone(status, outcomes) else EXITS[status][1]
 
 
 def lacks_upload_alone(status: int, outcomes: Mapping[str, int]) -> bool:

@@ -169,7 +169,7 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
 
     if not is_preview:
         sent = [body for path, body in pings.received if f"/{status}?" in path][-1]
-        assert f"exit status: {status}\nmeaning: {wording.EXITS[Exit(status)]}\n" in sent
+        assert f"exit status: {status}\nmeaning: {wording.EXITS[Exit(status)][0]}\n" in sent
         assert has_started or "could not start: `bulk-sync runs` shows why\n" in sent
         assert key(0) not in sent
 
