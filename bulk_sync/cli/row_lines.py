@@ -16,8 +16,7 @@ from bulk_sync.amounts import count
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.duplicates import Places
-from bulk_sync.rows.left_rows import LeftRows
-from bulk_sync.rows.totals import Totals
+from bulk_sync.rows.totals import LeftRows, Totals
 
 _NAMED_ROWS: Final = 10
 _DETAIL_CHARACTERS: Final = 200

@@ -13,8 +13,7 @@ from bulk_sync.report.destination import Destination, LocalFile
 from bulk_sync.report.facts import Subject
 from bulk_sync.rows import comparison, due_dates
 from bulk_sync.rows.due_dates import Late
-from bulk_sync.rows.left_rows import LeftRows
-from bulk_sync.rows.totals import by_reason
+from bulk_sync.rows.totals import LeftRows, by_reason
 from bulk_sync.runs import Cost, Finished, Forecast, Mapped, Plan
 
 _WORTH_AN_HOUR_S: Final = 60.0

@@ -6,7 +6,7 @@ either of two counts as both: ``date_texts.py``.
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns
 from bulk_sync.rows.date_texts import (
     HALVES,
     Order,
@@ -274,3 +276,45 @@ def merge(times: RequestTimes, counts_as: _Int64, desired: npt.NDArray[np.int8])
     np.maximum.at(precision, counting[is_last], times.precision[rows[is_last]])
     last[last == -UNDATED] = UNDATED
     return RequestTimes(first, last, day, precision)
+
+
+class Doubt(NamedTuple):
+    """What is doubtful about a date, and what becomes of its row."""
+
+    what: str
+    effect: str
+
+    @property
+    def sentences(self) -> str:
+        """Return both for one row."""
+        return f"{self.what}. {self.effect}"
+
+
+_NO_DATE: Final = Doubt(
+    "The request date cannot be read, or is before 2000 or in the future",
+    "The row is used all the same, but worked on last.",
+)
+_TWO_DATES: Final = Doubt(
+    "Day and month of the request date could be swapped",
+    "The row is used all the same: the earlier date counts for the deadline, and in doubt the "
+    "opt-out.",
+)
+
+
+def doubts(rows: pd.DataFrame, column: str | None) -> Iterator[tuple[Doubt, pd.Series]]:
+    """Yield each doubt, and which rows of a checked input have it."""
+    if column is None or columns.REQUESTED not in rows:
+        return
+    is_used = ~columns.have_outcome(rows, [Outcome.REJECTED]) & (rows[column].str.strip() != "")
+    yield _NO_DATE, (rows[columns.REQUESTED] == UNDATED) & is_used
+    yield _TWO_DATES, (rows[columns.PRECISION] == Precision.SWAPPED) & is_used
+
+
+def with_doubts(rows: pd.DataFrame, column: str | None) -> pd.DataFrame:
+    """Return rows whose DETAIL, if it is empty, names what is doubtful about their date."""
+    named = rows.copy(deep=False)
+    for doubt, has_it in doubts(rows, column):
+        is_free = has_it & (rows[columns.DETAIL] == "")
+        if is_free.any():
+            named[columns.DETAIL] = named[columns.DETAIL].mask(is_free, doubt.sentences)
+    return named

@@ -19,11 +19,10 @@ from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
 from bulk_sync.report.facts import Facts, Subject
 from bulk_sync.report.table import Results
-from bulk_sync.rows import comparison, doubtful_dates, due_dates, hints
+from bulk_sync.rows import comparison, due_dates, hints, request_dates
 from bulk_sync.rows.layout import Layout
-from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import RowProgress, Slices
-from bulk_sync.rows.totals import Totals
+from bulk_sync.rows.totals import LeftRows, Totals
 from bulk_sync.runs import report_facts, validation
 from bulk_sync.runs.job import Input, JobRecord
 from bulk_sync.runs.protection import Protection
@@ -131,7 +130,7 @@ def judge(
             return Validated(judged.layout, verdict)
         facts = facts_of(given.source, checked, verdict, paths, job)
         results = Results.from_slices(
-            rows.map(lambda each: due_dates.with_due(doubtful_dates.with_details(each, date)))
+            rows.map(lambda each: due_dates.with_due(request_dates.with_doubts(each, date)))
         )
         written = [_report(checked, results, path, facts, progress) for path in paths]
         left = todo_file.write(rows, facts.source, stem) if stem else None

@@ -10,9 +10,8 @@ from typing import Final, Self
 import pandas as pd
 
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
-from bulk_sync.rows.left_rows import LeftRows
 from bulk_sync.rows.slices import Slices
-from bulk_sync.rows.totals import NO_ROWS, Totals
+from bulk_sync.rows.totals import NO_ROWS, LeftRows, Totals
 from bulk_sync.runs.tally import Counts, Tally
 
 

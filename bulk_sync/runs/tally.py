@@ -15,8 +15,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report.facts import STATES
 from bulk_sync.rows import columns, due_dates
 from bulk_sync.rows.due_dates import Late
-from bulk_sync.rows.left_rows import LeftRows
-from bulk_sync.rows.totals import Totals, by_reason
+from bulk_sync.rows.totals import LeftRows, Totals, by_reason
 
 _SIZE: Final = len(STATES)
 

@@ -23,7 +23,7 @@ from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.formats import SUFFIXES
 from bulk_sync.report.table import Results
-from bulk_sync.rows import check, columns, comparison, doubtful_dates, due_dates
+from bulk_sync.rows import check, columns, comparison, due_dates, request_dates
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.protected_keys import ProtectedKeys
@@ -85,7 +85,7 @@ def judged(rows: Slices, layout: Layout) -> Slices:
     """Return the rows of the report of ``validate``."""
     rows = PROTECTED.rejected_in(rows.map(comparison.without_states))
     return rows.map(
-        lambda each: due_dates.with_due(doubtful_dates.with_details(each, layout.columns.date))
+        lambda each: due_dates.with_due(request_dates.with_doubts(each, layout.columns.date))
     )
 
 

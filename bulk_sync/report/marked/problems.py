@@ -11,7 +11,7 @@ from bulk_sync.amounts import count
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Facts
-from bulk_sync.rows import columns, doubtful_dates
+from bulk_sync.rows import columns, request_dates
 from bulk_sync.rows.check.header import Found
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.parse.sheets import column_letters
@@ -152,7 +152,7 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
 
 def _undated(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) -> Iterator[Problem]:
     """Yield the rows whose date is none, or one of two, and that are used all the same."""
-    for doubt, has_it in doubtful_dates.find(rows, found.date):
+    for doubt, has_it in request_dates.doubts(rows, found.date):
         for row in rows.loc[has_it, columns.ROW].tolist():
             place, kind = (row, positions[str(found.date)] + 1), (doubt.what, _DATE_TO_DO, "")
             yield Problem([place], kind, doubt.sentences, is_bad=False)
