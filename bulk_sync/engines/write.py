@@ -140,7 +140,7 @@ class Writes:
         try:
             (state, changed_ms), _ = await client.stamped_state(self.keys[at])
         except RowFailed as failed:
-            if failed.reason is not Reason.STATE_UNKNOWN:
+            if failed.outcome is not Outcome.NOT_FOUND and failed.reason is not Reason.STATE_UNKNOWN:
                 before = self.steps.problems.get(at)
                 read_back = None if before is None else before.holds
                 failed.holds = read_back if care.may_have_arrived else not self.desired[at]

@@ -247,10 +247,12 @@ def test_a_row_without_a_state_in_campaign_is_not_written(
 @pytest.mark.parametrize(
     "given", [DOUBT, GUARDED, FORBIDDEN], ids=["doubt", "guarded", "forbidden"]
 )
-def test_a_missing_profile_is_not_found(given: dict[str, Any], campaign: Simulator) -> None:
+def test_a_profile_that_is_gone_when_it_is_read_is_not_found_and_has_no_state(
+    given: dict[str, Any], campaign: Simulator
+) -> None:
     result = write_row(campaign, **given)
     assert result.outcome == (Outcome.NOT_FOUND, Reason.NOT_FOUND)
-    assert (result.sent, result.is_settled) == ([], True)
+    assert (result.sent, result.state, result.is_settled) == ([], None, True)
 
 
 def test_a_row_is_written_after_its_second_read_succeeds(campaign: Simulator) -> None:
