@@ -10,7 +10,13 @@ from typing import Final
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.profiles import Profile
-from bulk_sync.engines.filter_search import EndlessError, FilterSearch, NoFilterError, is_refusal
+from bulk_sync.engines.filter_search import (
+    EndlessError,
+    FilterSearch,
+    NoFilterError,
+    add_match,
+    is_refusal,
+)
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import emails
@@ -149,8 +155,7 @@ class EmailSearch:
                 async for profile in search.profiles():
                     address = profile.get("email")
                     if emails.same(address, key, ignore_case=self._ignores_case):
-                        match = self._match(profile)
-                        hits.matches[match.pkey] = match
+                        add_match(hits.matches, self._match(profile))
                     elif emails.same(address, key, ignore_case=True):
                         hits.alike = str(address)
                     else:

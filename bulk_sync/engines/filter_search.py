@@ -8,6 +8,7 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.errors import RowFailed
 from bulk_sync.outcomes import Reason
+from bulk_sync.rows.results import UNREAD, Match
 
 _PAGE_ROWS: Final = 100
 _MAX_SEEN: Final = 1_000
@@ -32,6 +33,12 @@ class NoFilterError(RowFailed):
 
     def __init__(self, detail: str) -> None:
         super().__init__(Reason.BAD_ANSWER, detail)
+
+
+def add_match(found: dict[str, Match], match: Match) -> None:
+    """Add a profile by its PKey, without a state if it is shown twice with two states."""
+    other = found.get(match.pkey, match)
+    found[match.pkey] = match if other.state == match.state else match._replace(state=UNREAD)
 
 
 def is_refusal(failed: RowFailed) -> bool:

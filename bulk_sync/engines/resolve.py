@@ -19,7 +19,7 @@ from bulk_sync.campaign.list_pages import ListPage
 from bulk_sync.campaign.profiles import Profile
 from bulk_sync.campaign.responses import Mismatch
 from bulk_sync.engines.email_search import EmailSearch, not_found
-from bulk_sync.engines.filter_search import FilterSearch, is_refusal
+from bulk_sync.engines.filter_search import FilterSearch, add_match, is_refusal
 from bulk_sync.engines.journal import Recorder
 from bulk_sync.engines.list_choice import ProfileList
 from bulk_sync.engines.producer import Producer
@@ -185,8 +185,7 @@ class Resolver(Producer):
         try:
             async for profile in search.profiles():
                 if self._shows(key, profile):
-                    match = self.match(profile)
-                    found[match.pkey] = match
+                    add_match(found, self.match(profile))
         except RowFailed as failed:
             # A known filter that finds nothing answers with an empty list.
             if is_refusal(failed) and not self._shows_keys:

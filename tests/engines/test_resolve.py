@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from bulk_sync.engines.filter_search import add_match
 from bulk_sync.engines.resolve import field_of
+from bulk_sync.rows.results import UNREAD, Match
 from bulk_sync.settings import KeyKind, Keys
 
 CUSTOM, FILTER = KeyKind.CUSTOM, KeyKind.FILTER
@@ -34,3 +36,17 @@ CUSTOM, FILTER = KeyKind.CUSTOM, KeyKind.FILTER
 )  # fmt: skip
 def test_the_field_of_the_keys(keys: Keys, profile: dict[str, Any], field: str | None) -> None:
     assert field_of(keys, profile) == field
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [([0], 0), ([1, 1], 1), ([0, 1], UNREAD), ([1, 0], UNREAD), ([0, 1, 1], UNREAD)],
+    ids=["once", "twice alike", "false, then true", "true, then false", "three times"],
+)
+def test_a_profile_shown_with_two_states_has_none_until_it_is_read_by_itself(
+    states: list[int], state: int
+) -> None:
+    found: dict[str, Match] = {}
+    for each in states:
+        add_match(found, Match("@a", each, 5))
+    assert found == {"@a": Match("@a", state, 5)}
