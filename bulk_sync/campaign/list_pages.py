@@ -96,19 +96,30 @@ def read(parsed: object, requested: str) -> ListPage:
     following = _href(parsed.get("next"))
     counting = _href(count)
     found: list[Profile] = [item for item in parsed["content"] if isinstance(item, dict)]
-    may_be_full = len(parsed["content"]) >= min(line_count(requested) or 0, DEFAULT_ROWS)
+    number = total(parsed) if total(parsed) is not None else total(count)
     next_path = None if following is None else path(following, forced=True)
     return ListPage(
         profiles=found,
         others=len(parsed["content"]) - len(found),
         next_path=next_path,
-        total=total(parsed) if total(parsed) is not None else total(count),
+        total=number,
         count_path=None if counting is None else path(counting),
         cut_short=next_path is None
         and (
-            following is not None or (may_be_full and parsed.get("serverSidePagination") is False)
+            following is not None
+            or (
+                parsed.get("serverSidePagination") is False
+                and _may_hide_more(len(parsed["content"]), number, requested)
+            )
         ),
     )
+
+
+def _may_hide_more(rows: int, number: int | None, requested: str) -> bool:
+    """Return whether a page without a next one may be full, or is not all by its own count."""
+    is_first = "_lineStart=" not in requested
+    is_less = is_first and number is not None and rows < number
+    return is_less or rows >= min(line_count(requested) or 0, DEFAULT_ROWS)
 
 
 def total(parsed: object) -> int | None:

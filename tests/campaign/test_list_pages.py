@@ -76,23 +76,25 @@ def test_a_list_without_a_usable_next_link_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "requested", "cut_short"),
+    ("rows", "number", "requested", "cut_short"),
     [
-        (0, "_lineCount=100", False),
-        (1, "_lineCount=100", False),
-        (24, "_lineCount=100", False),
-        (25, "_lineCount=100", True),
-        (100, "_lineCount=100", True),
-        (9, "_lineCount=10", False),
-        (10, "_lineCount=10", True),
-        (1, "_lineStart=@a", True),
+        (0, None, "_lineCount=100", False),
+        (1, None, "_lineCount=100", False),
+        (24, 24, "_lineCount=100", False),
+        (25, 25, "_lineCount=100", True),
+        (100, None, "_lineCount=100", True),
+        (9, None, "_lineCount=10", False),
+        (10, None, "_lineCount=10", True),
+        (1, None, "_lineStart=@a", True),
+        (1, 2, "_lineCount=100", True),
+        (1, 101, "_lineCount=100&_lineStart=@a", False),
     ],
 )
-def test_only_a_full_page_can_hide_that_there_are_more(
-    rows: int, requested: str, cut_short: bool
+def test_only_a_full_page_or_one_with_a_larger_count_hides_that_there_are_more(
+    rows: int, number: int | None, requested: str, cut_short: bool
 ) -> None:
     content = [{"PKey": f"@{row}"} for row in range(rows)]
-    page = {"content": content, "serverSidePagination": False}
+    page = {"content": content, "count": {"value": number}, "serverSidePagination": False}
     path = f"profileAndServices/profile/byEmail?email=a%40b.c&{requested}"
     assert list_pages.read(page, path).cut_short is cut_short
 
