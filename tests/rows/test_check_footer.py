@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync.rows import check, columns
-from bulk_sync.rows.check import Rules
+from bulk_sync.rows.check import Rules, row_by_row
 from bulk_sync.rows.parse.cell_text import UNCALCULATED
 
 Cells = tuple[str, ...]
@@ -169,6 +169,15 @@ def test_each_file_of_a_folder_has_its_own_end() -> None:
     rows = frame([*DATA[:2], ("", "2", ""), *DATA[2:], ("", "5", "")])
     rows[columns.FILE] = pd.Categorical.from_codes([0] * 3 + [1] * 6, pd.Index(["a.csv", "b.csv"]))
     assert [at for at, reason in enumerate(reasons(rows)) if reason == "not_data"] == [2, 8]
+
+
+def test_a_count_includes_the_rows_of_its_file_in_slices_above() -> None:
+    rows = frame([*DATA[:2], ("", "102", ""), *DATA[2:], ("", "5", "")])
+    rows[columns.FILE] = pd.Categorical.from_codes([0] * 3 + [1] * 6, pd.Index(["a.csv", "b.csv"]))
+    rules = Rules()
+    for above, aside in ((100, [2, 8]), (99, [8])):
+        judged = row_by_row.judge(rows, row_by_row.find(rows.columns, rules), rules, above)
+        assert sorted(judged.verdicts.aside) == aside
 
 
 def test_a_column_without_keys_is_no_footer() -> None:
