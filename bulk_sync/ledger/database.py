@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bulk_sync.errors import StoppedEarly, StopRun
 from bulk_sync.ledger import server_lock
@@ -37,6 +37,8 @@ _ROWS_A_STATEMENT: Final = 256
 _ANCHOR_EVERY_S: Final = 1.0
 EVERY_LINE: Final = select(*COLUMNS).order_by(lines.c.position)
 _HEAD: Final = select(head.c.position, head.c.hash)
+_ADVANCE: Final = update(head).values(position=head.c.position + bindparam("added"))
+_SEAL: Final = update(head).values(hash=bindparam("digest"))
 _STATES: Final = {True: 1, False: 0, None: None}
 
 
@@ -187,7 +189,7 @@ class Ledger(Queries):
             return []
         with self.transaction(StoppedEarly) as connection:
             # Moving the head first takes the writers' turn, on SQLite and on servers alike.
-            connection.execute(update(head).values(position=head.c.position + len(new)))
+            connection.execute(_ADVANCE, {"added": len(new)})
             end = connection.execute(_HEAD).one()
             first, digest = end.position - len(new) + 1, end.hash
             rows = []
@@ -196,7 +198,7 @@ class Ledger(Queries):
                 digest = link(digest, cells)
                 rows.append((*cells, digest))
             insert_lines(connection, rows)
-            connection.execute(update(head).values(hash=digest))
+            connection.execute(_SEAL, {"digest": digest})
         self._end = Head(end.position, digest)
         if is_noted:
             self._move_anchor()

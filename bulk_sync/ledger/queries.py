@@ -233,15 +233,7 @@ class Queries(Transactions):
         return count - over
 
     def _writes(self, which: ColumnElement[bool], most: int | None = None) -> list[Write]:
-        outcome = lines.alias()
-        columns = (*(lines.c[name] for name in _INTENT), *(outcome.c[name] for name in _OUTCOME))
-        query = (
-            _of_kind(LineKind.INTENT, *columns)
-            .outerjoin_from(lines, outcome, outcome.c.intent == lines.c.position)
-            .where(which)
-            .limit(most)
-        )
-        return [_write(cells) for cells in self._rows(query)]
+        return [_write(cells) for cells in self._rows(_WRITES.where(which).limit(most))]
 
 
 def _pick(run_id: str, runs: Sequence[Run]) -> Run | None:
@@ -299,3 +291,12 @@ def _created(keys: Collection[str]) -> Select[Any]:
 
 def _of_kind(kind: LineKind, *columns: Any) -> Select[Any]:
     return select(*columns).where(lines.c.kind == str(kind)).order_by(lines.c.position)
+
+
+_OUTCOMES: Final = lines.alias()
+_WRITES: Final = _of_kind(
+    LineKind.INTENT,
+    *(lines.c[name] for name in _INTENT),
+    *(_OUTCOMES.c[name] for name in _OUTCOME),
+).outerjoin_from(lines, _OUTCOMES, _OUTCOMES.c.intent == lines.c.position)
+"""Intents, each beside its outcome if there is one."""
