@@ -88,7 +88,7 @@ def test_a_run_that_loses_the_server_lock_loses_the_ledger_too(
                 )
             )
         engine.dispose()
-        with pytest.raises(StoppedEarly, match="cannot be used"):
+        with pytest.raises(LedgerAway, match="cannot be used"):
             book.intend("run 7", intents(1))
     with ledger.open_ledger(state) as book:
         book.hold("acme-1", "the next", 60)

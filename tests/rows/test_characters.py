@@ -12,6 +12,7 @@ from bulk_sync.rows import characters
         ("jö@x.org", None),
         ("jo\u0308@x.org", None),
         ("\u0438\u0432\u0430\u043d@x.org", None),
+        ("7\u0438\u0432\u0430\u043d@x.org", None),
         ("j\u043e@x.org", "\u043e"),
         ("\u043ejo@x.org", "\u043e"),
         ("\u03bf\u043e@x.org", "\u043e"),
@@ -20,7 +21,8 @@ from bulk_sync.rows import characters
         ("\ufb01n@x.org", "\ufb01"),
     ],
     ids=[
-        "ascii", "an accent", "an accent of its own", "one alphabet", "Cyrillic in Latin",
+        "ascii", "an accent", "an accent of its own", "one alphabet", "a digit before it",
+        "Cyrillic in Latin",
         "Cyrillic before Latin", "Cyrillic in Greek", "Greek in Cyrillic", "a full-width letter",
         "a ligature",
     ],
