@@ -38,8 +38,6 @@ from bulk_sync.stopping import Stop
 _RECORD_EVERY_S: Final = 0.5
 """Seconds after which the outcome of a write is in the ledger at the latest."""
 
-_GONE: Final = Outcome.NOT_FOUND
-
 
 class Journal(Protocol):
     """Makes the writes of a run durable. Called in a thread of its own."""
@@ -142,7 +140,8 @@ class Writes:
         try:
             (state, changed_ms), _ = await client.stamped_state(self.keys[at])
         except RowFailed as failed:
-            if failed.reason is not Reason.STATE_UNKNOWN and failed.outcome is not _GONE:
+            has_no_state = failed.reason is Reason.STATE_UNKNOWN
+            if not has_no_state and failed.outcome is not Outcome.NOT_FOUND:
                 before = self.steps.problems.get(at)
                 read_back = None if before is None else before.holds
                 failed.holds = read_back if care.may_have_arrived else not self.desired[at]
