@@ -77,9 +77,9 @@ def check(raw: pd.DataFrame, rules: Rules) -> Checked:
     judged = row_by_row.judge(raw, found, rules)
     verdicts, places = judged.verdicts, Places(raw)
     last_usable = verdicts.open.max(initial=-1)
-    for header in second_table.headers(raw, found, rules, verdicts):
-        if header.is_sure or header.at < last_usable:
-            second_table.refuse(header, found, places.name(header.at))
+    for at, is_sure, problem in second_table.problems(raw, found, rules, verdicts):
+        if is_sure or at < last_usable:
+            raise problem
     if found.keys.kind is KeyKind.EMAIL:
         doubtful = keys.doubtful_opt_ins(
             judged.identities, judged.desired, verdicts.open, rules.on_conflict

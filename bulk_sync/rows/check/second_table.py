@@ -1,7 +1,6 @@
 """Refuses a file with a second table below the first: its columns may mean something else."""
 
 from collections.abc import Iterator
-from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from bulk_sync.errors import InputProblem
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns
-from bulk_sync.rows.check.duplicates import beginning
+from bulk_sync.rows.check.duplicates import Places, beginning
 from bulk_sync.rows.check.header import Found, allows, forbids, may_hold_keys
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.check.verdicts import Verdicts
@@ -22,25 +21,15 @@ _OF_KEYS = r"[@\d]"
 """PKeys and addresses have one of these; names of columns hardly ever."""
 
 
-class SecondHeader(NamedTuple):
-    """A row that looks like the header of a second table.
-
-    Attributes:
-        at: its position.
-        state: the name of its column of states.
-        is_sure: its key is the name of a column, too; any other is a header only if a usable row
-            follows.
-    """
-
-    at: int
-    state: str
-    is_sure: bool
-
-
-def headers(
+def problems(
     raw: pd.DataFrame, found: Found, rules: Rules, verdicts: Verdicts
-) -> Iterator[SecondHeader]:
-    """Yield the rows that look like a header whose states have another name than above."""
+) -> Iterator[tuple[int, bool, InputProblem]]:
+    """Find the rows that look like a header whose states have another name than above.
+
+    Yields:
+        The position of each, whether it is a header even if no usable row follows, because its key
+        is the name of a column too, and why the input is refused then.
+    """
     if found.state is None:
         return
     rejected = np.flatnonzero(np.isin(verdicts.reason, _DAMAGED))
@@ -64,13 +53,11 @@ def headers(
         state = states[at]
         is_same = plain(state) == plain(found.state)  # in what a yes means
         if state and not is_same and not (forbids(state, rules) and forbids(found.state, rules)):
-            yield SecondHeader(int(rejected[at]), state, is_sure=bool(is_sure[at]))
-
-
-def refuse(header: SecondHeader, found: Found, place: str) -> NoReturn:
-    """Raise InputProblem about the header of a second table, by the name of its row."""
-    raise InputProblem(
-        f"{beginning(place)} looks like the header of a second table: below it, column "
-        f"{found.state!r} is called {header.state!r}, and a yes there may mean something else. "
-        "Put each table into a file or sheet of its own."
-    )
+            row = int(rejected[at])
+            place = beginning(Places(raw).name(row))
+            problem = InputProblem(
+                f"{place} looks like the header of a second table: below it, column "
+                f"{found.state!r} is called {state!r}, and a yes there may mean something else. "
+                "Put each table into a file or sheet of its own."
+            )
+            yield row, bool(is_sure[at]), problem

@@ -10,7 +10,6 @@ beside them, in the order of the rows, and put in its place whenever a slice is 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, pairwise
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -20,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bulk_sync.background import prefetch
+from bulk_sync.errors import InputProblem
 from bulk_sync.rows import columns, parquet_rows, request_dates
 from bulk_sync.rows.check import Checked, duplicates, keys, row_by_row, second_table
 from bulk_sync.rows.check.duplicates import Places, Repeats
 from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.rules import OnConflict, Rules
-from bulk_sync.rows.check.second_table import SecondHeader
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.on_disk import KEYS, TIMES, Cursor, Store
 from bulk_sync.rows.request_dates import DateColumn, RequestTimes
@@ -79,7 +78,7 @@ class _Checking:
         self._originals = [name for name in columns.ORIGINAL if name in first]
         self._starts = [0]  # of the parts, and of the next one
         self._file, self._above = _file_of(first), 0
-        self._headers: dict[bool, tuple[int, SecondHeader, str]] = {}
+        self._second_tables: dict[bool, tuple[int, InputProblem]] = {}
         self._last_usable = -1
         self._dates: DateColumn | None = None
         if found.date is not None:
@@ -92,10 +91,9 @@ class _Checking:
             self._file, self._above = _file_of(raw), 0
         judged = row_by_row.judge(raw, self._found, self._rules, self._above if is_end else None)
         self._above += len(raw)
-        places = Places(raw)
-        for header in second_table.headers(raw, self._found, self._rules, judged.verdicts):
-            named = start + header.at, header, places.name(header.at)
-            self._headers.setdefault(header.is_sure, named)
+        problems = second_table.problems(raw, self._found, self._rules, judged.verdicts)
+        for at, is_sure, problem in problems:
+            self._second_tables.setdefault(is_sure, (start + at, problem))
         usable = start + judged.verdicts.open
         self._last_usable = int(usable.max(initial=self._last_usable))
         self._keep(raw, judged)
@@ -106,9 +104,11 @@ class _Checking:
 
         Raise InputProblem if a second table begins below.
         """
-        for at, header, place in sorted(self._headers.values(), key=itemgetter(0)):
-            if header.is_sure or at < self._last_usable:
-                second_table.refuse(header, self._found, place)
+        for is_sure, (at, problem) in sorted(
+            self._second_tables.items(), key=lambda each: each[1][0]
+        ):
+            if is_sure or at < self._last_usable:
+                raise problem
         with self._store.writer(_SETTLED, _VERDICT) as file:
             is_strict = self._rules.on_conflict is OnConflict.REJECT
             for batch in self._store.repeats(conflicts_first=is_strict):
