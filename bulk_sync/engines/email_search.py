@@ -40,6 +40,7 @@ _UNCERTAIN: Final = (
 )
 
 
+@dataclass(slots=True)
 class EmailSearch:
     """Searches by addresses, and learns which filters work. Belongs to one event loop.
 
@@ -54,36 +55,28 @@ class EmailSearch:
         is_listed: returns whether the whole list was read, without the addresses searched for.
     """
 
-    def __init__(
-        self,
-        match: Callable[[Profile], Match],
-        *,
-        ignores_case: bool,
-        is_wary: bool,
-        other_spellings: Mapping[str, Collection[str]],
-    ) -> None:
-        self._match = match
-        self._ignores_case = ignores_case
-        self._is_wary = is_wary
-        self._other_spellings = other_spellings
-        self.known_email = ""
-        self.alike: dict[str, str] = {}
-        self.is_listed: Callable[[], bool] = lambda: False
-        self._is_refused = False
-        self._is_proven = False
-        self._proving = asyncio.Lock()
+    match: Callable[[Profile], Match]
+    ignores_case: bool
+    is_wary: bool
+    other_spellings: Mapping[str, Collection[str]]
+    known_email: str = ""
+    alike: dict[str, str] = field(default_factory=dict)
+    is_listed: Callable[[], bool] = lambda: False
+    _is_refused: bool = False
+    _is_proven: bool = False
+    _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def lookups(self, addresses: Sequence[str]) -> int:
         """Forecast the calls of searching addresses, each in several spellings."""
         calls = sum(len(self._spellings(each)) for each in addresses)
-        return calls + (len(addresses) if self._is_wary else 0)
+        return calls + (len(addresses) if self.is_wary else 0)
 
     def _in_the_input(self, address: str) -> Sequence[str]:
-        return (address, *self._other_spellings.get(address, ()))
+        return (address, *self.other_spellings.get(address, ()))
 
     def _spellings(self, address: str) -> Sequence[str]:
         found = (
-            emails.spellings(each, ignore_case=self._ignores_case)
+            emails.spellings(each, ignore_case=self.ignores_case)
             for each in self._in_the_input(address)
         )
         return list(dict.fromkeys(chain.from_iterable(found)))
@@ -109,7 +102,7 @@ class EmailSearch:
         if hits.matches:
             self._is_proven = True
         else:
-            is_sure = self._is_wary and await self._search_widely(client, key, hits)
+            is_sure = self.is_wary and await self._search_widely(client, key, hits)
             if not is_sure and not await self._prove(client):
                 await self._search_by_text(client, spellings, key, hits)
         if not hits.matches:
@@ -142,7 +135,7 @@ class EmailSearch:
         except RowFailed as failed:
             if failed.outcome is not Outcome.NOT_FOUND:
                 raise
-            if (self._is_refused or self._is_wary) and not self.is_listed():
+            if (self._is_refused or self.is_wary) and not self.is_listed():
                 why = _NO_FILTER if self._is_refused else _UNCERTAIN
                 raise RowFailed(Reason.HTTP_404, why, attempts=hits.tries) from failed
 
@@ -154,8 +147,8 @@ class EmailSearch:
             try:
                 async for profile in search.profiles():
                     address = profile.get("email")
-                    if emails.same(address, key, ignore_case=self._ignores_case):
-                        add_match(hits.matches, self._match(profile))
+                    if emails.same(address, key, ignore_case=self.ignores_case):
+                        add_match(hits.matches, self.match(profile))
                     elif emails.same(address, key, ignore_case=True):
                         hits.alike = str(address)
                     else:

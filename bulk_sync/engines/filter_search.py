@@ -19,14 +19,6 @@ _MAX_PAGES: Final = 100
 class EndlessError(RowFailed):
     """A filter finds profiles without end, so the right ones are unknown."""
 
-    def __init__(self, seen: int, tries: int) -> None:
-        super().__init__(
-            Reason.BAD_ANSWER,
-            f"The filter finds profiles without end ({seen} so far), so it is not known which "
-            "are meant.",
-            attempts=tries,
-        )
-
 
 class NoFilterError(RowFailed):
     """A filter finds too many others, or things that are no profiles."""
@@ -93,4 +85,8 @@ class FilterSearch:
             path = page.next_path
             is_endless = self.seen > _MAX_SEEN or len(paths) >= _MAX_PAGES or path in paths
             if page.cut_short or (path is not None and is_endless):
-                raise EndlessError(self.seen, self.tries)
+                detail = (
+                    f"The filter finds profiles without end ({self.seen} so far), so it is not "
+                    "known which are meant."
+                )
+                raise EndlessError(Reason.BAD_ANSWER, detail, attempts=self.tries)

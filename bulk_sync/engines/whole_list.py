@@ -6,6 +6,7 @@ joined afterwards. Keys missing in the list, or with two states there, are looke
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -81,6 +82,7 @@ class SavedPages(Pages):
         self._save(pa.Table.from_batches(batches, LISTED), self.place(self._api, path))
 
 
+@dataclass(slots=True)
 class WholeList:
     """Reads the list, from its beginning or from where it was left.
 
@@ -93,43 +95,38 @@ class WholeList:
         is_read: whether the list was read, as far as it goes.
     """
 
-    def __init__(
-        self,
-        run: Workers,
-        connection: Connection,
-        keys: int,
-        how: Reading,
-        save: Save,
-        left_at: ScanPosition | None,
-        some_keys: SomeKeys,
-    ) -> None:
-        self._run, self._connection, self._some_keys = run, connection, some_keys
-        self._keys, self._how, self._save, self._left_at = keys, how, save, left_at
-        self._listing: ProfileList | None = None
-        self._began = time.monotonic()
-        self.pages = 0
-        self.is_read = False
+    run: Workers
+    connection: Connection
+    keys: int
+    how: Reading
+    save: Save
+    left_at: ScanPosition | None
+    some_keys: SomeKeys
+    pages: int = 0
+    is_read: bool = False
+    _listing: ProfileList | None = None
+    _began: float = field(default_factory=time.monotonic)
 
     @property
     def calls_left(self) -> int:
         """Calls still needed for the list, as far as is known."""
         scan = None if self._listing is None else self._listing.costs.scan
-        return max(0, (self._keys if scan is None else scan) - self.pages)
+        return max(0, (self.keys if scan is None else scan) - self.pages)
 
     async def read(self) -> bool:
         """Read the list; return False, with nothing read, if looking the keys up costs fewer calls.
 
         The run's ``Stop`` holds the cause of an early end.
         """
-        run = self._run
+        run = self.run
         try:
             self._listing = listing = await list_choice.choose(
                 run.client,
-                self._connection,
-                self._how,
-                (self._keys, self._keys),
+                self.connection,
+                self.how,
+                (self.keys, self.keys),
                 needs_whole_list=False,
-                left_at=self._left_at,
+                left_at=self.left_at,
             )
             if listing.first is None:
                 self.is_read = listing.left_at is not None
@@ -147,11 +144,11 @@ class WholeList:
         )
 
     async def _scan(self, listing: ProfileList, first: ListPage) -> None:
-        run = self._run
-        pages = SavedPages(run.client.api, run.attribute, self._keys, self._save, listing.left_at)
+        run = self.run
+        pages = SavedPages(run.client.api, run.attribute, self.keys, self.save, listing.left_at)
         before = pages.pages
         unseen = partial(self._try_keys, first)
-        how = Scanning(listing.total, self._keys, while_cheaper=False, unseen=unseen)
+        how = Scanning(listing.total, self.keys, while_cheaper=False, unseen=unseen)
         path = await scan.scan(run, pages, first, how)
         self.pages = pages.pages - before
         pages.keep(path)
@@ -162,7 +159,7 @@ class WholeList:
 
         Return 0: the states of the keys come from the list all the same.
         """
-        keys, run = self._some_keys(), self._run
+        keys, run = self.some_keys(), self.run
         shown = (each.get("PKey") for each in first.profiles)
         known = {pkey for pkey in shown if isinstance(pkey, str)}
         if len(keys) < TRIED or not known.isdisjoint(keys):
@@ -170,6 +167,6 @@ class WholeList:
         tried = [keys[at] for at in chain(*positions_to_try(len(keys)))]
         pkeys = PKeys(run.attribute, stamped=False, tries_keys=True)
         steps = Steps.blank(TRIED)
-        reader = StateReader(run, self._connection, tried, steps, self._how, pkeys)
-        await reader.try_keys(self._keys)
+        reader = StateReader(run, self.connection, tried, steps, self.how, pkeys)
+        await reader.try_keys(self.keys)
         return 0
