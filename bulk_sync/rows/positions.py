@@ -1,7 +1,7 @@
 """Kinds of positions: what an integer counts; two kinds are not to be mixed up.
 
     rows of the input --check--> open rows, one key each --expand--> rows of profiles --> writes
-    RowIndex                     KeyIndex                            ProfileIndex         WriteIndex
+    RowIndex                     KeyIndex                            ProfileIndex
 
 All begin at 0. A row's number in a spreadsheet begins at 1, with the header.
 """
@@ -22,6 +22,3 @@ KeyIndex = NewType("KeyIndex", int)
 
 ProfileIndex = NewType("ProfileIndex", int)
 """Position of a row of ``expand.expand``, which is about one profile."""
-
-WriteIndex = NewType("WriteIndex", int)
-"""Position of a write among those planned, in the order of ``comparison.writes``."""

@@ -59,12 +59,8 @@ class _Book:
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
         self.formats = self._formats()
-        properties = _first(self.root, "workbookPr")
-        self.is_1904 = properties is not None and properties.get("date1904") in _TRUE
-        calculation = _first(self.root, "calcPr")
-        self.is_calculated_on_load = (
-            calculation is not None and calculation.get("fullCalcOnLoad") in _TRUE
-        )
+        self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
+        self.is_calculated_on_load = _first(self.root, "calcPr").get("fullCalcOnLoad") in _TRUE
 
     @cached_property
     def texts(self) -> list[str]:
@@ -83,11 +79,9 @@ class _Book:
         root = ET.fromstring(self.package.read(part))  # noqa: S314 - expat bounds expansion
         listed = _first(root, "numFmts")  # those of conditional formats stand elsewhere
         codes = _BUILT_IN | {
-            each.get("numFmtId", ""): each.get("formatCode", "")
-            for each in (() if listed is None else listed)
+            each.get("numFmtId", ""): each.get("formatCode", "") for each in listed
         }
-        styles = _first(root, "cellXfs")
-        numbers = [each.get("numFmtId", "") for each in (() if styles is None else styles)]
+        numbers = [each.get("numFmtId", "") for each in _first(root, "cellXfs")]
         formats = {str(at): relevant(codes.get(number, "")) for at, number in enumerate(numbers)}
         return {style: code for style, code in formats.items() if code}
 
@@ -245,8 +239,9 @@ def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _first(root: ET.Element, name: str) -> ET.Element | None:
-    return next((each for each in root.iter() if _local(each.tag) == name), None)
+def _first(root: ET.Element, name: str) -> ET.Element:
+    """Return the first element of a name; an empty one if there is none."""
+    return next((each for each in root.iter() if _local(each.tag) == name), ET.Element(name))
 
 
 def _local(name: str) -> str:
