@@ -42,11 +42,13 @@ class Lineage:
         since: its rows count as of this position in the ledger; None if no run can be later.
         family: the run and its ancestors.
         undone: the run to be undone, if this is an undo, or the retry of one.
+        plan: SHA-256 of the plan with its rows, if it tries those of an applied one again.
     """
 
     since: int | None = None
     family: frozenset[str] = frozenset()
     undone: str | None = None
+    plan: str | None = None
 
     def later(self, runs: Iterable[Run], begun: Begun) -> list[Run]:
         """Return the runs later than this one, which began so."""
@@ -73,7 +75,7 @@ def trace(runs: Sequence[Run], run_id: str) -> Lineage:
         family.add(run.run_id)
         if is_undo:
             return Lineage(run.position, frozenset(family), run.run_id)
-    return Lineage(run.position, frozenset(family))
+    return Lineage(run.position, frozenset(family), plan=run.begun.plan_sha256)
 
 
 def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str]:
@@ -97,6 +99,15 @@ def apply_of(runs: Sequence[Run], plan_sha256: str) -> Run | None:
     """Return the newest run to have applied a plan, finished or not."""
     for run in reversed(runs):
         if run.begun.plan_sha256 == plan_sha256 and _counts(run, also_begun=True):
+            return run
+    return None
+
+
+def reader(runs: Sequence[Run], run_id: str, plan_sha256: str | None) -> Run | None:
+    """Return the run that read the states of a plan; if there is no plan, a run itself."""
+    for run in reversed(runs):
+        is_plan = run.begun.kind is Kind.PLAN and run.plan_sha256 == plan_sha256
+        if is_plan if plan_sha256 else run.run_id == run_id:
             return run
     return None
 

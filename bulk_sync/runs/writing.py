@@ -15,7 +15,7 @@ from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import RequestDate
-from bulk_sync.runs import precedence
+from bulk_sync.runs import lineage, precedence, written_since
 from bulk_sync.runs.execution import Execution, StageEnd, early_end
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.protection import Protection
@@ -59,10 +59,11 @@ def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
 
 def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
     requests = _requests(planned)
+    undated = {at: recording.keys[at] for at in recording.opt_ins if at not in requests}
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
     since = precedence.superseded(run, recording, requests, last_writes)
     given_ms, opt_ins = _given_ms(run, planned), recording.opt_ins
-    is_stale = given_ms is not None and given_ms < now_ms() - _STALE_MS
+    is_stale = given_ms is not None and _is_stale(run, given_ms)
     if not job.writing.guarded:
         read_first = set(opt_ins if is_stale else ())
         if run.planned is not None:  # else compared just now
@@ -75,7 +76,8 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         judged = opt_ins if is_stale or job.writing.guarded else in_doubt.intersection(opt_ins)
         known_ms = dict.fromkeys(judged, given_ms) | known_ms
     protected = _protected(job.protection, planned)
-    forbidden = {**since.forbidden, **protected}
+    opted_out = {} if given_ms is None else written_since.opted_out(run, planned, undated)
+    forbidden = {**since.forbidden, **opted_out, **protected}
     written = precedence.own_writes(last_writes, recording.keys, requests)
     finds_first = run.planned is not None
 
@@ -115,16 +117,24 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
+def _is_stale(run: RunContext, given_ms: int) -> bool:
+    """Return whether opt-outs are read again before they are lifted, as ``apply`` reads them."""
+    return given_ms < now_ms() - _STALE_MS or run.lineage.plan is not None
+
+
 def _given_ms(run: RunContext, planned: pd.DataFrame) -> int | None:
     """Return when a file was given at the latest, in ms; None if unknown, or if it does not count.
 
-    That is when its run began, or its plan to read; the run of a retry is the first one. Return
-    ``AT_ANY_TIME`` if the clock was set back since: then it is not known how long ago that was.
+    That is when its run began, or its plan to read; the run of a retry is the first one, or its
+    plan. Return ``AT_ANY_TIME`` if the clock was set back since: then it is not known how long ago
+    that was.
     """
     if columns.UNJUDGED in planned:
         return None
     if run.begun.kind is Kind.RETRY:
-        times_ms = [run.ledger.run(each).begun_ms for each in run.lineage.family]
+        family = [run.ledger.run(each) for each in run.lineage.family]
+        plan = lineage.reader(run.ledger.runs(), run.run_id, run.lineage.plan)
+        times_ms = [each.begun_ms for each in (*family, plan) if each is not None]
     else:  # a run that was stopped early may have begun long before it read a state
         read_ms = columns.times_ms(planned[columns.AT])
         times_ms = [run.ledger.run(run.run_id).begun_ms, *read_ms[read_ms > 0].tolist()]

@@ -20,18 +20,20 @@ A write without a recorded answer, as of a run that was killed, may have changed
 state is not known then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.ledger import Kind, Run, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.results import UNREAD
+from bulk_sync.runs import lineage
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 
@@ -68,6 +70,14 @@ class _Change(NamedTuple):
             )
         return f"Run {run_id} has set this profile to {state} since it was read."
 
+    def opt_in_sentence(self) -> str:
+        """Return the sentence for the report about an opt-out that is not lifted."""
+        has = "may have" if self.write.is_doubtful else "has"
+        return (
+            f"Run {self.write.run_id} {has} opted this profile out since the plan was made, so the "
+            "opt-out was not lifted. To lift it all the same, run this row again from a file."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
@@ -102,7 +112,8 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     rows = np.flatnonzero(is_unchanged & (read_ms > 0))
     if run.begun.plan_sha256:
         read_ms = read_ms - _ANSWER_MS
-    written = _written_since(run, int(read_ms[rows].min())) if len(rows) else {}
+    reader = lineage.reader(run.ledger.runs(), run.run_id, run.begun.plan_sha256)
+    written = _written_since(run, _Reading(int(read_ms[rows].min()), reader)) if len(rows) else {}
     if not written:
         return planned
     keys = columns.profiles(planned).iloc[rows].astype("str")
@@ -121,15 +132,36 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
 
 
-def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
+def opted_out(run: RunContext, planned: pd.DataFrame, opt_ins: Mapping[int, str]) -> dict[int, str]:
+    """Return the opt-ins of an applied plan, or of its retry, that other runs have overtaken.
+
+    They have opted the profile out since the plan was read: the ledger knows that, even if Campaign
+    shows no time of the change. ``opt_ins`` are PKeys by position; each gets a sentence.
+    """
+    plan = run.begun.plan_sha256 or run.lineage.plan
+    if plan is None or not opt_ins or run.lineage.undone is not None:
+        return {}
+    reader = lineage.reader(run.ledger.runs(), run.run_id, plan)
+    read_ms = columns.times_ms(planned[columns.AT])
+    since_ms = int(read_ms[read_ms > 0].min(initial=now_ms()))
+    if run.lineage.plan is not None and reader is not None:  # these states were read just now
+        since_ms = min(since_ms, reader.begun_ms)
+    written = _written_since(run, _Reading(since_ms - _ANSWER_MS, reader))
+    return {
+        at: change.opt_in_sentence()
+        for at, key in opt_ins.items()
+        for change in written.get(key, ())
+        if change.write.intent.desired
+    }
+
+
+def _written_since(run: RunContext, reading: _Reading) -> dict[str, list[_Change]]:
     """Return what other runs have changed since then, by PKey.
 
     That is the last confirmed change of a profile, and doubtful ones after it.
     """
-    runs = run.ledger.runs()
-    reading = _Reading(since_ms, _reader(run, runs))
     found: dict[str, list[_Change]] = {}
-    for other in runs:
+    for other in run.ledger.runs():
         begun = other.begun
         if other.run_id == run.run_id or begun.attribute != run.begun.attribute:
             continue
@@ -138,7 +170,7 @@ def _written_since(run: RunContext, since_ms: int) -> dict[str, list[_Change]]:
         for write in run.ledger.writes(other.run_id):
             change = _Change(write, reading.precedes(write))
             has_changed = write.is_confirmed or write.is_doubtful
-            if has_changed and (change.is_since or change.at_ms >= since_ms):
+            if has_changed and (change.is_since or change.at_ms >= reading.since_ms):
                 _add(found.setdefault(write.pkey, []), change)
     return found
 
@@ -152,13 +184,3 @@ def _add(known: list[_Change], change: _Change) -> None:
         known[:] = [change, *(each for each in doubtful if each.follows(change))]
     else:
         known.append(change)
-
-
-def _reader(run: RunContext, runs: Sequence[Run]) -> Run | None:
-    """Return the reader of the states: the run of the applied plan, or the run itself."""
-    plan = run.begun.plan_sha256
-    for each in reversed(runs):
-        is_plan = each.begun.kind is Kind.PLAN and each.plan_sha256 == plan
-        if is_plan if plan else each.run_id == run.run_id:
-            return each
-    return None

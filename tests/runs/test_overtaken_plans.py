@@ -1,0 +1,110 @@
+"""Opt-ins of a plan, and opt-outs by other runs or in Campaign between the plan and its apply."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import copies
+import orjson
+import pytest
+from conftest import Process, Run, before_answer, key, process, read_csv
+
+from bulk_sync.simulator import Fault, Simulator, sample_profiles
+
+STAMP = "ccpaOptOutLastModified"
+OLDER = "2026-01-10 00:00:00.000Z"
+
+
+def plan_opt_ins(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    """Save a plan that lifts the opt-outs of two profiles."""
+    for number in range(2):
+        sim.add(pkey=key(number), ccpaOptOut=True, **{STAMP: OLDER})
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n{key(1)},false\n")
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
+
+
+def carry_out(sim: Simulator, tmp_path: Path, run: Run, state: str) -> None:
+    """Give the first profile a state by the file of another run."""
+    (tmp_path / f"{state}.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},{state}\n")
+    assert run(sim, "run", f"{state}.csv", "--report", f"{state}.report.csv").status == 0
+
+
+def opt_out_and_die(sim: Simulator, tmp_path: Path) -> None:
+    """Opt the first profile out by a run that is killed before it has the answer."""
+    (tmp_path / "true.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n")
+    started: list[Process] = []
+    before_answer(sim, "PATCH", 1, lambda: started[0].kill())
+    with process(sim, tmp_path, "run", "true.csv") as dying:
+        started.append(dying)
+        dying.wait()
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+
+
+def moments() -> list[datetime]:
+    """Return three moments of the next hour."""
+    return [datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (10, 20, 30)]
+
+
+@pytest.mark.parametrize("command", ["apply", "retry", "resume"])
+@pytest.mark.parametrize("ending", ["confirmed", "killed"])
+def test_no_opt_out_is_lifted_that_another_run_has_set_since_the_plan(
+    ending: str, command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    carry_out(sim, tmp_path, run, "false")
+    if ending == "killed":
+        opt_out_and_die(sim, tmp_path)
+    else:
+        carry_out(sim, tmp_path, run, "true")
+    for profile in sim.profiles.values():
+        profile[STAMP] = ""
+    words = ["apply", "plan.parquet"]
+    if command == "retry":
+        sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching="profile/")
+        options = ("--retries", 0, "--max-failures", "100%", "--report", "first.csv")
+        assert run(sim, *words, *options).status == 3
+        sim.clear()
+        words = ["retry", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+    elif command == "resume":
+        assert run(sim, *words, "--max-calls", 1).status == 6
+    assert run(sim, *words, "--report", "r.csv").status == 3
+    first, second = read_csv(tmp_path / "r.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
+    opted = "may have opted" if ending == "killed" else "has opted"
+    assert f"{opted} this profile out since the plan was made" in first["sync_detail"]
+    assert second["sync_outcome"] == "updated"
+    assert sim.states == {key(0): True, key(1): False}
+
+
+def test_an_opt_out_from_before_the_plan_is_lifted(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(0), ccpaOptOut=False, **{STAMP: ""})
+    carry_out(sim, tmp_path, run, "true")
+    (tmp_path / "in.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n")
+    assert run(sim, "plan", "in.csv", "--out", "plan.parquet").status == 0
+    assert run(sim, "apply", "plan.parquet", "--report", "r.csv").status == 0
+    assert sim.states == {key(0): False}
+
+
+def test_a_retry_of_an_apply_lifts_no_opt_out_that_was_chosen_since_the_plan(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    chosen, applied, tried_again = moments()
+    sim.profiles[key(0)][STAMP] = sample_profiles.timestamp(chosen)
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching="profile/")
+    words = ["apply", "plan.parquet", "--retries", "0", "--max-failures", "100%"]
+    at = {copies.NOW_S: str(applied.timestamp())}
+    with process(sim, tmp_path, *words, "--report", "first.csv", more=at) as failing:
+        said = failing.communicate()[1]
+    assert failing.returncode == 3, said
+    assert {row["sync_outcome"] for row in read_csv(tmp_path / "first.csv")} == {"failed"}
+    sim.clear()
+    words = ["retry", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+    at = {copies.NOW_S: str(tried_again.timestamp())}
+    with process(sim, tmp_path, *words, "--report", "r.csv", more=at) as following:
+        said = following.communicate()[1]
+    assert following.returncode == 3, said
+    facts = [(row["sync_outcome"], row["sync_reason"]) for row in read_csv(tmp_path / "r.csv")]
+    assert facts == [("drifted", "newer_choice"), ("updated", "")]
+    assert sim.states == {key(0): True, key(1): False}
