@@ -310,3 +310,22 @@ def test_the_next_command_protects_too(filled: Simulator, tmp_path: Path, run: R
     run(filled, "plan", "in.csv", "--protect", path, "--out", "p.parquet")
     ran = run(filled, "apply", "p.parquet", "--report", "r.csv")
     assert f" --protect {path}" in ran.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["resume", "retry", "undo"])
+def test_a_list_that_the_table_of_the_job_names_by_now_counts_too(
+    command: str, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    if command == "retry":
+        filled.queue_fault(Fault.TRANSIENT_500, "PATCH", 3 * ROWS)
+    words = ("--max-calls", 2) if command == "resume" else ("--retries", 0)
+    first = run(filled, "run", "in.csv", *words, "--report", "a.csv", "--summary", "json")
+    filled.clear()
+    before = filled.states[key(VIP)]
+    protect(tmp_path)
+    (tmp_path / "bulk-sync.toml").write_text('[job.in]\nprotect = ["vip.csv"]\n')
+    again = (first.summary["run_id"], "--max-opt-ins", "100%", "--report", "b.csv")
+    assert run(filled, command, *again).status == 3
+    assert filled.states[key(VIP)] is before
+    assert {filled.states[key(at)] for at in range(ROWS) if at != VIP} == {command != "undo"}
+    assert read_csv(tmp_path / "b.csv")[VIP]["sync_reason"] == "protected"

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage, job_names, settings
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.config import GIVEN
+from bulk_sync.cli.config import GIVEN, of_job
 from bulk_sync.cli.input_options import HEADER_ROW, SHEET
 from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
 from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
@@ -99,9 +99,11 @@ def _merged(values: Values, begun: "Begun") -> dict[str, Any]:
     for name in set(recorded(Recorded.SEALED)) - typed(values):
         if name in taken:  # also if it was the default: that is a limit too
             given.pop(name, None)
-    for name in set(recorded(Recorded.ADDED)) - typed(values):
-        both = (*taken.get(name, ()), *plain(given.get(name, ())))
-        given[name] = list(dict.fromkeys(both))
+    added = [each for each in DECLARED if each.recorded is Recorded.ADDED]
+    of_table = of_job(begun.job, added)
+    for name in {each.key for each in added} - typed(values):
+        lists = (taken.get(name), plain(given.get(name)), plain(of_table.get(name)))
+        given[name] = list(dict.fromkeys(path for each in lists for path in each or ()))
     return {**values, **taken, **given}
 
 
