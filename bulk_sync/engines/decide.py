@@ -60,8 +60,8 @@ class Care:
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
-        known_ms: when the file was given, or the opt-out written; a later choice counts, and any
-            choice if it is ``AT_ANY_TIME``.
+        known_ms: when the file was given, the opt-out written, or the opt-in first sent; a later
+            choice counts, and any choice if it is ``AT_ANY_TIME``.
         body: the JSON of a profile to create; None: change the one there is.
     """
 

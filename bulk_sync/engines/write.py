@@ -163,6 +163,7 @@ class Writes:
         care = self.cares.get(at) or self.usual or NO_CARE
         key, desired = self.keys[at], self.desired[at]
         pkey: str | None = None
+        sent_ms = now_ms()
         try:
             if care.body is None:
                 tries = await client.write(key, desired=desired)
@@ -174,7 +175,10 @@ class Writes:
                 await _check_stored(client, stop, pkey or key, desired=desired)
         except RowFailed as failed:
             quiet_at = _now() + client.settling.after_s(failed.reason)
-            self.cares[at] = replace(care, sent=True, quiet_at=quiet_at, created=pkey)
+            known_ms = care.known_ms if desired or care.is_dated else sent_ms
+            self.cares[at] = replace(
+                care, sent=True, quiet_at=quiet_at, created=pkey, known_ms=known_ms
+            )
             raise
         return pkey, tries
 

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -29,6 +30,7 @@ from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import Connection, Credentials, KeyKind, Keys, Pace, Secret
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.simulator import ReceivedRequest as RawRequest
+from bulk_sync.simulator.sample_profiles import timestamp
 from bulk_sync.stopping import Stop
 
 REASON = "A later run has written this profile."
@@ -312,6 +314,20 @@ def test_a_failed_write_is_tried_once_more_at_the_end(
     assert result.state is False
     assert result.writes.steps.attempts[0] >= 1
     assert result.is_settled
+
+
+@pytest.mark.parametrize("minutes", [-60, 10], ids=["before", "after"])
+def test_a_failed_opt_in_is_not_tried_again_over_a_choice_made_after_the_first_try(
+    minutes: int, campaign: Simulator
+) -> None:
+    changed = timestamp(datetime.now(UTC) + timedelta(minutes=minutes))
+    campaign.add(pkey=key(0), ccpaOptOut=True, ccpaOptOutLastModified=changed)
+    campaign.queue_fault(Fault.TRANSIENT_500, "PATCH")
+    result = write_row(campaign, desired=False)
+    is_later = minutes > 0
+    assert result.outcome == ((Outcome.DRIFTED, Reason.NEWER_CHOICE) if is_later else DONE)
+    assert result.sent == ["PATCH"] * (1 if is_later else 2)
+    assert campaign.profiles[key(0)]["ccpaOptOut"] is is_later
 
 
 SAME: dict[str, Any] = {"email": EMAIL, "ccpaOptOut": True}
