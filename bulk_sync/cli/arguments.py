@@ -39,14 +39,12 @@ INPUT_AGAIN: Final = [
 
 def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     """Build a job; raise UsageProblem if an option is missing or wrong."""
-    from bulk_sync.rows.check import OnConflict
     from bulk_sync.runs import Job, JobRecord, Matching
     from bulk_sync.runs.protection import Protection
 
     garbage.spare_imports()
     values = _complete(values)
     keys = settings.Keys.from_options(values)
-    columns, attribute = values["create_column"], values["attribute"]
     return Job(
         connection=settings.reached(connection(values), keys),
         state=state(values),
@@ -54,11 +52,7 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
         reading=settings.Reading.from_options(values),
         writing=settings.Writing.from_options(values),
         limits=limits(values),
-        matching=Matching(
-            keys=keys,
-            on_conflict=OnConflict(values["on_conflict"]),
-            creating=settings.Creating.parse(columns, attribute) if values["create"] else None,
-        ),
+        matching=Matching.of(values, values["attribute"]),
         record=JobRecord(
             name=str(values["job"] or name),
             settings={each: plain(values[each]) for each in recorded()},

@@ -12,7 +12,7 @@ from bulk_sync.rows.request_order import LastWrites
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs import precedence
 from bulk_sync.runs.checkpoint import Checkpoint
-from bulk_sync.runs.job import Job
+from bulk_sync.runs.job import Job, Matching
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import KeyKind, Oddity
@@ -53,14 +53,15 @@ def _producer(job: Job, rows: pd.DataFrame) -> Producer:
     )
 
 
-def compare(rows: pd.DataFrame, states: Steps, job: Job, last_writes: LastWrites) -> pd.DataFrame:
+def compare(
+    rows: pd.DataFrame, states: Steps, matching: Matching, attribute: str, last_writes: LastWrites
+) -> pd.DataFrame:
     """Return the plan, as far as states are known: a row per profile."""
-    matching = job.matching
     rows, states = expand.expand(rows, states, matching.keys, matching.on_conflict)
     planned = comparison.compare(rows, states, last_writes)
     if matching.creating is None:
         return planned
-    return new_profiles.planned(planned, matching.creating, matching.keys, job.connection.attribute)
+    return new_profiles.planned(planned, matching.creating, matching.keys, attribute)
 
 
 def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
@@ -73,7 +74,8 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
         before = {each.key: each.before for each in intents if each.before is not None}
         states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
-    planned = compare(run.rows, states, job, last_writes)
+    attribute = job.connection.attribute
+    planned = compare(run.rows, states, job.matching, attribute, last_writes)
     return protected(run, planned, job.protection)
 
 

@@ -79,6 +79,16 @@ class Matching:
     on_conflict: OnConflict = OnConflict.REJECT
     creating: Creating | None = None
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any], attribute: str) -> "Matching":
+        """Build them from options; raise UsageProblem if one is wrong."""
+        columns = options.get("create_column") or ()
+        return cls(
+            keys=Keys.from_options(options),
+            on_conflict=OnConflict(options.get("on_conflict") or OnConflict.REJECT),
+            creating=Creating.parse(columns, attribute) if options.get("create") else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:

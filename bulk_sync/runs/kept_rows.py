@@ -4,8 +4,8 @@
                                                its last day here
 
 The metadata of a file hold its format and the columns with keys of people.
-A search reads those columns alone, and whole rows only of parts with a hit. Of a run that is
-not finished the rows are made from its checkpoint.
+A search reads those columns alone, and whole rows only of parts with a hit. Those of a run that is
+not finished: see ``progress.py``.
 """
 
 import logging
@@ -27,19 +27,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger import Begun, Ledger, Run
-from bulk_sync.outcomes import Outcome, Reason
-from bulk_sync.rows import columns, comparison, expand, parquet_rows, request_order
-from bulk_sync.rows.check import OnConflict
-from bulk_sync.rows.lazy_texts import Texts
+from bulk_sync.ledger import Begun
+from bulk_sync.outcomes import Outcome
+from bulk_sync.rows import columns, expand, parquet_rows, request_order
 from bulk_sync.rows.request_order import Confirmed
-from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import checkpoint_place, large_input
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
-from bulk_sync.runs.write_records import Recording
-from bulk_sync.settings import RUN_ID_PATTERN, Keys, State
+from bulk_sync.settings import RUN_ID_PATTERN, State
 from bulk_sync.storage import atomic, reading, sealed
 
 log = logging.getLogger(__name__)
@@ -205,55 +200,6 @@ def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataF
             for each in rows.read()
         ]
     return pd.concat(found, ignore_index=True) if any(map(len, found)) else None
-
-
-def so_far(book: Ledger, state: State, run: Run) -> Slices | None:
-    """Return results of an unfinished run, as far as it got; None if its rows are not here.
-
-    Reading those of a large input raises UsageProblem if they are damaged, or gone by then.
-    """
-    checkpoint = checkpoint_place.find(state, run.run_id)
-    if checkpoint is None:
-        return None
-    try:
-        if (large := large_input.find(checkpoint)) is not None:
-            return large.pending(Reason.STOPPED)
-        rows, rest = checkpoint.rows(), large_input.rest_of(checkpoint)
-        planned, early = checkpoint.plan(rows), checkpoint.early()
-    except UsageProblem as problem:
-        log.warning("%s", problem)
-        return None
-    if planned is None:
-        planned = _as_written(book, run, checkpoint, rows)
-    writes = comparison.writes(planned)
-    if len(writes):
-        planned = Recording(book, run.run_id, planned, writes, early).results(planned)
-    return rest.with_results(comparison.hold_back(planned, Reason.STOPPED))
-
-
-def _as_written(book: Ledger, run: Run, checkpoint: Checkpoint, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a plan of what was written before the plan of a run was complete.
-
-    Nothing is planned if the profiles of a write are not known any more: the ledger has it alone.
-    """
-    recorded = {write.intent.key: write.intent.before for write in book.writes(run.run_id)}
-    before = {key: state for key, state in recorded.items() if state is not None}
-    open_rows, settings = comparison.open_rows(rows), run.begun.settings
-    keys, is_stamped = Texts(rows[columns.KEY], open_rows), columns.LATEST in rows
-    states, read = (Steps.blank(len(open_rows), stamped=is_stamped) for _ in range(2))
-    with warning_of(run.run_id):
-        read = checkpoint.states(Steps.blank(len(open_rows), stamped=is_stamped))
-    for at, group in read.matches(keys):
-        if any(each.pkey in before for each in group):
-            states.found_at(at, int(read.attempts[at]), int(read.at_ms[at]), group, key=keys[at])
-    states.put_back(keys, before)
-    on_conflict = OnConflict(settings.get("on_conflict") or OnConflict.REJECT)
-    planned = comparison.compare(
-        *expand.expand(rows, states, Keys.from_options(settings), on_conflict)
-    )
-    if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
-        return planned
-    return comparison.without_states(rows, Outcome.PENDING)
 
 
 def _parts(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[pa.Table]:

@@ -39,6 +39,7 @@ from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.kept_rows import KeptRows
 from bulk_sync.runs.past_runs import NothingLeft, has_checkpoint, known, without_checkpoint
 from bulk_sync.runs.plan_file import OUT
+from bulk_sync.runs.progress import so_far
 from bulk_sync.runs.review import Files
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State
@@ -149,7 +150,7 @@ def _explained(kept: KeptRows, run: Run) -> Iterator[None]:
 
 
 def _so_far(book: Ledger, state: State, run: Run) -> Slices:
-    rows = kept_rows.so_far(book, state, run)
+    rows = so_far(book, state, run)
     if rows is None:
         if has_checkpoint(state, run):  # the log has the reason
             raise UsageProblem(f"What run {run.run_id} has done so far cannot be read.")

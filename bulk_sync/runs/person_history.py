@@ -20,7 +20,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import day_budget, kept_rows
+from bulk_sync.runs import day_budget, kept_rows, progress
 from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.kept_rows import KeptRows
@@ -242,7 +242,7 @@ def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Sourc
             kept = finished[run.run_id]
             with kept_rows.warning_of(run.run_id):
                 yield _Source(run, kept.identity_columns(), kept)
-        elif (rows := kept_rows.so_far(book, state, run)) is not None:
+        elif (rows := progress.so_far(book, state, run)) is not None:
             with kept_rows.warning_of(run.run_id):
                 where = IdentityColumns.find(run.begun, rows.first.columns)
                 yield _Source(run, where, rows)

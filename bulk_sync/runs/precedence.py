@@ -121,7 +121,7 @@ def put_back(run: RunContext, recording: Recording) -> tuple[set[int], dict[int,
 
 
 def last_writes(
-    book: Ledger | None, state: State, connection: Connection, besides: str | None = None
+    book: Ledger | None, state: State, place: Connection | Begun, besides: str | None = None
 ) -> LastWrites:
     """Return a function to look up the last writes to profiles of one instance.
 
@@ -135,15 +135,15 @@ def last_writes(
         runs = {
             run.run_id: run.begun
             for run in every
-            if same_place(run.begun, connection)
-            and run.begun.attribute == connection.attribute
+            if same_place(run.begun, place)
+            and run.begun.attribute == place.attribute
             and run.run_id != besides
         }
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)
         counting = [run_id for run_id in runs if run_id not in put_back]
         positions = {run.run_id: run.position for run in every}
-        refused = {run.run_id for run in every if lineage.was_refused(run)}
+        refused = {run.run_id for run in every if not run.is_done}  # or given up
         found = _confirmed(state, keys, since_ms, counting)
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
         confirmed = (each for each in found if each[1] or each[2].run_id not in refused)

@@ -23,6 +23,7 @@ from bulk_sync.runs import (
     lineage,
     pipeline,
     plan_file,
+    progress,
     write_records,
 )
 from bulk_sync.runs.begin import check_files, past_of
@@ -161,7 +162,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     checkpoint = checkpoint_place.find_newest(state, run.run_id)
     if not run.is_finished:  # else kept already
         with kept_rows.warning_of(run.run_id):
-            if (rows := kept_rows.so_far(book, state, run)) is not None:
+            if (rows := progress.so_far(book, state, run)) is not None:
                 until = kept_rows.keep(state, run.run_id, run.begun, rows)
                 ended = replace(ended, rows_kept_until=until)
     book.end(run.run_id, ended)

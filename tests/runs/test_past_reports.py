@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, populate, read_csv, write_states
+from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.report import table
@@ -215,3 +215,35 @@ def test_a_report_with_too_many_columns_for_a_sheet_is_refused(
     ran = run(sim, "report", "--report", "r.xlsx")
     assert (ran.status, (tmp_path / "r.xlsx").exists()) == (2, False)
     assert "a sheet holds 14 columns, and with those of the report there are 15" in ran.err
+
+
+@pytest.mark.parametrize("ending", ["unfinished", "given up"])
+@pytest.mark.parametrize("keys", ["PKey", "email", "dated"])
+def test_the_report_of_a_run_that_was_stopped_while_it_read_is_the_first_one(
+    keys: str, ending: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 10)
+    for number in range(10):
+        sim.profiles[key(number)]["ccpaOptOut"] = number % 3 == 0
+        sim.profiles[key(number)]["ccpaOptOutLastModified"] = (
+            f"2026-11-0{number or 1} 10:00:00.000Z"
+        )
+    date = ",Request date" if keys == "dated" else ""
+    lines = [f"{'email' if keys == 'email' else 'PKey'},ccpaOptOut{date}"]
+    for number in range(10):
+        name = f"p{number}@example.com" if keys == "email" else key(number)
+        lines.append(f"{name},{str(number % 2 == 0).lower()}{',2026-11-03' if date else ''}")
+    (tmp_path / "in.csv").write_text("\n".join([*lines, ""]))
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 8, "--report", "first.csv")
+    assert run(sim, "run", "in.csv", *words).status == 6
+    first = read_csv(tmp_path / "first.csv")
+    assert len({row["sync_outcome"] for row in first}) > 1
+    run_id = runs(run)[-1]["run_id"]
+    if ending == "given up":
+        assert run(sim, "resume", run_id, "--give-up").status == 0
+    assert run(None, "report", run_id, "--report", "again.csv").status == 0
+    again = read_csv(tmp_path / "again.csv")
+    told = ("sync_before", "sync_after", "sync_outcome", "sync_reason", "sync_at")
+    assert [[row[name] for name in told] for row in again] == [
+        [row[name] for name in told] for row in first
+    ]

@@ -346,3 +346,12 @@ def test_an_opt_out_of_a_refused_list_still_counts_against_an_older_opt_in(team:
     assert team.run(team.sim, "run", refused, *words).status == 4
     assert team.upload("false", "2026-01-20") == ["drifted"]
     assert team.upload("false", "2026-01-26") == ["updated"]
+
+
+def test_an_opt_in_found_by_a_run_that_was_given_up_does_not_count(team: Team) -> None:
+    path = team.list_of("false", "2026-01-25", 4)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 4, "--report", "first.csv")
+    assert team.run(team.sim, "run", path, *words).status == 6
+    assert read_csv(team.folder / "first.csv")[0]["sync_outcome"] == "unchanged"
+    assert team.run(team.sim, "resume", team.newest(), "--give-up").status == 0
+    assert team.upload("true", "2026-01-20") == ["updated"]
