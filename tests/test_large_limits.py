@@ -1,6 +1,7 @@
 """Limits on large inputs: refused or held rows can be written later, and only once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,24 @@ def test_keys_of_another_instance_are_refused_after_the_first_page(
     assert ran.summary["outcomes"] == {"not_found": ROWS}
     check_written(filled)
     assert pages_of(filled) == 10
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+@pytest.mark.parametrize("reading", [nullcontext, in_slices], ids=["whole", "slices"])
+def test_rows_left_because_no_key_is_known_wait_for_a_limit(
+    reading: Callable[[], AbstractContextManager[None]],
+    command: str,
+    filled: Simulator,
+    run: Run,
+    tmp_path: Path,
+) -> None:
+    rows = [f"{key(500 + at)},true" for at in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    out = ("--out", "p.parquet") if command == "plan" else ()
+    with reading():
+        ran = run(filled, command, "in.csv", *out, *SCAN, *SHORT)
+    assert ran.status == 4, ran.err
+    left = [row for row in read_csv(tmp_path / "r.csv") if row["sync_outcome"] == "pending"]
+    assert len(left) > ROWS // 2
+    assert {row["sync_reason"] for row in left} == {"limit"}
+    assert left[-1]["sync_detail"] == "Not done: a safety limit, or a person, said no."

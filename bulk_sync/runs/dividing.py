@@ -10,14 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from bulk_sync.errors import Refused, StoppedEarly, StopRun
+from bulk_sync.errors import StoppedEarly, StopRun
 from bulk_sync.ledger import Kind
 from bulk_sync.memory import check_fits
-from bulk_sync.outcomes import Reason
 from bulk_sync.rows import plan_limits
 from bulk_sync.runs import large_input
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
-from bulk_sync.runs.execution import Execution, StageEnd
+from bulk_sync.runs.execution import Execution, StageEnd, why_left
 from bulk_sync.runs.large_input import LargeInput
 from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.run_context import RunContext
@@ -84,8 +83,7 @@ def undivided(
 ) -> tuple[RunContext, StageEnd]:
     """Return a run, ended before its input was divided, with all rows left undone."""
     if run.large is not None:
-        reason = Reason.LIMIT if isinstance(ended.cause, Refused) else Reason.STOPPED
-        run = replace(run, rest=Rest.unread(run.large.pending(reason)))
+        run = replace(run, rest=Rest.unread(run.large.pending(why_left(ended.cause))))
     if execution.listed is not None:
         ended = replace(ended, reads=execution.listed.calls_left)
     return run, ended

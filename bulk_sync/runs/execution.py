@@ -99,7 +99,12 @@ def early_end(
     has_begun = was_sent or knows_states(rows, rest)
     if isinstance(cause, UsageProblem) and has_begun:  # which would mean that nothing was sent
         cause = StoppedEarly(str(cause))
-    return StageEnd(comparison.hold_back(rows, Reason.STOPPED), cause)
+    return StageEnd(comparison.hold_back(rows, why_left(cause)), cause)
+
+
+def why_left(cause: StopRun | None) -> Reason:
+    """Return the reason of rows left by a run that ended early."""
+    return Reason.LIMIT if isinstance(cause, Refused) else Reason.STOPPED
 
 
 def knows_states(rows: pd.DataFrame, rest: Rest) -> bool:
