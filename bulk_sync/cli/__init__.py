@@ -256,8 +256,8 @@ def _failed(invocation: Invocation, status: Exit, error: Exception, shown: str =
         say(shown, err=True)
     else:
         say_error(message)
-    if form["summary"]:
-        say_json(summary)
     if monitor.is_run and not monitor.has_ended:
         monitor.failed(status, was_done=isinstance(error, StopRun) and error.is_answer)
+    if form["summary"]:  # after the warnings about hooks: cron mails the last line
+        say_json(summary)
     return status

@@ -191,9 +191,9 @@ class Screen:
             "recorded": finished.head is not None or self._monitor.is_recorded,
             **self._of_plan,
         }
-        if self._json:
-            say_json(facts)
         self._monitor.ended(facts, finished)
+        if self._json:  # after the warnings about hooks: cron mails the last line
+            say_json(facts)
 
     def finish_mapping(self, mapped: Mapped) -> Exit:
         """Print the result of ``map``, and the next command to type; return the exit status."""

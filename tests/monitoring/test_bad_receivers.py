@@ -2,15 +2,19 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Run, populate, write_states
 from prometheus_client.parser import text_string_to_metric_families
 from receiver import receiving
+from torture import environment_of
 
 from bulk_sync.cli import hooks
 from bulk_sync.monitoring import notification, ping
@@ -74,6 +78,26 @@ def test_a_bad_service_costs_a_known_time_and_changes_nothing(
     assert run(None, "ledger", "verify").status == 0
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"s3cret" not in written + ran.out.encode() + ran.err.encode()
+
+
+@pytest.mark.parametrize(("name", "status"), [("in.csv", 3), ("missing.csv", 2)])
+def test_the_summary_is_the_last_line_of_a_log_which_cron_mails(
+    name: str, status: int, sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(sim, 1)
+    write_states(tmp_path / "in.csv", 2)
+    with bad_service("refused", monkeypatch) as url:
+        ran = subprocess.run(
+            [sys.executable, "-m", "bulk_sync", "run", name, "-q", "--summary", "json"],
+            cwd=tmp_path,
+            env={**environment_of(sim, tmp_path / "state"), "BULK_SYNC_PING": url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    *before, last = ran.stdout.splitlines()
+    assert any(b"WARNING --ping: " in line for line in before)
+    assert orjson.loads(last)["exit"] == ran.returncode == status
 
 
 def test_a_hanging_write_of_the_metrics_file_is_given_up(
