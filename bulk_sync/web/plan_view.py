@@ -35,6 +35,7 @@ _ANOTHER_FILE: Final = (
 
 _NOTES: Final = {
     "asked": (PlanStage.ASKED,),
+    "raised": (PlanStage.MADE,),
     "stopping": (PlanStage.MAKING,),
     "sent-back": (PlanStage.MADE,),
 }
@@ -103,6 +104,14 @@ def _missing(page: Page, state: PlanState, person: Person, pages: RowPages | Non
     )
 
 
+def _note(state: PlanState, person: Person, note: str) -> str:
+    """Return a note that still holds: a person may have got the address of a plan with it."""
+    of_person = {"asked": state.is_preparer, "approved": state.has_approved}
+    if note in of_person and not of_person[note](person):
+        return ""
+    return note if state.stage in _NOTES.get(note, tuple(PlanStage)) else ""
+
+
 def values(
     page: Page, state: PlanState, person: Person, query: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -114,12 +123,10 @@ def values(
     planned, facts = state.planned, None
     if rows is not None and planned is not None and planned.ended is not None:
         facts = report_facts.facts_from(planned, rows.tally)
-    note = query.get("note", "")
-    holds = state.stage in _NOTES.get(note, tuple(PlanStage))
     return {
         "state": state,
         "PlanStage": PlanStage,
-        "note": note if holds and (note != "asked" or state.is_preparer(person)) else "",
+        "note": _note(state, person, query.get("note", "")),
         "name": plan_state.subject(page, state.paper),
         "copies": () if state.upload is None else page.paperwork.copies_of(state.upload),
         "newer": _newer(page, state),

@@ -24,9 +24,9 @@ NOTES: Final[Mapping[str, str]] = {
     "all-ended": "All your sessions have ended, on every device.",
     "asked": "Approval was asked for. Give the address of this page to the person who is to "
     "approve: the plan waits on their start page too.",
-    "raised": "The limit is raised for this plan, and your reason is recorded.",
+    "raised": "The limit is raised for this plan, and the reason is recorded.",
     "approved": "Your approval is recorded.",
-    "sent-back": "The plan was sent back, with your comment.",
+    "sent-back": "The plan was sent back, with the comment.",
     "resumed": "The run goes on. You may close this page.",
     "stopping": "The run was asked to stop. It finishes what is in flight first.",
     "has-ended": "It has ended already.",

@@ -432,9 +432,12 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     assert press(ana, served, f"/plans/{plan_id}/ask").status_code == 409
     assert press(ana, served, f"/plans/{plan_id}/raise", reason="x").status_code == 403
     assert "Write why" in press(ida, served, f"/plans/{plan_id}/raise").text
-    press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
+    note = "The limit is raised for this plan, and the reason is recorded."
+    raised_at = press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
+    assert note in text_of(raised_at)
     press(ana, served, f"/plans/{plan_id}/ask")
     ben = served.signed_in(Role.APPROVER)
+    assert note not in text_of(ben.get(raised_at.url))
     confirm_opt_ins(ben, served, plan_id)
     approve(ben, served, plan_id)
     wait_for_jobs(served, plan_id)
