@@ -448,6 +448,17 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("opt_outs", "is_offered"), [(1, True), (0, False)])
+def test_opt_ins_can_be_held_back_if_there_is_more_to_write(
+    sim: Simulator, served: Served, tmp_path: Path, opt_outs: int, is_offered: bool
+) -> None:
+    path = write_mixed(sim, tmp_path / "in.csv", 12, opt_outs)
+    plan_id = make_plan(served, path, "--allow=inverted")
+    shown = text_of(served.signed_in(Role.UPLOADER).get(f"{served.url}/plans/{plan_id}"))
+    assert "more than the limit of 10" in shown
+    assert ("Make a new plan that holds the opt-ins back" in shown) == is_offered
+
+
 def test_a_second_limit_is_raised_besides_the_first(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
