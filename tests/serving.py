@@ -115,13 +115,15 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner, runner.addresses[0][1], app
 
-    async def end(runner: web.AppRunner) -> None:
+    async def end(runner: web.AppRunner, app: web.Application) -> None:
+        pool = app[PAGE].database._engine.pool
         await runner.cleanup()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:  # as asyncio.run does
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await loop.shutdown_default_executor()
+        pool.dispose()  # of connections that slow work has given back since the page closed
 
     def look(*_: object) -> None:
         assert threading.current_thread() is not thread, "all other requests wait for this query"
@@ -139,7 +141,7 @@ def serving(settings: PageSettings, *, people: bool = True) -> Iterator[Served]:
         for session in served.sessions:
             session.close()
         try:
-            asyncio.run_coroutine_threadsafe(end(runner), loop).result(60)
+            asyncio.run_coroutine_threadsafe(end(runner, app), loop).result(60)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
