@@ -92,9 +92,9 @@ def _pass_over(values: Values, problem: StopRun) -> Exit:
     log.warning("%s", message)
     summary = monitor.failure(status, message)
     monitor.event("run_ended", message, summary)
-    if values["summary"]:
-        say_json(summary)
     monitor.failed(status, was_done=False)
+    if values["summary"]:  # after the warnings about hooks: cron mails the last line
+        say_json(summary)
     return Exit.ROWS_LEFT
 
 
