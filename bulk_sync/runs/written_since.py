@@ -20,8 +20,9 @@ A write without a recorded answer, as of a run that was killed, may have changed
 state is not known then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ def opted_out(run: RunContext, planned: pd.DataFrame, opt_ins: Mapping[int, str]
     since_ms = int(read_ms[read_ms > 0].min(initial=now_ms()))
     if run.lineage.plan is not None and reader is not None:  # these states were read just now
         since_ms = min(since_ms, reader.begun_ms)
-    written = _written_since(run, _Reading(since_ms - _ANSWER_MS, reader))
+    written = _written_since(run, _Reading(since_ms - _ANSWER_MS, reader), [*opt_ins.values()])
     return {
         at: change.opt_in_sentence()
         for at, key in opt_ins.items()
@@ -155,23 +156,28 @@ def opted_out(run: RunContext, planned: pd.DataFrame, opt_ins: Mapping[int, str]
     }
 
 
-def _written_since(run: RunContext, reading: _Reading) -> dict[str, list[_Change]]:
-    """Return what other runs have changed since then, by PKey.
+def _written_since(
+    run: RunContext, reading: _Reading, pkeys: Sequence[str] | None = None
+) -> dict[str, list[_Change]]:
+    """Return what other runs have changed since then, by PKey; None: of all profiles.
 
     That is the last confirmed change of a profile, and doubtful ones after it.
     """
+    others = {
+        other.run_id: other
+        for other in run.ledger.runs()
+        if other.run_id != run.run_id
+        and other.begun.attribute == run.begun.attribute
+        and same_place(other.begun, run.begun)
+        and not reading.began_after(other)
+    }
+    of_all = chain.from_iterable(map(run.ledger.writes, others))
     found: dict[str, list[_Change]] = {}
-    for other in run.ledger.runs():
-        begun = other.begun
-        if other.run_id == run.run_id or begun.attribute != run.begun.attribute:
-            continue
-        if reading.began_after(other) or not same_place(begun, run.begun):
-            continue
-        for write in run.ledger.writes(other.run_id):
-            change = _Change(write, reading.precedes(write))
-            has_changed = write.is_confirmed or write.is_doubtful
-            if has_changed and (change.is_since or change.at_ms >= reading.since_ms):
-                _add(found.setdefault(write.pkey, []), change)
+    for write in of_all if pkeys is None else run.ledger.writes_to(pkeys):
+        change = _Change(write, reading.precedes(write))
+        has_changed = write.run_id in others and (write.is_confirmed or write.is_doubtful)
+        if has_changed and (change.is_since or change.at_ms >= reading.since_ms):
+            _add(found.setdefault(write.pkey, []), change)
     return found
 
 
