@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Kind, Ledger, Run, local
+from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
@@ -44,7 +44,7 @@ def apply(
     planned = plan_file.read(path, job.reading.memory)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
-    job, run_id = _job_of(job, planned, approval, typed), new_run_id()
+    job, run_id = _job_of(job, planned.begun, approval, typed), new_run_id()
     of = planned.begun
     kind = Kind.APPLY if of.parent is None else Kind.UNDO
     begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
@@ -61,6 +61,7 @@ def apply(
             raise
         if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)
+            job = _job_of(job, earlier.begun, approval, typed)
             return continue_run(book, job, earlier, screen, interrupts)
         if begun.parent is None:
             warn_of_same_file(book, job, begun.input_sha256)
@@ -94,9 +95,12 @@ def _check_first(book: Ledger, path: Path, planned: PlanFile, approval: Approval
     return earlier
 
 
-def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[str]) -> Job:
-    """Return the job of a plan; of two limits the stricter one holds, unless one was typed."""
-    begun, own = planned.begun, job.record.settings
+def _job_of(job: Job, begun: Begun, approval: Approval, typed: Collection[str]) -> Job:
+    """Return the job of a plan, or of a run that has begun to apply it.
+
+    Of two limits the stricter one holds, unless one was typed.
+    """
+    own = job.record.settings
     kept = {
         name: Bound.parse(str(most), f"The plan's {name}")
         for name in LIMITS
@@ -122,6 +126,9 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
         limits=limits,
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
+        writing=replace(
+            job.writing, verify=job.writing.verify or bool(begun.settings.get("verify"))
+        ),
         record=replace(job.record, name=begun.job),
         protection=Protection(dict.fromkeys(path.absolute() for path in lists)),
     )

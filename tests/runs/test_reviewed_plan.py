@@ -206,6 +206,34 @@ def test_a_second_apply_finishes_the_rows_left_by_the_first(
     assert len(filled.patched) == 9
 
 
+def test_a_second_apply_keeps_what_was_typed_for_the_first(
+    plan: Path, filled: Simulator, run: Run
+) -> None:
+    plan.with_name("protected.csv").write_text(f"PKey\n{key(11)}\n")
+    words = ("--protect", "protected.csv", "--verify")
+    assert run(filled, "apply", plan, *words, "--max-calls", 8, "--concurrency", 1).status == 6
+    filled.clear()
+    ran = run(filled, "apply", plan)
+    assert ran.status == 3
+    assert (ran.outcomes[-1], ran.report[-1]["sync_reason"]) == ("rejected", "protected")
+    assert filled.profiles[key(11)]["ccpaOptOut"] is False
+    read = [request for request in filled.requests if request.method == "GET"]
+    assert len(read) >= 2 * len(filled.patched)
+
+
+def test_a_second_apply_keeps_the_limit_that_was_typed_for_the_first(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    write_states(tmp_path / "in.csv", ROWS, "false")
+    run(filled, "plan", "in.csv", "--out", "plan.parquet")
+    before_answer(filled, "GET", 1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    (tmp_path / "protected.csv").write_text("email\na@example.com\n")
+    words = ("--max-opt-ins", 0, "--protect", "protected.csv")
+    assert run(filled, "apply", "plan.parquet", *words).status == 130
+    assert run(filled, "apply", "plan.parquet").status == 4
+    assert filled.patched == []
+
+
 def test_writes_in_flight_of_an_interrupted_apply_are_not_drifted(tmp_path: Path, run: Run) -> None:
     with running(Options(latency_s=0.01)) as sim:
         populate(sim, 60)
