@@ -30,7 +30,8 @@ look (a dot: either):
     some with the other state      no        .          drifted exists
     =============================  ========  =========  ================================
 
-A row forbidden by ``--protect`` is ``rejected protected`` in place of ``drifted newer_run``.
+A row forbidden by ``--protect`` is ``rejected protected`` in place of ``drifted newer_run``. A
+newer choice that this tool knows by another run is ``drifted newer_run``.
 """
 
 from dataclasses import dataclass, replace
@@ -57,6 +58,7 @@ class Care:
             the usual time after the writing began.
         forbidden: why the row must not be written any more, for a person.
         forbidden_by: its reason.
+        overtaken: why another run's work since the plan is the newer choice, for a person.
         uncertain: perhaps the run to be undone has not changed the profile.
         request: when the state was asked for; a newer choice in Campaign counts.
         own: the last write of this tool to the profile, if it set the other state.
@@ -72,6 +74,7 @@ class Care:
     quiet_at: float | None = None
     forbidden: str | None = None
     forbidden_by: Reason = Reason.NEWER_RUN
+    overtaken: str | None = None
     uncertain: bool = False
     request: RequestDate | None = None
     own: Own | None = None
@@ -86,7 +89,7 @@ class Care:
     @property
     def is_dated(self) -> bool:
         """Whether a later choice in Campaign counts."""
-        return self.request is not None or self.known_ms is not None
+        return self.request is not None or self.known_ms is not None or self.overtaken is not None
 
     @property
     def has_intent(self) -> bool:
@@ -196,19 +199,22 @@ def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
             "planned, so nothing was sent."
         )
         return Done(Outcome.DRIFTED, Reason.MOVED, detail, state)
-    if detail := _later_choice(care, profile.changed_ms, desired=desired):
-        return Done(Outcome.DRIFTED, Reason.NEWER_CHOICE, detail, state)
+    if newer := _newer(care, profile.changed_ms, desired=desired):
+        reason, detail = newer
+        return Done(Outcome.DRIFTED, reason, detail, state)
     return Send.NOW
 
 
-def _later_choice(care: Care, changed_ms: int, *, desired: bool) -> str:
+def _newer(care: Care, changed_ms: int, *, desired: bool) -> tuple[Reason, str] | None:
+    if care.overtaken is not None:
+        return Reason.NEWER_RUN, care.overtaken
     if care.request is not None:
         choice = request_order.choice(changed_ms, care.own, care.request, desired=desired)
         if request_order.is_newer(choice, care.request, desired=desired):
-            return request_order.sentence(choice)
+            return Reason.NEWER_CHOICE, request_order.sentence(choice)
     if care.known_ms is not None and request_order.is_since(changed_ms, care.known_ms):
-        return request_order.sentence_since(changed_ms, care.known_ms)
-    return ""
+        return Reason.NEWER_CHOICE, request_order.sentence_since(changed_ms, care.known_ms)
+    return None
 
 
 def _absent(care: Care, may_come_s: float) -> Decision:

@@ -19,11 +19,10 @@ from bulk_sync.ledger import Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
-from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import day_budget, kept_rows, progress
+from bulk_sync.runs import day_budget, kept_rows, past_rows
 from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
-from bulk_sync.runs.kept_rows import KeptRows
+from bulk_sync.runs.past_rows import PastRow, PastRows
 from bulk_sync.settings import EmailCase, Fetch, KeyKind, Keys, Reading, State
 
 log = logging.getLogger(__name__)
@@ -135,7 +134,7 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     """
     # A plan has changed no profile.
     runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
-    sources = list(_sources(book, state, runs.values()))
+    sources = list(past_rows.find(book, state, runs.values()))
     person = Identity.of_keys({key, *pkeys})
     rows, writes = _search(book, sources, person)
     profiles, others = _linked(key, rows, writes)
@@ -189,76 +188,19 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
     return tuple(match.pkey for match in steps.found.get(0, ()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where the rows of a run are: kept, if it is finished, or else in its checkpoint."""
-
-    run: Run
-    where: IdentityColumns
-    rows: KeptRows | Slices
-
-    def search(self, person: Identity) -> Iterator["_Row"]:
-        """Yield the rows about a person."""
-        if isinstance(self.rows, KeptRows):
-            found = self.rows.search(person)
-        else:
-            parts = map(kept_rows.table, self.rows.read())
-            hits = (part.filter(self.where.matches(part, person)) for part in parts)
-            found = (cells for part in hits for cells in part.to_pylist())
-        return (_Row(self.run, self.where, cells) for cells in found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row with a key of a person."""
-
-    run: Run
-    where: IdentityColumns
-    cells: Mapping[str, Any]
-
-    @property
-    def place(self) -> tuple[str, str, int]:
-        """Return the run, the file and the number of the row."""
-        return self.run.run_id, self.cells.get(columns.FILE) or "", self.cells[columns.ROW]
-
-    @property
-    def pkeys(self) -> set[str]:
-        """Return its PKeys."""
-        where, cells = self.where, self.cells
-        found = {cells[columns.KEY]} if where.are_pkeys else set(cells.get(columns.PKEYS) or ())
-        return {*found, *(cells[name] for name in where.pkeys)} - {"", None}
-
-    @property
-    def other_keys(self) -> set[str]:
-        """Return its other keys."""
-        found = set() if self.where.are_pkeys else {self.cells[columns.KEY]}
-        return {*found, *(self.cells[name] for name in self.where.emails)} - {"", None}
-
-
-def _sources(book: Ledger, state: State, runs: Iterable[Run]) -> Iterator[_Source]:
-    finished = kept_rows.all_of(state.folder)
-    for run in runs:
-        if run.run_id in finished:
-            kept = finished[run.run_id]
-            with kept_rows.warning_of(run.run_id):
-                yield _Source(run, kept.identity_columns(), kept)
-        elif (rows := progress.so_far(book, state, run)) is not None:
-            with kept_rows.warning_of(run.run_id):
-                where = IdentityColumns.find(run.begun, rows.first.columns)
-                yield _Source(run, where, rows)
-
-
 def _search(
-    book: Ledger, sources: Iterable[_Source], person: Identity
-) -> tuple[list[_Row], list[Write]]:
-    rows = list[_Row]()
+    book: Ledger, sources: Iterable[PastRows], person: Identity
+) -> tuple[list[PastRow], list[Write]]:
+    rows = list[PastRow]()
     for source in sources:
         with kept_rows.warning_of(source.run.run_id):
             rows.extend(source.search(person))
     return rows, book.history(*person.exactly, addresses=person.addresses)
 
 
-def _linked(key: str, rows: Iterable[_Row], writes: Iterable[Write]) -> tuple[set[str], set[str]]:
+def _linked(
+    key: str, rows: Iterable[PastRow], writes: Iterable[Write]
+) -> tuple[set[str], set[str]]:
     """Return the PKeys of a key, and the other keys of the same rows if it is a PKey."""
     profiles, others = set[str](), set[str]()
     for row in rows:
@@ -288,7 +230,7 @@ def _may_be_of(pkeys: set[str], mine: set[str]) -> bool:
 
 
 def _events(
-    runs: Mapping[str, Run], rows: Iterable[_Row], writes: Iterable[Write], mine: set[str]
+    runs: Mapping[str, Run], rows: Iterable[PastRow], writes: Iterable[Write], mine: set[str]
 ) -> Iterator[Event]:
     """Merge writes and rows: a row whose profile was written is part of the write's event."""
     by_place = {row.place: row for row in rows}

@@ -15,7 +15,7 @@ from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Reason
 from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.request_order import RequestDate
-from bulk_sync.runs import lineage, precedence, written_since
+from bulk_sync.runs import lineage, overtaken, precedence
 from bulk_sync.runs.execution import Execution, StageEnd, early_end
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.protection import Protection
@@ -76,8 +76,8 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         judged = opt_ins if is_stale or job.writing.guarded else in_doubt.intersection(opt_ins)
         known_ms = dict.fromkeys(judged, given_ms) | known_ms
     protected = _protected(job.protection, planned)
-    opted_out = {} if given_ms is None else written_since.opted_out(run, planned, undated)
-    forbidden = {**since.forbidden, **opted_out, **protected}
+    newer = {} if given_ms is None else overtaken.overtaken(run, job.state, planned, undated)
+    forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording.keys, requests)
     finds_first = run.planned is not None
 
@@ -88,6 +88,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
             in_doubt=at in in_doubt,
             forbidden=forbidden.get(at),
             forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
+            overtaken=newer.get(at),
             uncertain=at in uncertain,
             request=request,
             own=None if request is None else written.get((key, not recording.desired[at])),
@@ -95,7 +96,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
             body=body,
         )
 
-    in_general = {*in_doubt, *forbidden, *uncertain, *recording.bodies}
+    in_general = {*in_doubt, *forbidden, *newer, *uncertain, *recording.bodies}
     careful = {*in_general, *requests, *known_ms}
     return Writes(
         keys=recording.keys,

@@ -20,7 +20,7 @@ A write without a recorded answer, as of a run that was killed, may have changed
 state is not known then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
@@ -28,7 +28,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bulk_sync.engines.journal import now_ms
 from bulk_sync.ledger import Kind, Run, Write
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
@@ -38,11 +37,11 @@ from bulk_sync.runs import lineage
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 
-_ANSWER_MS: Final = 60_000
+ANSWER_MS: Final = 60_000
 """How old a read state may be when its answer arrives: the usual time limit of a request."""
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """The write of another run, which has changed a profile, for certain or not."""
 
     write: Write
@@ -53,7 +52,7 @@ class _Change(NamedTuple):
         """Return when it was confirmed; of one in doubt, when it began."""
         return self.write.at_ms if self.write.is_doubtful else self.write.ended_ms
 
-    def follows(self, other: "_Change | None") -> bool:
+    def follows(self, other: "Change | None") -> bool:
         """Return whether it came after another: runs work one after the other."""
         if other is None:
             return True
@@ -71,17 +70,9 @@ class _Change(NamedTuple):
             )
         return f"Run {run_id} has set this profile to {state} since it was read."
 
-    def opt_in_sentence(self) -> str:
-        """Return the sentence for the report about an opt-out that is not lifted."""
-        has = "may have" if self.write.is_doubtful else "has"
-        return (
-            f"Run {self.write.run_id} {has} opted this profile out since the plan was made, so the "
-            "opt-out was not lifted. To lift it all the same, run this row again from a file."
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Reading:
     """The reading of the states of a plan.
 
     Attributes:
@@ -112,9 +103,9 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     read_ms = columns.times_ms(planned[columns.AT])
     rows = np.flatnonzero(is_unchanged & (read_ms > 0))
     if run.begun.plan_sha256:
-        read_ms = read_ms - _ANSWER_MS
+        read_ms = read_ms - ANSWER_MS
     reader = lineage.reader(run.ledger.runs(), run.run_id, run.begun.plan_sha256)
-    written = _written_since(run, _Reading(int(read_ms[rows].min()), reader)) if len(rows) else {}
+    written = written_since(run, Reading(int(read_ms[rows].min()), reader)) if len(rows) else {}
     if not written:
         return planned
     keys = columns.profiles(planned).iloc[rows].astype("str")
@@ -133,32 +124,9 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
 
 
-def opted_out(run: RunContext, planned: pd.DataFrame, opt_ins: Mapping[int, str]) -> dict[int, str]:
-    """Return the opt-ins of an applied plan, or of its retry, that other runs have overtaken.
-
-    They have opted the profile out since the plan was read: the ledger knows that, even if Campaign
-    shows no time of the change. ``opt_ins`` are PKeys by position; each gets a sentence.
-    """
-    plan = run.begun.plan_sha256 or run.lineage.plan
-    if plan is None or not opt_ins or run.lineage.undone is not None:
-        return {}
-    reader = lineage.reader(run.ledger.runs(), run.run_id, plan)
-    read_ms = columns.times_ms(planned[columns.AT])
-    since_ms = int(read_ms[read_ms > 0].min(initial=now_ms()))
-    if run.lineage.plan is not None and reader is not None:  # these states were read just now
-        since_ms = min(since_ms, reader.begun_ms)
-    written = _written_since(run, _Reading(since_ms - _ANSWER_MS, reader), [*opt_ins.values()])
-    return {
-        at: change.opt_in_sentence()
-        for at, key in opt_ins.items()
-        for change in written.get(key, ())
-        if change.write.intent.desired
-    }
-
-
-def _written_since(
-    run: RunContext, reading: _Reading, pkeys: Sequence[str] | None = None
-) -> dict[str, list[_Change]]:
+def written_since(
+    run: RunContext, reading: Reading, pkeys: Sequence[str] | None = None
+) -> dict[str, list[Change]]:
     """Return what other runs have changed since then, by PKey; None: of all profiles.
 
     That is the last confirmed change of a profile, and doubtful ones after it.
@@ -172,16 +140,16 @@ def _written_since(
         and not reading.began_after(other)
     }
     of_all = chain.from_iterable(map(run.ledger.writes, others))
-    found: dict[str, list[_Change]] = {}
+    found: dict[str, list[Change]] = {}
     for write in of_all if pkeys is None else run.ledger.writes_to(pkeys):
-        change = _Change(write, reading.precedes(write))
+        change = Change(write, reading.precedes(write))
         has_changed = write.run_id in others and (write.is_confirmed or write.is_doubtful)
         if has_changed and (change.is_since or change.at_ms >= reading.since_ms):
             _add(found.setdefault(write.pkey, []), change)
     return found
 
 
-def _add(known: list[_Change], change: _Change) -> None:
+def _add(known: list[Change], change: Change) -> None:
     confirmed = next((each for each in known if each.write.is_confirmed), None)
     if not change.follows(confirmed):
         return

@@ -29,18 +29,20 @@ BODY: Final = b'{"email":"ada@example.com"}'
 YES, NO, EITHER = {True}, {False}, {True, False}
 NOW_S: Final = 1000.0  # when virtual time begins
 SEND, WAIT = "send", "wait"
+ANY: Final = {"run", "choice", "none"}
 
 Line = tuple[*tuple[Container[object], ...], str, Reason | None]
 TO_CHANGE: Sequence[
     Line
-] = [  # desired state seen, may have arrived, uncertain, forbidden, newer choice
-    (YES, YES, EITHER, EITHER, EITHER, Outcome.UPDATED, None),
-    (YES, NO, YES, EITHER, EITHER, Outcome.UNCHANGED, Reason.STOPPED),
-    (YES, NO, NO, YES, EITHER, Outcome.UNCHANGED, Reason.NEWER_RUN),
-    (YES, NO, NO, NO, EITHER, Outcome.DRIFTED, Reason.MOVED),
-    (NO, EITHER, EITHER, YES, EITHER, Outcome.DRIFTED, Reason.NEWER_RUN),
-    (NO, EITHER, EITHER, NO, YES, Outcome.DRIFTED, Reason.NEWER_CHOICE),
-    (NO, EITHER, EITHER, NO, NO, SEND, None),
+] = [  # desired state seen, may have arrived, uncertain, forbidden, newer: a run or a choice
+    (YES, YES, EITHER, EITHER, ANY, Outcome.UPDATED, None),
+    (YES, NO, YES, EITHER, ANY, Outcome.UNCHANGED, Reason.STOPPED),
+    (YES, NO, NO, YES, ANY, Outcome.UNCHANGED, Reason.NEWER_RUN),
+    (YES, NO, NO, NO, ANY, Outcome.DRIFTED, Reason.MOVED),
+    (NO, EITHER, EITHER, YES, ANY, Outcome.DRIFTED, Reason.NEWER_RUN),
+    (NO, EITHER, EITHER, NO, {"run"}, Outcome.DRIFTED, Reason.NEWER_RUN),
+    (NO, EITHER, EITHER, NO, {"choice"}, Outcome.DRIFTED, Reason.NEWER_CHOICE),
+    (NO, EITHER, EITHER, NO, {"none"}, SEND, None),
 ]
 MANY = {2, 3}
 SOME = {1, *MANY}
@@ -64,6 +66,7 @@ class Case:
     Attributes:
         states: one per profile, true for the desired state; a row to be changed has one profile.
         is_newer: Campaign's choice is newer than the request.
+        overtaken: the newer choice is that of another run.
         may_come: Campaign may still act on an earlier request.
     """
 
@@ -79,6 +82,7 @@ class Case:
     dated: bool = False
     is_known: bool = False
     is_newer: bool = False
+    overtaken: bool = False
     may_come: bool = False
     verify: bool = False
 
@@ -90,6 +94,7 @@ class Case:
             sent=self.sent,
             quiet_at=NOW_S + 3600 if self.may_come else 0.0,
             forbidden=WHY if self.forbidden else None,
+            overtaken=WHY if self.overtaken else None,
             uncertain=self.uncertain,
             request=REQUEST if self.dated else None,
             known_ms=REQUEST.first_ms if self.is_known else None,
@@ -122,7 +127,8 @@ class Case:
             table = TO_CREATE
         else:
             newer = (self.dated or self.is_known) and self.is_newer
-            known = (self.states[0], arrived, self.uncertain, self.forbidden, newer)
+            choice = "run" if self.overtaken else "choice" if newer else "none"
+            known = (self.states[0], arrived, self.uncertain, self.forbidden, choice)
             table = TO_CHANGE
         for *columns, outcome, reason in table:
             if all(value in column for value, column in zip(known, columns, strict=True)):
@@ -130,7 +136,7 @@ class Case:
         raise AssertionError(known)
 
     def looks(self) -> bool:
-        first = self.guarded or self.dated or self.is_known
+        first = self.guarded or self.dated or self.is_known or self.overtaken
         first = self.looks_first if self.creates else first
         return first or self.forbidden or self.in_doubt or self.sent
 
@@ -139,7 +145,7 @@ class Case:
 def cases(draw: st.DrawFn) -> Case:
     creates, flag = draw(st.booleans()), st.booleans()
     states = st.lists(flag, max_size=3) if creates else st.lists(flag, min_size=1, max_size=1)
-    flags = [draw(flag) for _ in range(11)]
+    flags = [draw(flag) for _ in range(12)]
     return Case(creates, draw(flag), tuple(draw(states)), *flags)
 
 

@@ -39,6 +39,19 @@ def opt_out_and_die(sim: Simulator, tmp_path: Path) -> None:
     sim.profiles[key(0)]["ccpaOptOut"] = True
 
 
+def failed_apply(sim: Simulator, run: Run) -> str:
+    """Apply the plan while Campaign answers no read, and return the id of the run."""
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching="profile/")
+    words = ("--retries", 0, "--max-failures", "100%", "--report", "first.csv")
+    assert run(sim, "apply", "plan.parquet", *words).status == 3
+    sim.clear()
+    return newest_run(run)
+
+
+def newest_run(run: Run) -> str:
+    return str(orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"])
+
+
 def moments() -> list[datetime]:
     """Return three moments of the next hour."""
     return [datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (10, 20, 30)]
@@ -59,11 +72,7 @@ def test_no_opt_out_is_lifted_that_another_run_has_set_since_the_plan(
         profile[STAMP] = ""
     words = ["apply", "plan.parquet"]
     if command == "retry":
-        sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching="profile/")
-        options = ("--retries", 0, "--max-failures", "100%", "--report", "first.csv")
-        assert run(sim, *words, *options).status == 3
-        sim.clear()
-        words = ["retry", orjson.loads(run(None, "runs", "--json").out)[-1]["run_id"]]
+        words = ["retry", failed_apply(sim, run)]
     elif command == "resume":
         assert run(sim, *words, "--max-calls", 1).status == 6
     assert run(sim, *words, "--report", "r.csv").status == 3
@@ -71,6 +80,68 @@ def test_no_opt_out_is_lifted_that_another_run_has_set_since_the_plan(
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
     opted = "may have opted" if ending == "killed" else "has opted"
     assert f"{opted} this profile out since the plan was made" in first["sync_detail"]
+    assert second["sync_outcome"] == "updated"
+    assert sim.states == {key(0): True, key(1): False}
+
+
+@pytest.mark.parametrize("command", ["apply", "retry"])
+@pytest.mark.parametrize("later", ["by PKey", "by address", "stopped"])
+def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
+    later: str, command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    sim.profiles[key(0)]["email"] = "ada@example.com"
+    lines = ["PKey,ccpaOptOut", f"{key(1)},false", f"{key(0)},true"]
+    if later == "by address":
+        lines = ["email,ccpaOptOut", "ada@example.com,true"]
+    elif later == "by PKey":
+        del lines[1]
+    (tmp_path / "later.csv").write_text("\n".join(lines))
+    budget = ["--fetch", "lookup", "--max-calls", 1] if later == "stopped" else []
+    assert run(sim, "run", "later.csv", *budget).status == (6 if budget else 0)
+    given = newest_run(run)
+    words = ["apply", "plan.parquet"]
+    if command == "retry":
+        words = ["retry", failed_apply(sim, run)]
+    assert run(sim, *words, "--report", "r.csv").status == 3
+    first, second = read_csv(tmp_path / "r.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
+    assert f"The file of run {given} was given after the plan" in first["sync_detail"]
+    assert second["sync_outcome"] == "updated"
+    assert sim.states == {key(0): True, key(1): False}
+
+
+@pytest.mark.parametrize("later", ["put back", "refused", "rejected", "a plan"])
+def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
+    later: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(2), ccpaOptOut=False, **{STAMP: OLDER})
+    plan_opt_ins(sim, tmp_path, run)
+    rows = [f"{key(0)},true", f"{key(2)},true"] + [f"{key(0)},false"] * (later == "rejected")
+    (tmp_path / "later.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows]))
+    words, status = {
+        "put back": (("run", "later.csv"), 0),
+        "refused": (("run", "later.csv", "--max-changes", 0), 4),
+        "rejected": (("run", "later.csv"), 3),
+        "a plan": (("plan", "later.csv", "--out", "later.parquet"), 0),
+    }[later]
+    assert run(sim, *words).status == status
+    if later == "put back":
+        assert run(sim, "undo", newest_run(run)).status == 0
+    assert run(sim, "apply", "plan.parquet", "--report", "r.csv").status == 0
+    assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 2
+
+
+def test_no_opt_out_is_lifted_that_was_chosen_after_another_run_had_lifted_it(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    carry_out(sim, tmp_path, run, "false")
+    sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: ""}
+    assert run(sim, "apply", "plan.parquet", "--report", "r.csv").status == 3
+    first, second = read_csv(tmp_path / "r.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
+    assert "has lifted this opt-out since the plan was made" in first["sync_detail"]
     assert second["sync_outcome"] == "updated"
     assert sim.states == {key(0): True, key(1): False}
 
