@@ -389,6 +389,8 @@ def test_hidden_rows_are_read_and_counted(tmp_path: Path, suffix: str) -> None:
         ("000", -7, "-007"),
         ('"yes";;"no"', 1, "yes"),
         ('"yes";;"no"', 0, "no"),
+        ('_(* #,##0_);_(* \\(#,##0\\);_(* "-"??_);_(@_)', 0, "-"),
+        ("#", 0, None),
         ("#,##0", 1234, None),
         ("0.00", 7, None),
         ("yyyy", 45000, None),
@@ -470,6 +472,29 @@ def test_a_text_inside_a_cell_without_a_type_is_read(
     cells = '<c r="A2"><is><t>@a</t></is></c><c r="B2"><v>1</v></c>'
     path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + f'<row r="2">{cells}</row>'})
     assert table(path) == [(2, "@a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "expected"),
+    [
+        (0, "Yes", "Yes"),
+        (1, "No", "No"),
+        (0, "-", "-"),
+        (0, "#N/A", "#N/A"),
+        (0, "#DIV/0!", "#DIV/0!"),
+        (0, "Err:502", "Err:502"),
+        (0, "0", "0"),
+        (1, "100%", "1"),
+        (1234, "1,234", "1234"),
+        (7, "###", "7"),
+        (0, "", "0"),
+    ],
+)
+def test_a_word_or_an_error_that_an_ods_displays_for_a_number_is_read(
+    tmp_path: Path, value: int, shown: str, expected: str
+) -> None:
+    rows = office.ods_row("PKey", "n") + office.ods_row("@a", NUMBER.format(value, shown))
+    assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a", expected)]
 
 
 def test_a_number_of_an_ods_without_its_value_is_read_as_it_is_displayed(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def displayed(code: str, value: float) -> str | None:
         literal = match["quoted"] or match["escaped"] or other or ""
         parts.append((match["digit"] or "", "" if match["digit"] else literal))
     sign = "-" if value < 0 and use == 0 else ""
-    text = sign + _filled(parts, str(abs(int(value)))).strip()
+    text = sign + _filled(parts, str(abs(int(value))) if value else "").strip()
     return text if text not in {"", str(int(value))} else None
 
 

@@ -21,8 +21,9 @@ _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
 _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
 _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
-_MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+|\d+(?:-\d+)+")
-"""Texts with more than a number: leading zeros, a sign of a key, groups of digits."""
+_MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+!?|\d+(?:-\d+)+|(?!#+$)\D+", re.DOTALL)
+"""Texts with more than a number: leading zeros, a sign of a key, groups of digits, words, errors.
+Nothing but ``#`` is a number in a narrow column."""
 
 _MOST_ROWS: Final = 1 << 20
 _MOST_COLUMNS: Final = 1 << 14
