@@ -13,6 +13,7 @@ was of another profile, or was undone          lifted
 =============================================  ===================================================
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.written_since import ANSWER_MS, Change, Reading, written_since
 from bulk_sync.settings import State
+
+log = logging.getLogger(__name__)
 
 _ASKS: Final = {Outcome.UNCHANGED, Outcome.UPDATED, Outcome.FAILED, Outcome.PENDING}
 """Outcomes of a row with a request that counts, carried out or not."""
@@ -87,16 +90,25 @@ def _later(run: RunContext, runs: Sequence[Run], reader: Run | None, since_ms: i
 
 
 def _asked_for(
-    run: RunContext, state: State, later: Iterable[Run], pkeys: Iterable[str]
+    run: RunContext, state: State, later: Sequence[Run], pkeys: Iterable[str]
 ) -> dict[str, str]:
     """Return the profiles among some with opt-outs that later runs ask for, with sentences."""
     people = Identity(frozenset(pkeys))
+    known = list(past_rows.find(run.ledger, state, later))
+    ids = {rows.run.run_id for rows in known}
+    for other in later:
+        if other.begun.rows and other.run_id not in ids:
+            log.warning(
+                "The rows of run %s are not kept here, and its file was given after the plan was "
+                "made. If it asks for opt-outs that this plan lifts, they are lifted all the same.",
+                other.run_id,
+            )
     return {
         pkey: (
             f"The file of run {row.run.run_id} was given after the plan was made and asks for this "
             f"opt-out, {_ANEW}"
         )
-        for rows in past_rows.find(run.ledger, state, later)
+        for rows in known
         for row in rows.search(people)
         if row.cells[columns.DESIRED] and row.cells[columns.OUTCOME] in _ASKS
         for pkey in row.pkeys & people.exactly

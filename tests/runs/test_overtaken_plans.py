@@ -132,6 +132,18 @@ def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 2
 
 
+def test_a_warning_names_a_later_file_whose_rows_are_not_kept(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    (tmp_path / "later.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n")
+    assert run(sim, "run", "later.csv", "--keep-rows", 0).status == 0
+    given = newest_run(run)
+    ran = run(sim, "apply", "plan.parquet", "--report", "r.csv")
+    assert ran.status == 0
+    assert f"The rows of run {given} are not kept here" in ran.err
+
+
 def test_no_opt_out_is_lifted_that_was_chosen_after_another_run_had_lifted_it(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
