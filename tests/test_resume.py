@@ -727,7 +727,7 @@ def test_a_refused_run_is_not_resumed_after_its_input_ran_anew(
     refused = run(sim, "run", path).out.splitlines()[-1].split()[1:]
     words = ("--max-opt-ins", 30, "--report", "r.csv")
     assert run(sim, "run", path, *words).status == 0
-    assert "nothing to resume: its input was run again since" in run(sim, *refused).err
+    assert "nothing to resume: the same was begun anew since" in run(sim, *refused).err
     assert not list((tmp_path / "state" / "runs").iterdir())
 
 

@@ -156,6 +156,12 @@ def of_job(runs: Iterable[Run], name: str, place: Place) -> list[Run]:
     ]
 
 
+def work_of(begun: Begun) -> tuple[object, ...]:
+    """Return what a run is to do; runs with equal ones would do it twice."""
+    what = begun.parent or begun.plan_sha256 or begun.input_sha256
+    return begun.kind, what, begun.attribute, lock.name(begun)
+
+
 def same_place(one: Place, other: Place) -> bool:
     """Return whether both are about one instance, however its endpoint is spelled."""
     return lock.name(one) == lock.name(other)

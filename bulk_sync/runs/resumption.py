@@ -12,7 +12,7 @@ from bulk_sync import ledger
 from bulk_sync.amounts import count
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
-from bulk_sync.ledger import Ended, Kind, Ledger, Run, Settled, Write
+from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import (
@@ -68,8 +68,8 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
             why = ""
             if was_stopped(run):
                 why = (
-                    ": its input was run again since, it was undone, or its checkpoint is not "
-                    "kept any more"
+                    ": the same was begun anew since, it was undone, or its checkpoint is not kept "
+                    "any more"
                 )
             raise NothingLeft(f"There is nothing to resume{why}.", run)
         if out := run.begun.settings.get(OUT):
@@ -168,6 +168,13 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
     book.end(run.run_id, ended)
     if checkpoint is not None:
         checkpoint.remove()
+
+
+def give_up_stopped(book: Ledger, state: State, own: Begun) -> None:
+    """Give up the runs whose work one that begins does: those that a limit or a person stopped."""
+    for run in book.runs():
+        if lineage.work_of(run.begun) == lineage.work_of(own) and may_pass(state, run):
+            give_up(book, state, run, "" if run.ended is None else run.ended.message)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from bulk_sync.runs.job import Job
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.plan_file import OUT
-from bulk_sync.runs.resumption import give_up
+from bulk_sync.runs.resumption import give_up, give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State, new_run_id
@@ -62,6 +62,7 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
         begun = begun_as(kind, job, source, digest, len(planned), parent_id)
         if out is not None:
             begun = replace(begun, settings={**begun.settings, OUT: str(out.absolute())})
+        give_up_stopped(book, job.state, begun)
         stem = str(parent.begun.settings["stem"])
         run = begin(book, job, run_id, begun, Slices.of(planned), stem, planned=planned)
         with working_on_plan(book, job.state, run_id) if out is not None else nullcontext():

@@ -21,7 +21,7 @@ from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, is_held
 from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
-from bulk_sync.runs.resumption import continue_run
+from bulk_sync.runs.resumption import continue_run, give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import Approval, Bound, Connection, Keys, new_run_id, reached
@@ -69,6 +69,7 @@ def apply(
         else:
             reversal.check(book, begun.parent)
             job = job.with_any_oddity()
+        give_up_stopped(book, job.state, begun)
         rows = planned.rows.map(expand.collapse).watched("Keeping the rows", screen.show_progress)
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))

@@ -14,6 +14,7 @@ from bulk_sync.runs.begin import begin, begun_as, check_files
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.resumption import give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import State, new_run_id
@@ -37,6 +38,7 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
         job = job.with_settings(**was_read)
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
+        give_up_stopped(book, job.state, begun)
         run = begin(book, job, run_id, begun, Slices.of(rows), str(parent.begun.settings["stem"]))
         return pipeline.carry_out(run, job.with_any_oddity(), screen, interrupts)
 

@@ -22,10 +22,10 @@ from bulk_sync.runs import (
 from bulk_sync.runs.begin import begin, begun_as, check_files, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Input, Job
-from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import has_checkpoint, may_pass
+from bulk_sync.runs.lineage import same_place, work_of
+from bulk_sync.runs.past_runs import has_checkpoint
 from bulk_sync.runs.plan_file import HOLD, LIMITS, OUT, PROTECT
-from bulk_sync.runs.resumption import continue_run, give_up
+from bulk_sync.runs.resumption import continue_run, give_up, give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.settings import KeyKind, State, new_run_id
 from bulk_sync.signals import Interrupts
@@ -141,14 +141,13 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
 
     def identity(each: Begun) -> tuple[object, ...]:
         settings = [each.settings.get(name) for name in named]
-        return each.kind, each.parent, each.input_sha256, each.attribute, each.job, settings
+        return work_of(each), each.input_sha256, each.job, settings
 
     return [
         run
         for run in reversed(book.runs())
         if not run.is_finished
         and identity(run.begun) == identity(begun)
-        and same_place(run.begun, begun)
         and has_checkpoint(job.state, run)
     ]
 
@@ -158,31 +157,27 @@ def _make_way(book: Ledger, state: State, own: Begun, *, fresh: bool) -> None:
 
     Raise Refused, with nothing given up, if one was interrupted.
     """
-    passed: list[tuple[Run, str]] = []
-    for run in book.runs():
-        begun = run.begun
-        if not same_place(begun, own) or begun.kind != own.kind:
-            continue
-        is_same = (begun.input_sha256, begun.attribute) == (own.input_sha256, own.attribute)
-        if run.is_finished:
-            if is_same and may_pass(state, run):
-                passed.append((run, run.ended.message if run.ended else ""))
-        elif not is_same:
-            if begun.job == own.job:
-                log.warning(
-                    "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
-                    run.run_id,
-                    run.run_id,
-                )
-        elif fresh:
-            passed.append((run, "Given up for a fresh start."))
-        else:
-            since = ledger.local(run.begun_ms)
-            raise Refused(
-                f"Nothing was written: run {run.run_id} of this very input, begun {since}, was "
-                f"interrupted. Finish it with `bulk-sync resume {run.run_id}`, or give it up and "
-                "start anew with --fresh.",
-                "--fresh",
+    begun_before = [
+        run
+        for run in book.runs()
+        if run.begun.kind is own.kind and not run.is_finished and same_place(run.begun, own)
+    ]
+    same = [run for run in begun_before if work_of(run.begun) == work_of(own)]
+    for run in begun_before:
+        if run not in same and run.begun.job == own.job:
+            log.warning(
+                "Run %s of this job was interrupted. To finish it: bulk-sync resume %s",
+                run.run_id,
+                run.run_id,
             )
-    for run, why in passed:
-        give_up(book, state, run, why)
+    if same and not fresh:
+        (run, *_), since = same, ledger.local(same[0].begun_ms)
+        raise Refused(
+            f"Nothing was written: run {run.run_id} of this very input, begun {since}, was "
+            f"interrupted. Finish it with `bulk-sync resume {run.run_id}`, or give it up and "
+            "start anew with --fresh.",
+            "--fresh",
+        )
+    for run in same:
+        give_up(book, state, run, "Given up for a fresh start.")
+    give_up_stopped(book, state, own)
