@@ -49,13 +49,12 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         intents = _sampled(_auditable(write_records.written(book, run_id).done), sample)
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
-        later = book.keys_of([each.run_id for each in book.runs() if each.position > run.position])
         name = f"audit-{new_run_id()}"  # leaves the run's report alone
         report.check(job.record.reports_of(name), files_of(run.begun))
         screen.begin(run_id, run.begun)
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()
-        found = _mark_moved(compared, later)
+        found = _mark_moved(compared, book, run)
         reports = report.spare(job.record.reports_of(name), name)
         totals = Totals.count(found)
         ended = replace(report_facts.ended_with(totals, cause), final=True)
@@ -108,14 +107,23 @@ def _read(
     return comparison.compare(rows, states), session.cause, cost_of(session, job.seconds)
 
 
-def _mark_moved(compared: pd.DataFrame, later: dict[str, str]) -> pd.DataFrame:
+def _mark_moved(compared: pd.DataFrame, book: Ledger, run: Run) -> pd.DataFrame:
     """Mark what no longer holds as ``drifted``, with the later run that changed it, if any."""
-    moved = comparison.changes(compared)
+    moved = comparison.changes(compared).tolist()
     verdicts = Verdicts.from_rows(compared)
     keys, states = compared[columns.KEY].tolist(), compared[columns.BEFORE].tolist()
-    for at in moved.tolist():
-        run_id = later.get(keys[at])
-        by = f"; run {run_id} changed it since" if run_id else ", and not by this tool"
+    last = {
+        write.pkey: write
+        for write in book.writes_to([keys[at] for at in moved])
+        if write.position > run.position
+        and write.run_id != run.run_id
+        and (write.is_confirmed or write.is_doubtful)
+    }
+    for at in moved:
+        by = ", and not by this tool"
+        if (write := last.get(keys[at])) is not None:
+            how = "changed" if write.is_confirmed else "may have changed"
+            by = f"; run {write.run_id} {how} it since"
         sentence = f"The profile is {str(states[at]).lower()} now{by}."
         verdicts.overrule(at, Outcome.DRIFTED, Reason.MOVED, sentence)
     return verdicts.applied(compared)

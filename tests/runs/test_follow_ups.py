@@ -206,6 +206,23 @@ def test_the_opt_ins_of_an_undo_fall_under_the_limit(
     assert set(sim.states.values()) == {False}
 
 
+@pytest.mark.parametrize("command", ["apply", "undo", "retry"])
+def test_a_run_takes_the_place_of_the_refused_one_with_the_same_work(
+    command: str, done: str, sim: Simulator, run: Run
+) -> None:
+    run(sim, "plan", "in.csv", "--out", "plan.parquet")
+    words = (command, "plan.parquet" if command == "apply" else done)
+    sim.forbidden.clear()
+    assert run(sim, *words, "--max-changes", 0).status == 4
+    refused = run_id_of(run)
+    assert run(sim, "resume", "--all").status == 4
+    assert run(sim, *words, "--max-changes", 100).status == 0
+    sim.clear()
+    assert run(sim, "resume", "--all").status == 0
+    assert "nothing to resume: the same was begun anew" in run(sim, "resume", refused).err
+    assert sim.requests == []
+
+
 def test_an_interrupted_run_can_be_undone_and_is_not_resumed_afterwards(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -251,6 +268,19 @@ def test_an_audit_finds_profiles_that_changed_since(
     assert run_id_of(run) in rows[key(3)]["sync_detail"]
     assert rows[key(5)]["sync_outcome"] == "unchanged"
     assert set(sim.counters.methods) == {"GET"}
+
+
+def test_an_audit_names_no_run_that_left_the_profile_alone(
+    done: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.forbidden.add(key(3))
+    path = write_states(tmp_path / "no.csv", 4, "false")
+    assert run(sim, "run", path, "--report", "second.csv").status == 3
+    sim.profiles[key(3)]["ccpaOptOut"] = False  # by hand
+    assert run(sim, "audit", done, "--report", "audit.csv").status == 3
+    details = {row["sync_key"]: row["sync_detail"] for row in read_csv(tmp_path / "audit.csv")}
+    assert details[key(1)] == f"The profile is false now; run {run_id_of(run)} changed it since."
+    assert details[key(3)] == "The profile is false now, and not by this tool."
 
 
 @pytest.mark.parametrize(("sample", "looked_at"), [("1", 1), ("50%", 3), ("1%", 1), ("99", 6)])
