@@ -8,7 +8,7 @@ lists what it cannot know: rows not kept here, and runs without addresses.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,12 +136,12 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
     sources = list(past_rows.find(book, state, runs.values()))
     person = Identity.of_keys({key, *pkeys})
-    rows, writes = _search(book, sources, person)
+    rows, writes = _search(book, runs, sources, person)
     profiles, others = _linked(key, rows, writes)
     mine = {key, *pkeys, *profiles}
     wider = Identity.of_keys(mine | others)
     if wider != person:
-        rows, writes = _search(book, sources, wider)
+        rows, writes = _search(book, runs, sources, wider)
     rows = [row for row in rows if _may_be_of(row.pkeys, mine)]
     writes = [write for write in writes if _may_be_of(_pkeys_of(write), mine)]
     events = _in_order(_events(runs, rows, writes, mine))
@@ -189,13 +189,15 @@ def look_up(book: Ledger, job: Job, address: str) -> tuple[str, ...]:
 
 
 def _search(
-    book: Ledger, sources: Iterable[PastRows], person: Identity
+    book: Ledger, runs: Collection[str], sources: Iterable[PastRows], person: Identity
 ) -> tuple[list[PastRow], list[Write]]:
+    """Return the rows and the writes about a person, but those of runs that began meanwhile."""
     rows = list[PastRow]()
     for source in sources:
         with kept_rows.warning_of(source.run.run_id):
             rows.extend(source.search(person))
-    return rows, book.history(*person.exactly, addresses=person.addresses)
+    found = book.history(*person.exactly, addresses=person.addresses)
+    return rows, [write for write in found if write.run_id in runs]
 
 
 def _linked(

@@ -1,6 +1,7 @@
 """The whole history of one person: the present state, every write, and every row about them."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from conftest import Run, key, populate, process, read_csv, write_states
 from bulk_sync import ledger
 from bulk_sync.campaign import retries
 from bulk_sync.ledger import Intent
-from bulk_sync.runs import kept_rows
+from bulk_sync.runs import kept_rows, story_of
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
@@ -463,3 +464,24 @@ def test_a_lookup_without_an_answer_denies_nobody(
     ran = run(sim, "history", "p0@example.com", "--lookup")
     assert (ran.status, ran.out) == (6, "")
     assert "The PKeys of p0@example.com could not be looked up in Campaign" in ran.err
+
+
+def test_a_run_that_begins_meanwhile_is_in_no_story_yet(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    sim.add(pkey=key(1), ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", f"{key(1)},true", header="PKey,ccpaOptOut")
+    run(sim, "run", path)
+    state = State(tmp_path / "state")
+
+    def looked_up() -> Iterator[str]:
+        """Let a run write to the profile after the runs were read, before the writes are."""
+        with ledger.open_ledger(state) as other:
+            (first,) = other.runs()
+            other.begin("20261201T020000Z-00000a", first.begun)
+            other.intend("20261201T020000Z-00000a", [Intent(key(1), 2, None, True, False)])
+        yield key(1)
+
+    with ledger.open_ledger(state) as book:
+        story = story_of(book, state, key(1), looked_up())
+    assert [event.state for event in story.events] == [True]
