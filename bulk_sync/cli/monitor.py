@@ -211,7 +211,7 @@ class Monitor:
         end = RunEnd(self._monitored_as, self.run_id, time.time(), status, self.seconds)
         if not was_done:
             end = replace(end, note=_COULD_NOT_START if self.is_recorded else _NOT_RECORDED)
-        self._pass_on(end, was_done=was_done)
+        self._pass_on(end, was_done=was_done, is_resumable=self._kind == Kind.RESUME)
 
     def ended(self, summary: Mapping[str, Any], finished: "Finished") -> None:
         """Pass on how the run ended: its summary to the log, its counts to the hooks."""
@@ -235,15 +235,17 @@ class Monitor:
                 overdue=late.get("left", 0),
                 due_soon=late.get("soon", 0),
                 note=_NOT_RECORDED if is_missing else _NOT_UPLOADED if is_here else "",
-            )
+            ),
+            is_resumable=finished.is_resumable,
         )
 
-    def _pass_on(self, end: RunEnd, *, was_done: bool = False) -> None:
+    def _pass_on(self, end: RunEnd, *, is_resumable: bool, was_done: bool = False) -> None:
         if self.kind == Kind.PLAN or not self._hooks.are_any:
             return
         from bulk_sync.report import wording
 
-        end = replace(end, meaning=f"meaning: {wording.EXITS[Exit(end.exit)][0]}")
+        status = wording.exit_status(Exit(end.exit), is_resumable=is_resumable)
+        end = replace(end, meaning=f"meaning: {status.partition(': ')[2]}")
         self._hooks.end(end, self._standing, was_done=was_done)
 
     @property

@@ -56,6 +56,7 @@ CASES: dict[str, tuple[str, int, str, bool]] = {
     "no run to undo": ("undo 20200101T000000Z-000000", 2, "knows no run", False),
     "no run to audit": ("audit 20200101T000000Z-000000", 2, "knows no run", False),
     "no run to resume": ("resume 20200101T000000Z-000000", 2, "knows no run", False),
+    "no call to audit": ("audit {left} --max-calls 1", 6, "gets nothing done", False),
     "a preview of what is too many words": ("run in.csv jo@example.com", 2, "unexpected", False),
 }  # fmt: skip
 
@@ -169,7 +170,9 @@ def test_every_requested_run_stands_in_runs_with_its_reason(
 
     if not is_preview:
         sent = [body for path, body in pings.received if f"/{status}?" in path][-1]
-        assert f"exit status: {status}\nmeaning: {wording.EXITS[Exit(status)][0]}\n" in sent
+        goes_on = not row["finished"] or command == "resume"
+        meaning = wording.exit_status(Exit(status), is_resumable=goes_on).partition(": ")[2]
+        assert f"exit status: {status}\nmeaning: {meaning}\n" in sent
         assert has_started or "could not start: `bulk-sync runs` shows why\n" in sent
         assert key(0) not in sent
 
