@@ -9,11 +9,12 @@ make that of a plan, also 20 bytes a row.
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import BinaryIO, Final, NamedTuple, Self
 
 import orjson
 import pyarrow as pa
@@ -123,7 +124,7 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
     after = None
     if is_plan:
         after = comparison.foreseen(pq.read_table(source, columns=list(_FORESEEN_BY)).to_pandas())
-    with pq.ParquetFile(source, buffer_size=1 << 20) as file:
+    with ExitStack() as files, pq.ParquetFile(source, buffer_size=1 << 20) as file:
         for part in file.iter_batches(_READ_ROWS):
             rows = pa.Table.from_batches([part]).to_pandas()
             if after is not None:
@@ -138,10 +139,12 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
                     if found.num_rows:
                         counts[section] += found.num_rows
                         if section not in writers:
-                            writers[section] = _Writer(folder / f"{section}.arrow", found.schema)
+                            path = folder / f"{section}.arrow"
+                            new = files.enter_context(atomic.replacing(path))
+                            writers[section] = _Writer(new, found.schema)
                         writers[section].add(found)
-    for writer in writers.values():
-        writer.close()
+        for writer in writers.values():
+            writer.close()
     facts = {"sections": {str(each): number for each, number in counts.items()}}
     with atomic.replacing(folder / "counts.json") as file:
         file.write(orjson.dumps({**facts, "tally": tally.dumps()}))
@@ -168,11 +171,10 @@ def _in_words(batch: pa.RecordBatch) -> pa.RecordBatch:
 class _Writer:
     """Writes batches of the same number of rows, whatever it is given."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, file: BinaryIO, schema: pa.Schema) -> None:
         options = ipc.IpcWriteOptions(compression="zstd")
         self._schema = schema
-        self._file = open(path, "xb", opener=atomic.private)  # noqa: SIM115 - until close
-        self._writer = ipc.new_file(self._file, schema, options=options)
+        self._writer = ipc.new_file(file, schema, options=options)
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
 
@@ -194,7 +196,6 @@ class _Writer:
         if self._rows:
             self._writer.write_batch(pa.concat_batches(self._held))
         self._writer.close()
-        self._file.close()
 
 
 def _move(fresh: Path, folder: Path) -> None:
