@@ -180,7 +180,7 @@ def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
     A change by this process may still arrive, and so may a profile.
     """
     has_arrived = care.body is not None or bool(seen.profiles[0].state) is desired
-    return care if has_arrived or care.sent else replace(care, in_doubt=False)
+    return care if has_arrived else replace(care, in_doubt=False)
 
 
 def _change(care: Care, profile: Match, *, desired: bool) -> Decision:

@@ -171,7 +171,7 @@ class Writes:
                 made = partial(self._made, client, at, care)
                 creation = Creation(care.body, desired, made, care.may_have_arrived)
                 pkey, tries = await client.create(creation)
-            if self.verify and pkey != "":
+            if self.verify:
                 await _check_stored(client, stop, pkey or key, desired=desired)
         except RowFailed as failed:
             quiet_at = _now() + client.settling.after_s(failed.reason)

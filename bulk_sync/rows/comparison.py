@@ -55,9 +55,8 @@ def writes(planned: pd.DataFrame) -> Positions:
 def opt_outs(planned: pd.DataFrame) -> Positions:
     """Return the positions of the rows to be opted out, oldest request first."""
     positions = changes(planned)
-    before = columns.state_codes(planned[columns.BEFORE].iloc[positions])
     desired = columns.state_codes(planned[columns.DESIRED].iloc[positions])
-    return _oldest_first(planned, positions[(before == 0) & (desired == 1)])
+    return _oldest_first(planned, positions[desired == 1])
 
 
 def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
