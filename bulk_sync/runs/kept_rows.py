@@ -43,6 +43,7 @@ FOLDER: Final = "rows"
 
 _FORMAT: Final = 2
 _FACTS: Final = b"bulk-sync.rows"
+_BY_PKEY: Final = IdentityColumns(are_pkeys=True)
 _NAME: Final = re.compile(rf"(?P<run>{RUN_ID_PATTERN})\.(?P<day>\d{{8}})\.parquet")
 
 
@@ -73,28 +74,10 @@ class KeptRows:
         newest_ms = self._facts()["newest_ms"]
         if newest_ms is None or newest_ms < since_ms:
             return
-        by_pkey = IdentityColumns(are_pkeys=True)
         shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
         with pq.ParquetFile(self.path) as file:
-            for part in _parts(file, [*by_pkey.names, columns.UNCHANGED_PKEYS, *shown]):
-                is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
-                if (name := columns.UNCHANGED_PKEYS) in part.column_names:
-                    is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
-                hits = pc.and_(by_pkey.matches(part, Identity(pkeys)), is_unchanged)
-                rows = part.filter(hits).to_pandas()
-                requests = request_order.requests(rows, np.arange(len(rows)))
-                others = rows[name] if name in rows else [[]] * len(rows)
-                for key, more, state, request, at_ms in zip(
-                    rows[columns.KEY].tolist(),
-                    others,
-                    rows[columns.DESIRED].tolist(),
-                    requests,
-                    columns.times_ms(rows[columns.AT]).tolist(),
-                    strict=True,
-                ):
-                    if request is not None:
-                        found = Confirmed(request, self.run_id, at_ms)
-                        yield from ((pkey, state, found) for pkey in {key, *more} & pkeys)
+            for part in _parts(file, [*_BY_PKEY.names, columns.UNCHANGED_PKEYS, *shown]):
+                yield from confirmed_in(part, self.run_id, pkeys)
 
     def search(self, person: Identity) -> Iterator[dict[str, Any]]:
         """Yield the rows about a person, as dicts of the columns' values.
@@ -178,6 +161,30 @@ def table(rows: pd.DataFrame) -> pa.Table:
     whole = whole.append_column(columns.PKEYS, _pkeys(rows, is_other))
     is_unchanged = columns.have_outcome(rows, [Outcome.UNCHANGED])
     return whole.append_column(columns.UNCHANGED_PKEYS, _pkeys(rows, is_unchanged))
+
+
+def confirmed_in(
+    part: pa.Table, run_id: str, pkeys: frozenset[str]
+) -> Iterator[tuple[str, bool, Confirmed]]:
+    """Yield, by PKey and state, requests of a ``table`` that found their state in Campaign."""
+    is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
+    if (name := columns.UNCHANGED_PKEYS) in part.column_names:
+        is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
+    hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_unchanged)
+    rows = part.filter(hits).to_pandas()
+    requests = request_order.requests(rows, np.arange(len(rows)))
+    others = rows[name] if name in rows else [[]] * len(rows)
+    for key, more, state, request, at_ms in zip(
+        rows[columns.KEY].tolist(),
+        others,
+        rows[columns.DESIRED].tolist(),
+        requests,
+        columns.times_ms(rows[columns.AT]).tolist(),
+        strict=True,
+    ):
+        if request is not None:
+            found = Confirmed(request, run_id, at_ms)
+            yield from ((pkey, state, found) for pkey in {key, *more} & pkeys)
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:

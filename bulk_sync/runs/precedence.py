@@ -18,11 +18,11 @@ of an undo          left alone, unless the later run did    sent
 An undone later run does not count, except where the undo failed.
 
 Writes are in the ledger, for every machine with access to it. Requests that found their state in
-Campaign are in the rows kept here.
+Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -30,7 +30,7 @@ from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import request_order
 from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, RequestDate, Writes
-from bulk_sync.runs import kept_rows, lineage
+from bulk_sync.runs import found_states, lineage
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
@@ -141,10 +141,10 @@ def last_writes(
         }
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)
-        counting = [run_id for run_id in runs if run_id not in put_back]
+        counting = {run_id: begun for run_id, begun in runs.items() if run_id not in put_back}
         positions = {run.run_id: run.position for run in every}
         refused = {run.run_id for run in every if not run.is_done}  # or given up
-        found = _confirmed(state, keys, since_ms, counting)
+        found = found_states.confirmed(state, keys, since_ms, counting)
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
         confirmed = (each for each in found if each[1] or each[2].run_id not in refused)
         return _with_confirmed(written, confirmed, positions)
@@ -222,17 +222,6 @@ def _overruled(
             if not request_order.is_newer(theirs, request, desired=True):
                 overruled.add(at)
     return frozenset(overruled)
-
-
-def _confirmed(
-    state: State, keys: Sequence[str], since_ms: int, runs: Iterable[str]
-) -> Iterator[tuple[str, bool, Confirmed]]:
-    """Yield the requests that found their state in Campaign, from the rows kept here."""
-    kept, wanted = kept_rows.all_of(state.folder), frozenset(keys)
-    for run_id in runs:
-        if run_id in kept:
-            with kept_rows.warning_of(run_id):
-                yield from kept[run_id].confirmed(wanted, since_ms)
 
 
 def _with_confirmed(

@@ -1,0 +1,91 @@
+"""An opt-out that an unfinished run has found in Campaign is not lifted for an older request."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Run, key, populate, read_csv
+from large_inputs import in_slices
+
+from bulk_sync.simulator import Simulator
+
+
+def opt_outs(folder: Path, rows: int) -> None:
+    """Write a list of opt-outs of the tenth of November."""
+    lines = [f"{key(number)},true,2026-11-10" for number in range(rows)]
+    (folder / "first.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
+
+
+def lift(sim: Simulator, folder: Path, run: Run, date: str) -> dict[str, str]:
+    """Give a list with an opt-in of a date for the first profile, and return its row."""
+    (folder / "other.csv").write_text(f"PKey,ccpaOptOut,Request date\n{key(0)},false,{date}\n")
+    (folder / "other.results.csv").unlink(missing_ok=True)
+    run(sim, "run", "other.csv", "--fresh", "--report", "other.results.csv")
+    (row,) = read_csv(folder / "other.results.csv")
+    return row
+
+
+LOOKUPS = ("--fetch", "lookup", "--concurrency", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ((*LOOKUPS, "--max-calls", 3), 6),
+        ((*LOOKUPS, "--max-calls", 6), 6),
+        ((*LOOKUPS, "--max-changes", 0), 4),
+    ],
+    ids=["while it reads", "while it writes", "before it writes"],
+)
+def test_an_opt_out_found_by_a_stopped_run_stands_against_an_older_request(
+    words: tuple[object, ...], status: int, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 4)
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+    opt_outs(tmp_path, 4)
+    assert run(sim, "run", "first.csv", "--report", "first.results.csv", *words).status == status
+    older = lift(sim, tmp_path, run, "2026-11-08")
+    assert (older["sync_outcome"], older["sync_reason"]) == ("drifted", "newer_choice")
+    assert "found this state as asked for by a request of 2026-11-10" in older["sync_detail"]
+    assert lift(sim, tmp_path, run, "2026-11-12")["sync_outcome"] == "updated"
+
+
+def test_every_profile_of_an_address_keeps_its_opt_out(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), email="jo@example.com", ccpaOptOut=number == 0)
+    (tmp_path / "first.csv").write_text(
+        "email,ccpaOptOut,Request date\njo@example.com,true,2026-11-10\n"
+    )
+    words = ("--max-calls", 3, "--concurrency", 1, "--report", "first.results.csv")
+    assert run(sim, "run", "first.csv", *words).status == 6
+    assert lift(sim, tmp_path, run, "2026-11-08")["sync_outcome"] == "drifted"
+    assert run(sim, "resume", "--max-calls", 99).status == 0
+    assert set(sim.states.values()) == {True}
+
+
+def test_so_does_one_of_a_large_input(sim: Simulator, tmp_path: Path, run: Run) -> None:
+    populate(sim, 60)
+    for number in range(50):
+        sim.profiles[key(number)]["ccpaOptOut"] = True
+    opt_outs(tmp_path, 60)
+    words = ("--fetch", "scan", "--page-size", 25, "--concurrency", 1, "--max-calls", 8)
+    with in_slices():
+        ran = run(sim, "run", "first.csv", "--report", "first.results.csv", *words)
+    assert ran.status == 6
+    assert 0 < len(sim.patched) < 10
+    assert lift(sim, tmp_path, run, "2026-11-08")["sync_reason"] == "newer_choice"
+
+
+def test_an_opt_in_found_by_a_stopped_run_does_not_count(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    (tmp_path / "first.csv").write_text(
+        f"PKey,ccpaOptOut,Request date\n{key(0)},false,2026-11-10\n{key(1)},true,2026-11-10\n"
+    )
+    words = (*LOOKUPS, "--max-calls", 3, "--report", "first.results.csv")
+    assert run(sim, "run", "first.csv", *words).status == 6
+    (tmp_path / "older.csv").write_text(f"PKey,ccpaOptOut,Request date\n{key(0)},true,2026-11-08\n")
+    assert run(sim, "run", "older.csv").status == 0
+    assert sim.states[key(0)] is True
