@@ -1,6 +1,5 @@
 """Finds the profiles with an e-mail address, by the filters ``byEmail`` and ``byText``."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +49,6 @@ class EmailSearch:
         other_spellings: of addresses in the input, by the one looked up.
 
     Attributes:
-        known_email: an address of some profile, for a test of ``byEmail``; "" if unknown.
         alike: addresses in Campaign's list, by their form in small letters.
         is_listed: returns whether the whole list was read, without the addresses searched for.
     """
@@ -59,12 +57,10 @@ class EmailSearch:
     ignores_case: bool
     is_wary: bool
     other_spellings: Mapping[str, Collection[str]]
-    known_email: str = ""
     alike: dict[str, str] = field(default_factory=dict)
     is_listed: Callable[[], bool] = lambda: False
     _is_refused: bool = False
-    _is_proven: bool = False
-    _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _has_found: bool = False
 
     def lookups(self, addresses: Sequence[str]) -> int:
         """Forecast the calls of searching addresses, each in several spellings."""
@@ -84,7 +80,8 @@ class EmailSearch:
     async def find(self, client: Client, key: str) -> tuple[Sequence[Match], int]:
         """Return the profiles with an address, and the HTTP tries.
 
-        ``byText`` follows ``byEmail``, unless that is proven to work.
+        ``byText`` follows ``byEmail``, which finds nothing in some builds, until that has found a
+        profile.
 
         Raises:
             RowFailed: there is none, or Campaign gave no answer.
@@ -100,10 +97,10 @@ class EmailSearch:
                 self._refuse(failed)
                 hits = _Hits(tries=hits.tries)
         if hits.matches:
-            self._is_proven = True
+            self._has_found = True
         else:
             is_sure = self.is_wary and await self._search_widely(client, key, hits)
-            if not is_sure and not await self._prove(client):
+            if not is_sure and not self._has_found:
                 await self._search_by_text(client, spellings, key, hits)
         if not hits.matches:
             hits.alike = hits.alike or self.alike.get(key.lower(), "")
@@ -158,26 +155,10 @@ class EmailSearch:
             finally:
                 hits.tries = max(hits.tries, search.tries)
 
-    async def _prove(self, client: Client) -> bool:
-        """Return whether ``byEmail`` finds profiles, unlike in some builds: tried once."""
-        async with self._proving:
-            known, self.known_email = self.known_email, ""
-            if known and not self._is_proven and not self._is_refused:
-                fits = partial(_may_be_found, _BY_EMAIL, known)
-                search = FilterSearch(client, _BY_EMAIL, known, fits)
-                try:
-                    async for profile in search.profiles():
-                        if profile.get("email") == known:
-                            self._is_proven = True
-                except RowFailed as failed:
-                    if is_refusal(failed):
-                        self._refuse(failed)
-        return self._is_proven
-
     def _refuse(self, failed: RowFailed) -> None:
         if not self._is_refused:
             log.info("byEmail does not work here, so byText is used instead: %s", failed.detail)
-        self._is_refused, self._is_proven = True, False
+        self._is_refused, self._has_found = True, False
 
 
 @dataclass(slots=True)

@@ -47,21 +47,13 @@ class ProfileList:
         first: its first page, or the next one after an earlier run; None if keys are looked up.
         total: number of profiles, if known.
         costs: calls of either way.
-        seen: the first page that Campaign showed.
         left_at: where an earlier run left it; None at its beginning.
     """
 
     first: ListPage | None
     total: int | None
     costs: Costs
-    seen: ListPage
     left_at: ScanPosition | None = None
-
-    @property
-    def known_email(self) -> str:
-        """An address of some profile; "" if none was seen."""
-        addresses = (profile.get("email") for profile in self.seen.profiles)
-        return next((each for each in addresses if isinstance(each, str) and each), "")
 
     @property
     def pages_left(self) -> int | None:
@@ -104,7 +96,7 @@ async def choose(
         total = len(first.profiles)
     if total is None and how.fetch is not Fetch.LOOKUP:
         total = await client.count(first)
-    listing = ProfileList(None if peeks else first, total, costs_of(calls, total, size), first)
+    listing = ProfileList(None if peeks else first, total, costs_of(calls, total, size))
     continued = None
     if left_at is not None and left_at.api == client.api:
         continued = await _continued(client, how, left_at, listing)

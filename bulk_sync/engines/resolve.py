@@ -98,7 +98,7 @@ class Resolver(Producer):
 
         A field is the custom key for certain only if a profile can be read by it.
         """
-        self._emails.known_email, page = listing.known_email, listing.first
+        page = listing.first
         if page is None or not page.profiles:
             return None
         if listing.total is None:

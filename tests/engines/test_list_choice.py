@@ -34,16 +34,7 @@ def test_the_list_costs_a_call_a_page(total: int | None, page_rows: int, pages: 
 def test_the_pages_left_are_those_after_the_first(
     first: ListPage | None, pages: int | None, left: int | None
 ) -> None:
-    assert ProfileList(first, None, Costs(9, pages), page()).pages_left == left
-
-
-@pytest.mark.parametrize(
-    ("emails", "known"),
-    [((), ""), ((None, "", 7, "a@b.co", "c@d.co"), "a@b.co"), ((None,), "")],
-    ids=["no profile", "some", "no address"],
-)
-def test_the_first_address_is_remembered(emails: tuple[object, ...], known: str) -> None:
-    assert ProfileList(None, None, Costs(9, 1), page(*emails)).known_email == known
+    assert ProfileList(first, None, Costs(9, pages)).pages_left == left
 
 
 @pytest.mark.parametrize(
