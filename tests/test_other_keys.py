@@ -80,6 +80,19 @@ FETCHES = ["lookup", "scan", "auto"]
 DIALECTS = [Dialect.STANDARD, Dialect.V8]
 
 
+def test_a_list_is_read_to_its_end_if_its_pages_cost_less_than_all_spellings(
+    tmp_path: Path, run: Run
+) -> None:
+    with running(Options()) as sim:
+        for number in range(180):
+            sim.add(email=f"jo{number}@x.com", ccpaOptOut=False)
+        desired = {f"jo{number}@X.com": "false" for number in range(30)}  # each in two spellings
+        path = write_requests(tmp_path / "in.csv", "email", desired)
+        ran = run(sim, "run", path, "--page-size", 4)
+        assert ran.status == 0, ran.err
+        assert len(sim.requests) <= 180 / 4 + 2
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("fetch", FETCHES)
 def test_exactly_the_profiles_with_an_address_are_changed(

@@ -179,7 +179,8 @@ class StateReader:
         # After a crash from here on, the list is read anew, and shows contradictions once more.
         await self._keep_place(None)
         while_cheaper = self._how.fetch is Fetch.AUTO
-        how = scan.Scanning(listing.total, len(self._keys), while_cheaper, self._try_keys)
+        keys, calls_each = len(self._keys), listing.costs.lookups / self._missing
+        how = scan.Scanning(listing.total, keys, calls_each, while_cheaper, self._try_keys)
         pages_before = pages.pages
         path = await scan.scan(run, pages, listing.first, how)
         pages.settle(listing.total)

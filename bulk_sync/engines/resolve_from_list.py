@@ -61,7 +61,6 @@ class Gathering(Pages):
         self._found: dict[int, dict[str, Match]] = {}
         self._pkeys: set[int] = set()
         self._moved: set[int] = set()
-        self._paths: set[str] = set()
         self.is_used = False
 
     def take(self, page: ListPage) -> str | None:
@@ -74,11 +73,6 @@ class Gathering(Pages):
             self._take(profile)
         if page.next_path is None:
             self.is_used = not page.cut_short
-            return None
-        if page.next_path in self._paths:
-            log.warning("Campaign's list began anew after %d profiles", self.shown)
-            return None
-        self._paths.add(page.next_path)
         return page.next_path
 
     def settle(self, total: int | None) -> None:

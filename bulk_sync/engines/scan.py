@@ -79,14 +79,16 @@ class Scanning:
 
     Attributes:
         total: number of profiles, if known.
-        lookups: calls of looking up all keys; no list of unknown length takes more.
+        keys: number of all keys.
+        calls_each: calls of looking up one; no list of unknown length takes more than all of them.
         while_cheaper: stop as soon as lookups of the missing keys cost less than the pages left.
         unseen: called if the first page shows none of the keys; may stop the run, and returns how
             many keys need no more pages.
     """
 
     total: int | None
-    lookups: int
+    keys: int
+    calls_each: float
     while_cheaper: bool
     unseen: Callable[[], Awaitable[int]]
 
@@ -129,7 +131,7 @@ def _is_enough(listing: Pages, page: ListPage, how: Scanning) -> bool:
         log.warning("Campaign's list goes on after %d of %d profiles", listing.shown, how.total)
         return True
     left = -(-max(0, how.total - listing.shown) // max(1, len(page.profiles)))
-    if how.while_cheaper and left > listing.missing:
+    if how.while_cheaper and left > listing.missing * how.calls_each:
         log.info("Looking up %s costs less than more pages", count(listing.missing, "key"))
         return True
     return False
@@ -143,12 +145,13 @@ def _is_enough_unknown(listing: Pages, how: Scanning) -> bool:
             count(listing.missing, "key is", "keys are"),
         )
         return True
-    if listing.pages >= how.lookups:
+    lookups = round(how.keys * how.calls_each)
+    if listing.pages >= lookups:
         log.warning(
             "Campaign's list goes on after %s, its end is unknown, and looking up all keys "
             "takes %s; the %s looked up",
             count(listing.pages, "page"),
-            count(how.lookups, "call"),
+            count(lookups, "call"),
             count(listing.missing, "key that is left is", "keys that are left are"),
         )
         return True

@@ -148,7 +148,7 @@ class WholeList:
         pages = SavedPages(run.client.api, run.attribute, self.keys, self.save, listing.left_at)
         before = pages.pages
         unseen = partial(self._try_keys, first)
-        how = Scanning(listing.total, self.keys, while_cheaper=False, unseen=unseen)
+        how = Scanning(listing.total, self.keys, 1, while_cheaper=False, unseen=unseen)
         path = await scan.scan(run, pages, first, how)
         self.pages = pages.pages - before
         pages.keep(path)

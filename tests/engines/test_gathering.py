@@ -81,11 +81,6 @@ def test_a_list_that_may_lack_profiles_shows_nothing(
     assert (found, is_used) == ({}, False)
 
 
-def test_a_list_that_begins_anew_is_left() -> None:
-    found, is_used, paths = gathered([FIRST, FIRST], 2)
-    assert (found, is_used, paths) == ({}, False, ["/2", None])
-
-
 @pytest.mark.parametrize(
     "odd",
     [

@@ -68,7 +68,7 @@ def test_a_list_is_left_when_lookups_cost_less(
         async def unseen() -> int:
             return 0
 
-        how = Scanning(total, 20, while_cheaper, unseen)
+        how = Scanning(total, 20, 1, while_cheaper, unseen)
         return scan._is_enough(listing, page(*[""] * 10, following="/next"), how)
 
     assert virtually(judged()) is is_enough
