@@ -1,20 +1,19 @@
 """Counts the HTTP requests of a run, and keeps them within its budgets.
 
     allow ---> a call of today's budget is set aside ---> spend (it is sent)
-                 (taken in blocks, ahead of need)           `--- not sent: put_back
+                 (taken in blocks)                          `--- not sent: put_back
 
 Other runs see a whole block as spent, so a killed process has counted all its calls, and at most
-one and a half blocks more. The budget is spent only after all calls set aside were sent.
+one block more. The budget is spent only after all calls set aside were sent.
 """
 
 import asyncio
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from bulk_sync.amounts import count
-from bulk_sync.errors import BudgetSpent, StoppedEarly, StopRun
+from bulk_sync.errors import BudgetSpent, StoppedEarly
 
 _LEAST_BLOCK: Final = 50
 _LARGEST_BLOCK: Final = 2000
@@ -71,7 +70,6 @@ class Calls:
         self._left = 0
         self._unsent = 0
         self._unsent_changed = asyncio.Event()
-        self._ahead: asyncio.Task[None] | None = None
         self._refilling = asyncio.Lock()
 
     @property
@@ -109,9 +107,6 @@ class Calls:
                     await self._refill_or_wait(self._budget)
         self._left -= 1
         self._unsent += 1
-        is_asked_for = self._ahead is not None and not self._ahead.done()
-        if self._left == self._grant.calls // 2 and not is_asked_for:
-            self._ahead = asyncio.create_task(self._refill_ahead(self._budget))
 
     def put_back(self) -> None:
         """Return an allowed call to the budget; it is not sent."""
@@ -139,9 +134,6 @@ class Calls:
 
     async def close(self) -> None:
         """Give back what was set aside and not spent."""
-        await self._give_back()  # another run may wait for it, and hold up the next block
-        if self._ahead is not None:
-            await self._ahead
         await self._give_back()
 
     async def _give_back(self) -> None:
@@ -158,7 +150,7 @@ class Calls:
         try:
             await self._refill(budget)
         except StoppedEarly:
-            if not self._unsent:
+            if not self._unsent and not self._left:
                 raise
             await self._unsent_changed.wait()
 
@@ -175,9 +167,3 @@ class Calls:
         total = self.total
         block = min(_LARGEST_BLOCK, max(_LEAST_BLOCK, total // _BLOCK_SHARE))
         return block if self._most is None else max(1, min(block, self._most - total))
-
-    async def _refill_ahead(self, budget: Budget) -> None:
-        """Take the next block while half of the last one is left, so no request waits."""
-        async with self._refilling:
-            with suppress(StopRun):  # raised again when no call is left
-                await self._refill(budget)

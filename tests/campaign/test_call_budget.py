@@ -1,4 +1,4 @@
-"""How a run takes calls from its budgets: in blocks, ahead of need, and no more than are left."""
+"""How a run takes calls from its budgets: in blocks, and no more than are left."""
 
 import asyncio
 import time
@@ -41,8 +41,6 @@ async def send(calls: Calls, count: int) -> None:
     for _ in range(count):
         await calls.allow()
         calls.spend("GET")
-    if calls._ahead is not None:
-        await calls._ahead
 
 
 @pytest.mark.parametrize(
@@ -75,17 +73,17 @@ def test_a_block_is_a_fifteenth_of_the_calls_so_far_within_bounds(
     assert run_async(blocks)[0] == block
 
 
-def test_the_next_block_is_taken_while_half_of_the_last_one_is_left() -> None:
+def test_the_next_block_is_taken_when_no_call_is_left() -> None:
     async def blocks() -> list[list[int]]:
         day, found = Day(), []
         calls = Calls(None, day)
-        for count in (24, 1, 49, 1):
+        for count in (50, 1):
             await send(calls, count)
             found.append(list(day.blocks))
-        assert calls.set_aside == 75
+        assert calls.set_aside == 49
         return found
 
-    assert run_async(blocks) == [[50], [50] * 2, [50] * 2, [50] * 3]
+    assert run_async(blocks) == [[50], [50] * 2]
 
 
 def test_the_calls_left_are_those_of_the_smaller_budget() -> None:

@@ -374,19 +374,6 @@ def test_unused_calls_of_a_day_are_given_back_at_its_end() -> None:
     assert days.given_back == [("day 1", 9), ("day 2", 3)]
 
 
-def test_a_block_received_at_the_end_is_given_back_too() -> None:
-    async def spend() -> None:
-        calls = Calls(budget=days)
-        for _ in range(25):  # half of the first block: the next one is on its way
-            await calls.allow()
-            calls.spend("GET")
-        await calls.close()
-
-    days = Days(50, 50)
-    asyncio.run(spend())
-    assert days.given_back == [("day 1", 25), ("day 2", 50)]
-
-
 def test_no_more_calls_are_allowed_than_were_taken() -> None:
     async def spend() -> int:
         calls = Calls(budget=Days(10, 10, 5))
