@@ -167,7 +167,8 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
     made = plan_file.made_at(path) if paper.sha256 else None
     applying = _progress(page, paper.applied_by)
     run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
-    approvals = tuple(page.paperwork.approvals(paper))
+    verdicts = tuple(page.paperwork.verdicts(plan_id))
+    is_asked_for = page.settings.approvals > 0
     state = PlanState(
         paper=paper,
         stage=PlanStage.MADE,
@@ -179,8 +180,8 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
         planned=planned,
         made_ms=0 if made is None else round(made.timestamp() * 1000),
         facts=dict(making.plan or {}),
-        approvals=approvals,
-        verdicts=tuple(page.paperwork.verdicts(plan_id)),
+        approvals=tuple(page.paperwork.approvals(paper)) if is_asked_for else _own(verdicts, paper),
+        verdicts=verdicts,
         preparers=tuple(page.paperwork.preparers(paper)),
     )
     return replace(state, stage=_stage(state, page))
@@ -210,8 +211,7 @@ def is_expired(made_ms: int, valid_s: float) -> bool:
 
 
 def _stage(state: PlanState, page: Page) -> PlanStage:
-    paper, needed = state.paper, page.settings.approvals
-    approved = len(state.approvals) >= needed if needed else _is_own(state)
+    paper, needed = state.paper, max(1, page.settings.approvals)
     for stage, holds in (
         (PlanStage.APPLIED, state.run is not None),
         (PlanStage.APPLYING, state.applying is not None and state.applying.is_alive),
@@ -225,7 +225,7 @@ def _stage(state: PlanState, page: Page) -> PlanStage:
         (PlanStage.DAMAGED, not state.facts),  # its limits and changes are not known
         (PlanStage.LIMITED, not set(_options(state.option)) <= set(_options(state.raised))),
         (PlanStage.EMPTY, not _changes(state)),
-        (PlanStage.APPROVED, approved),
+        (PlanStage.APPROVED, len(state.approvals) >= needed),
         (PlanStage.ASKED, paper.asked_ms is not None),
     ):
         if holds:
@@ -244,10 +244,9 @@ def _options(text: str) -> list[str]:
     return _OPTION.findall(text)
 
 
-def _is_own(state: PlanState) -> bool:
-    """Return whether a person approved a plan that needs no approval of another person."""
-    sha256 = state.paper.sha256
-    return any(each.is_approval and each.sha256 == sha256 for each in state.verdicts[-1:])
+def _own(verdicts: Sequence[PlanVerdict], paper: Paper) -> tuple[PlanVerdict, ...]:
+    """Return the approval by one person where no other person has to approve."""
+    return tuple(each for each in verdicts[-1:] if each.is_approval and each.sha256 == paper.sha256)
 
 
 def _changes(state: PlanState) -> int:

@@ -69,9 +69,10 @@ def make_again(page: Page, state: PlanState, person: Person, *, hold: bool) -> s
     return paper.id
 
 
-def apply(page: Page, state: PlanState, names: Sequence[str]) -> PageJob | None:
-    """Apply a plan with some approvals; return None if another process does so. Blocks."""
+def apply(page: Page, state: PlanState) -> PageJob | None:
+    """Apply an approved plan; return None if another process does so. Blocks."""
     paper, settings, job_id = state.paper, page.settings, new_id()
+    names = [each.who for each in state.approvals]
     if not page.paperwork.begin_to_apply(paper, job_id, instead_of=paper.applied_by):
         return None
     words = [

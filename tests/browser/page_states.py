@@ -239,6 +239,6 @@ def _applied(served: Served, plan_id: str) -> PageJob:
     decide(served, plan_id, is_approval=True)
     state = plan_state.read(served.page, plan_id)
     assert state is not None
-    job = planning.apply(served.page, state, [BEN])
+    job = planning.apply(served.page, state)
     assert job is not None
     return job

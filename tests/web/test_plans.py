@@ -186,7 +186,8 @@ def test_of_two_plans_that_are_applied_at_once_the_second_waits_for_the_first(
     def applied(plan_id: str) -> PageJob:
         state = plan_state.read(served.page, plan_id)
         assert state is not None
-        job = planning.apply(served.page, state, [BEN])
+        verdict = PlanVerdict(plan_id, state.paper.sha256, database.now_ms(), BEN, True, "")
+        job = planning.apply(served.page, replace(state, approvals=(verdict,)))
         assert job is not None
         return job
 
@@ -287,6 +288,22 @@ def test_without_approvals_an_uploader_still_asks_those_who_may_approve(
         approve(ben, served, plan_id)
         wait_for_jobs(served, plan_id)
     assert sim.states == {key(0): True}
+
+
+def test_without_approvals_the_run_names_the_approver_whoever_starts_it(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with page_for(sim, tmp_path, monkeypatch, approvals=0) as served, without_processes():
+        plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 1, 1), who=IDA)
+        assert stage(served, plan_id) is PlanStage.MADE
+        verdict = (plan_id, sha256_of(served, plan_id), database.now_ms(), IDA, True, "By phone")
+        served.page.paperwork.decide(PlanVerdict(*verdict))
+        assert stage(served, plan_id) is PlanStage.APPROVED  # the page was killed before the start
+        press(served.signed_in(Role.UPLOADER), served, f"/plans/{plan_id}/apply")
+        run = served.page.ledger.run(run_of(served, plan_id))
+    assert run is not None
+    assert run.begun.settings["approved_by"] == [IDA]
+    assert run.begun.settings["comment"] == f"{IDA}: By phone"
 
 
 def test_an_approval_is_for_the_plan_that_was_seen(
@@ -457,6 +474,27 @@ def test_opt_ins_can_be_held_back_if_there_is_more_to_write(
     shown = text_of(served.signed_in(Role.UPLOADER).get(f"{served.url}/plans/{plan_id}"))
     assert "more than the limit of 10" in shown
     assert ("Make a new plan that holds the opt-ins back" in shown) == is_offered
+
+
+def test_an_older_screen_makes_no_plan_in_place_of_one_that_is_asked_for_or_applied(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
+    button = Form(
+        ana.get(f"{served.url}/plans/{plan_id}").text, "Make a new plan that holds the opt-ins back"
+    )
+    press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
+    press(ana, served, f"/plans/{plan_id}/ask")
+    answer = press(ana, served, button.action, **button.fields)
+    assert answer.status_code == 409
+    assert "its state is “waits for approval”" in answer.text
+    confirm_opt_ins(ben, served, plan_id)
+    approve(ben, served, plan_id)
+    wait_for_jobs(served, plan_id)
+    assert press(ana, served, button.action).status_code == 409
+    assert stage(served, plan_id) is PlanStage.APPLIED
+    assert len(served.page.paperwork.plans()) == 1
 
 
 def test_a_second_limit_is_raised_besides_the_first(

@@ -22,6 +22,11 @@ from bulk_sync.web.records import PlanVerdict
 
 _LONGEST_COMMENT: Final = 2_000
 
+_MADE_AGAIN: Final = (
+    PlanStage.NOT_MADE, PlanStage.LIMITED, PlanStage.EXPIRED, PlanStage.DAMAGED,
+)  # fmt: skip
+"""Stages in which a plan can be made in place of one."""
+
 Problems = Mapping[str, str]
 
 _state: Final = partial(found, read=plan_state.read, what="plan")
@@ -55,6 +60,11 @@ async def plan_again(request: web.Request) -> web.StreamResponse:
         state = await _free(request)
         if state.stage in {PlanStage.MAKING, PlanStage.REPLACED}:
             return page.go(_path(state))
+        if state.stage not in _MADE_AGAIN:
+            raise _conflict(
+                "The plan has changed since you opened its screen, so no other one was made: its "
+                f"state is “{state.stage}”."
+            )
         hold = form.text("hold") == "yes"
         person = person_of(request)
         new = await page.blocking(planning.make_again, page, state, person, hold=hold)
@@ -150,7 +160,7 @@ async def approve(request: web.Request) -> web.StreamResponse:
         state = await _state(request)
         if state.stage is not PlanStage.APPROVED:
             return page.go(_path(state), "approved")
-        job = await page.blocking(planning.apply, page, state, _names(state, person))
+        job = await page.blocking(planning.apply, page, state)
     return await page.go_to_run(job, _path(state))
 
 
@@ -163,14 +173,8 @@ async def apply(request: web.Request) -> web.StreamResponse:
             return page.go(_path(state))
         if state.stage is not PlanStage.APPROVED:
             raise _conflict(_why_not(state))
-        names = _names(state, person_of(request))
-        job = await page.blocking(planning.apply, page, state, names)
+        job = await page.blocking(planning.apply, page, state)
     return await page.go_to_run(job, _path(state))
-
-
-def _names(state: PlanState, person: Person) -> list[str]:
-    """Return the approvers of a plan; the person at work, if it needs none."""
-    return [each.who for each in state.approvals] or [person.name]
 
 
 async def _noted(page: Page, state: PlanState, person: Person, form: Form) -> list[int]:
