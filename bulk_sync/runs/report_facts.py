@@ -35,7 +35,9 @@ from bulk_sync.runs.past_runs import SUBJECTS, exit_status
 from bulk_sync.runs.review import exit_of
 from bulk_sync.runs.tally import Tally
 
-_GOES_ON: Final = (Exit.STOPPED_EARLY, Exit.INTERRUPTED, Exit.TERMINATED)
+_GOES_ON: Final = (
+    Exit.ACCESS_DENIED, Exit.STOPPED_EARLY, Exit.INTERRUPTED, Exit.TERMINATED,
+)  # fmt: skip
 """How a run ends that stopped before it had tried all."""
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -177,7 +179,11 @@ def _sentence(subject: Subject, ended: Ended, tally: Tally) -> str:
     changed = sum(counted.get(each, 0) for each in comparison.CHANGED)
     made = counted.get(Outcome.CREATED, 0) + counted.get(Outcome.WOULD_CREATE, 0)
     was = "would be" if subject is Subject.PLAN else _agreeing(changed, "was", "were")
-    what = f"{was} {'put back' if subject is Subject.UNDO else 'changed'} in Campaign"
+    done = f"{'put back' if subject is Subject.UNDO else 'changed'} in Campaign"
+    what = f"{was} {done}"
+    if not changed and tally.rows == 1:
+        was_not = "would not be" if subject is Subject.PLAN else "was not"
+        return f"The only row {was_not} {done}; {needy}."
     if not changed:
         return f"None of {total} {what}; {needy}."
     directions = [count(ended.opt_ins, "opt-in"), count(ended.opt_outs, "opt-out")]

@@ -31,7 +31,7 @@ _CACHED: Final = 8
 _MOST_KINDS: Final = 12
 """Those of a file; further ones stand together, by reason."""
 _PLACE: Final = r", as character \d+ of \d+"
-_QUOTED: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*" """.strip()
+_QUOTED: Final = r"""\B'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*" """.strip()
 _CHARACTERS: Final = 200
 
 

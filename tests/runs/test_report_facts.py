@@ -100,6 +100,11 @@ def test_a_report_names_person_time_input_and_result() -> None:
             Subject.RESULT, ["failed"] * 2,
             "None of 2 rows were changed in Campaign; 2 rows need a person.",
         ),
+        (
+            Subject.PLAN, ["failed"],
+            "The only row would not be changed in Campaign; 1 row needs a person.",
+        ),
+        (Subject.UNDO, ["unchanged"], f"The only row was not put back in Campaign; {NO}"),
         (Subject.RESULT, ["updated", "unchanged"], f"1 of 2 rows was changed in {CAMPAIGN}); {NO}"),
         (
             Subject.RESULT, ["updated", "created"],
@@ -118,7 +123,7 @@ def test_a_report_names_person_time_input_and_result() -> None:
     ],
 )  # fmt: skip
 def test_the_result_is_one_sentence(subject: Subject, outcomes: list[str], text: str) -> None:
-    rows = results(2, ours={columns.OUTCOME: outcomes})
+    rows = results(len(outcomes), ours={columns.OUTCOME: outcomes})
     facts = facts_of(ended_run(rows), rows, subject=subject)
     assert facts.result.sentences[0] == text
 
@@ -161,6 +166,7 @@ def test_the_end_of_a_run_is_known_but_not_final_before_its_reports_are_written(
     [
         (6, False, "1 row needs a person, 2 are still to do."),
         (130, False, "1 row needs a person, 2 are still to do."),
+        (5, False, "1 row needs a person, 2 are still to do."),
         (6, True, "3 rows need a person."),  # given up
         (4, False, "3 rows need a person."),
         (3, True, "3 rows need a person."),  # opt-ins are held back

@@ -219,6 +219,14 @@ def test_rows_with_one_problem_are_grouped_whatever_the_message(
     assert sum(map(int, titles)) == 70
 
 
+def test_a_title_keeps_its_words_around_an_apostrophe(
+    served: Served, ana: requests.Session
+) -> None:
+    answer = upload(ana, served, next(NAMES), f"PKey,Opt out\n@{'a' * 80},yes\n#REF!,maybe\n")
+    text = wait_for_check(ana, served, answer)
+    assert "1 row: The key is a spreadsheet's error value; it makes #NAME? of text that" in text
+
+
 def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     served: Served, ana: requests.Session
 ) -> None:
