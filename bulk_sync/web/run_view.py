@@ -65,8 +65,8 @@ class RunState:
         job: the process of the page that works on it, or worked on it last; None without one.
         worker: the process that works on it, of the page or another one; None if none does.
         paper: the plan that it applies, or made; None if the page has none.
-        undone_by: the run that has put it back; "" if none has.
-        retried_by: the run that has tried its failed rows again; "" if none has.
+        undone_by: the run that puts it back, done or begun; None without one.
+        retried_by: the run that tries its failed rows again, done or begun; None without one.
         why_not: why it cannot be resumed; "" if it can.
         jobs: all processes of the page about it, the newest first.
     """
@@ -76,8 +76,8 @@ class RunState:
     job: PageJob | None
     worker: RunProcess | None
     paper: Paper | None
-    undone_by: str
-    retried_by: str
+    undone_by: Run | None
+    retried_by: Run | None
     why_not: str
     jobs: tuple[PageJob, ...]
 
@@ -129,21 +129,23 @@ def read(page: Page, run_id: str) -> RunState | None:
     why_not = ""
     if not run.is_finished and not has_checkpoint(page.settings.state, run):
         why_not = without_checkpoint(page.settings.state, run)
+    undone_by = lineage.undone(runs[::-1], also_begun=True).get(run_id)
     return RunState(
         run=run,
         standing=standing_of(run, at_work),
         job=alive or next(iter(jobs), None),
         worker=at_work.get(run_id),
         paper=paper,
-        undone_by=lineage.undone(runs[::-1]).get(run_id, ""),
-        retried_by=next((each.run_id for each in runs if _retries(each, run_id)), ""),
+        undone_by=next((each for each in runs if each.run_id == undone_by), None),
+        retried_by=next((each for each in runs if _retries(each, run_id)), None),
         why_not=why_not,
         jobs=jobs,
     )
 
 
 def _retries(run: Run, parent: str) -> bool:
-    return run.begun.kind is Kind.RETRY and run.begun.parent == parent and run.is_done
+    is_open = run.is_done or not run.is_finished
+    return run.begun.kind is Kind.RETRY and run.begun.parent == parent and is_open
 
 
 def standing_of(run: Run, at_work: Collection[str]) -> RunStanding:
@@ -167,6 +169,14 @@ def what(run: Run) -> str:
     return run.begun.purpose or str(run.begun.kind)
 
 
+def give_up(run: Run) -> str:
+    """Return how an unfinished run comes to be undone."""
+    return (
+        "ask the person who looks after this page to give it up with "
+        f"`bulk-sync resume {run.run_id} --give-up`. What it has changed can then be undone here."
+    )
+
+
 def open_undo(page: Page, run_id: str) -> str | None:
     """Return the plan to undo a run from which something may still follow. Blocks."""
     for paper in page.paperwork.undos_of(run_id):
@@ -186,6 +196,7 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "state": state,
         "note": note if state.is_at_work or note not in _NOTES else "",
         "what": what(run),
+        "give_up": give_up(run),
         "needy": run.count(*NEEDS_A_PERSON),
         "held": run.count(Outcome.PENDING) if is_held(run) else 0,
         "progress": progress if progress is not None and progress.is_alive else None,
@@ -252,7 +263,8 @@ def _problem(state: RunState) -> str:
     """Return why the last thing that a person asked for did not happen."""
     for job in state.jobs[:1]:
         progress: Progress = job.progress()
-        is_newer = job.at_ms > (state.run.ended_ms or 0)
+        is_past = job.command == "retry" and state.retried_by is not None
+        is_newer = job.at_ms > (state.run.ended_ms or 0) and not is_past
         if is_newer and not progress.is_alive and progress.exit not in _QUIET:
             broke_off = f"`bulk-sync {job.command}` broke off. Try it again."
             return progress.message or ("" if state.run.ended is None else broke_off)

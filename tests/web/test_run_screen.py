@@ -127,11 +127,19 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     assert "It can be resumed. " in shown
     assert re.search(r"; 0 rows need a person, \d+ are still to do\. Files .* Rows to", shown)
     assert "and Resume does them." in shown
+    assert "If its list is wrong, do not resume it: ask the person who looks after" in shown
+    undo = press(ana, served, f"{run}/undo")
+    assert (undo.status_code, "it cannot be undone yet" in undo.text) == (409, True)
     assert re.search(r"… stopped apply in\.csv 400 0 \d+ 0 ", text_of(ana.get(served.url)))
     assert 0 < list(sim.states.values()).count(True) < 400
     press(ana, served, f"{run}/resume")
     wait_for_jobs(served, run.rpartition("/")[2])
     assert all(sim.states.values())
+    before_answer(sim, "GET", 1, lambda: answers.append(press(ana, served, f"{run}/stop").text))
+    press(ana, served, f"{run}/audit")
+    wait_for_jobs(served, run.rpartition("/")[2])
+    assert "It has ended already." in answers[2]  # the run, and not what looks at it
+    assert "400 of 400 changes still hold." in text_of(ana.get(served.url + run))
 
 
 def test_failed_rows_are_tried_again_as_a_run_of_their_own(
@@ -150,6 +158,47 @@ def test_failed_rows_are_tried_again_as_a_run_of_their_own(
     assert all(sim.states.values())
     assert "Its failed rows were tried again by" in text_of(ana.get(served.url + run))
     assert press(ana, served, f"{run}/retry").status_code == 409
+
+
+def test_a_retry_and_an_undo_that_stopped_are_gone_on_with_and_not_begun_again(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    populate(sim, 2)
+    sim.forbidden.add(key(1))
+    run = apply_file(served, write_states(tmp_path / "in.csv", 2))
+    sim.forbidden.clear()
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+
+    settings = served.page.settings
+    few = replace(settings, variables={**settings.variables, "BULK_SYNC_MAX_CALLS": "1"})
+
+    def retry() -> str:
+        served.page.jobs._settings = few
+        press(ana, served, f"{run}/retry")
+        return run_of(served, run.rpartition("/")[2], "retry")
+
+    def undo() -> str:
+        about = press(ana, served, f"{run}/undo").url.rpartition("/")[2]
+        press(ana, served, f"/plans/{about}/ask")
+        confirm_opt_ins(ben, served, about)
+        served.page.jobs._settings = few
+        approve(ben, served, about)
+        return run_of(served, about)
+
+    for begin, button, words in (
+        (retry, "retry", "failed rows {} tried again"),
+        (undo, "undo", "changes {} put back"),
+    ):
+        second = begin()
+        served.page.jobs._settings = settings
+        assert press(ana, served, f"{run}/{button}").status_code == 409
+        shown = text_of(ana.get(served.url + run))
+        assert f"Its {words.format('are being')} by run {second} ." in shown
+        assert "bulk-sync resume" not in shown
+        press(ana, served, f"/runs/{second}/resume")
+        wait_for_jobs(served, second)
+        shown = text_of(ana.get(served.url + run))
+        assert f"Its {words.format('were')} by run {second} ." in shown
 
 
 def test_a_retry_that_could_not_begin_names_the_reason(

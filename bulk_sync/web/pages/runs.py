@@ -51,7 +51,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     """Ask a run to finish what is in flight and stop."""
     page, state = page_of(request), await _state(request)
     job = state.job
-    is_stopped = job is not None and await page.blocking(job.stop)
+    is_stopped = state.is_at_work and job is not None and await page.blocking(job.stop)
     return page.go(_path(state), "stopping" if is_stopped else "has-ended")
 
 
@@ -73,11 +73,11 @@ async def retry(request: web.Request) -> web.StreamResponse:
     page = page_of(request)
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
-        if not state.failed:
-            raise web.HTTPConflict(text="No row of this run can be tried again.")
         for job in await page.blocking(page.jobs.list_about, state.run.run_id, "retry"):
             if job.is_alive:
                 return await page.go_to_run(job, _path(state))
+        if not state.failed:
+            raise web.HTTPConflict(text="No row of this run can be tried again.")
         name = person_of(request).name
         folder = await page.blocking(report_files.make_folder, page, state.run)
         path = folder / "{run_id}.results.csv"
@@ -92,6 +92,11 @@ async def undo(request: web.Request) -> web.StreamResponse:
     async with page.turn(request.match_info["id"]):
         state = await _state(request)
         run_id = state.run.run_id
+        if state.may_resume:
+            raise web.HTTPConflict(
+                text="This run is not finished, so it cannot be undone yet. If its list is wrong, "
+                f"do not resume it: {run_view.give_up(state.run)}"
+            )
         if not state.may_undo:
             raise web.HTTPConflict(text="There is nothing of this run to put back.")
         plan_id = await page.blocking(run_view.open_undo, page, run_id)
