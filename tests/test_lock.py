@@ -67,6 +67,13 @@ def test_a_short_name_replaces_a_long_one_completely(tmp_path: Path) -> None:
         assert path.read_text() == "run 2\n"
 
 
+def test_a_lock_that_cannot_be_opened_hides_no_holder_of_another(tmp_path: Path) -> None:
+    with lock.hold(tmp_path, LOCK, "run 1"):
+        for name in ("1", "z"):
+            (tmp_path / f"locks/{name}.lock").symlink_to("nowhere")
+        assert lock.find_holders(tmp_path) == ["run 1"]
+
+
 def test_only_the_owner_can_read_a_lock(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

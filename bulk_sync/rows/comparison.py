@@ -71,12 +71,8 @@ def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
 
 def opt_ins(frame: pd.DataFrame) -> Positions:
     """Return the positions of the rows to lift an opt-out, or to have lifted it."""
-    written = np.flatnonzero(columns.have_outcome(frame, WRITTEN))
-    before = columns.state_codes(frame[columns.BEFORE].iloc[written])
-    desired = columns.state_codes(frame[columns.DESIRED].iloc[written])
-    # If the state before is unknown, the change counts as the dangerous one.
-    lifts: Positions = written[(before != 0) & (desired == 0)]
-    return lifts
+    is_written = columns.have_outcome(frame, WRITTEN)
+    return np.flatnonzero(is_written & (columns.state_codes(frame[columns.DESIRED]) == 0))
 
 
 def compare(

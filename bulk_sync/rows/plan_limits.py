@@ -99,10 +99,7 @@ def passes_however(
     unread = columns.have_outcome(planned, [Outcome.PENDING])
     desired = columns.state_codes(planned[columns.DESIRED])
     outcome = columns.outcome_codes(planned[columns.OUTCOME])
-    before = columns.state_codes(planned[columns.BEFORE])
-    before[unread] = 1 - desired[unread]
     worst = planned.copy(deep=False)
-    worst[columns.BEFORE] = columns.states(before)
     for each in (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE):
         outcome[unread] = columns.OUTCOME_CODES[each]
         worst[columns.OUTCOME] = columns.outcomes(outcome)

@@ -96,18 +96,11 @@ def find_holders(folder: Path) -> list[str]:
     """Return the holders of locks in a folder now."""
     found = []
     for path in _locks(folder):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found.append(_holder(descriptor))
-        except OSError:  # a file system without locks: nobody holds one
-            continue
-        finally:
-            os.close(descriptor)
+        with suppress(OSError), path.open("rb") as file:  # without locks nobody holds one
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(_holder(file.fileno()))
     return found
 
 

@@ -255,13 +255,9 @@ def _found(source: str) -> list[Path]:
 
 def _check_folders(pattern: str) -> None:
     """Raise InputProblem if a folder on the way of a glob cannot be read: it may hold matches."""
-    parts, is_open = Path(pattern).parts, False
+    parts = Path(pattern).parts
     for at, part in enumerate(parts):
-        is_glob = glob.has_magic(part)
-        is_open = is_open or is_glob
-        if not is_open:
-            continue
-        wanted = os.X_OK | (os.R_OK if is_glob else 0)
+        wanted = os.X_OK | (os.R_OK if glob.has_magic(part) else 0)
         above = str(Path(*parts[:at], ""))
         for folder in glob.iglob(f"{above}/", recursive=True):  # noqa: PTH207 - may be absolute
             if not os.access(folder, wanted) and Path(folder).name != _OF_THE_DISK:
