@@ -7,30 +7,31 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bulk_sync.ledger import Begun, Kind
 from bulk_sync.rows import comparison, expand, request_order
-from bulk_sync.rows.request_order import Confirmed
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs import kept_rows, large_input
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Matching
+from bulk_sync.runs.kept_rows import Found
 from bulk_sync.settings import State
 
 
-def confirmed(
-    state: State, keys: Sequence[str], since_ms: int, runs: Mapping[str, Begun]
-) -> Iterator[tuple[str, bool, Confirmed]]:
-    """Yield those of some runs, by PKey and state, as far as their rows are here.
+def found(
+    state: State, keys: Sequence[str], runs: Mapping[str, Begun], since_ms: int | None = None
+) -> Iterator[tuple[str, Found]]:
+    """Yield those of some runs for some PKeys, with the run, as far as its rows are here.
 
-    Memory: a part of the kept rows of a run, and all rows of an unfinished one that fit.
+    With ``since_ms`` kept rows are passed over if no dated request is as late as that. Memory: a
+    part of the kept rows of a run, and all rows of an unfinished one that fit.
     """
     kept, wanted = kept_rows.all_of(state.folder), frozenset(keys)
     for run_id, begun in runs.items():
         with kept_rows.warning_of(run_id):
             if run_id in kept:
-                yield from kept[run_id].confirmed(wanted, since_ms)
+                yield from ((run_id, each) for each in kept[run_id].found(wanted, since_ms))
             elif begun.kind is not Kind.PLAN and (rows := _so_far(state, run_id, begun)):
                 for part in map(kept_rows.table, rows.read()):
-                    yield from kept_rows.confirmed_in(part, run_id, wanted)
+                    yield from ((run_id, each) for each in kept_rows.found_in(part, wanted))
 
 
 def _so_far(state: State, run_id: str, begun: Begun) -> Slices | None:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.ledger import Begun
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns, expand, parquet_rows, request_order
-from bulk_sync.rows.request_order import Confirmed
+from bulk_sync.rows.request_order import RequestDate
 from bulk_sync.rows.slices import Slices
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.identity import Identity, IdentityColumns
@@ -67,17 +67,18 @@ class KeptRows:
         facts = self._facts()
         return IdentityColumns(facts["are_pkeys"], facts["emails"], facts["pkeys"])
 
-    def confirmed(
-        self, pkeys: frozenset[str], since_ms: int
-    ) -> Iterator[tuple[str, bool, Confirmed]]:
-        """Yield, by PKey and state, requests since a time that found their state in Campaign."""
+    def found(self, pkeys: frozenset[str], since_ms: int | None) -> "Iterator[Found]":
+        """Yield the requests for some profiles that found their state in Campaign.
+
+        With ``since_ms`` nothing is read if no dated one is as late as that.
+        """
         newest_ms = self._facts()["newest_ms"]
-        if newest_ms is None or newest_ms < since_ms:
+        if since_ms is not None and (newest_ms is None or newest_ms < since_ms):
             return
         shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
         with pq.ParquetFile(self.path) as file:
             for part in _parts(file, [*_BY_PKEY.names, columns.UNCHANGED_PKEYS, *shown]):
-                yield from confirmed_in(part, self.run_id, pkeys)
+                yield from found_in(part, pkeys)
 
     def search(self, person: Identity) -> Iterator[dict[str, Any]]:
         """Yield the rows about a person, as dicts of the columns' values.
@@ -163,10 +164,17 @@ def table(rows: pd.DataFrame) -> pa.Table:
     return whole.append_column(columns.UNCHANGED_PKEYS, _pkeys(rows, is_unchanged))
 
 
-def confirmed_in(
-    part: pa.Table, run_id: str, pkeys: frozenset[str]
-) -> Iterator[tuple[str, bool, Confirmed]]:
-    """Yield, by PKey and state, requests of a ``table`` that found their state in Campaign."""
+class Found(NamedTuple):
+    """A request that found its state in Campaign: its date, if it has one, and when it was read."""
+
+    pkey: str
+    state: bool
+    request: RequestDate | None
+    at_ms: int
+
+
+def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
+    """Yield the requests of a ``table`` for some profiles that found their state in Campaign."""
     is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
     if (name := columns.UNCHANGED_PKEYS) in part.column_names:
         is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
@@ -182,9 +190,7 @@ def confirmed_in(
         columns.times_ms(rows[columns.AT]).tolist(),
         strict=True,
     ):
-        if request is not None:
-            found = Confirmed(request, run_id, at_ms)
-            yield from ((pkey, state, found) for pkey in {key, *more} & pkeys)
+        yield from (Found(pkey, state, request, at_ms) for pkey in {key, *more} & pkeys)
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:

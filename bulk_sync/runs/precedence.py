@@ -11,11 +11,12 @@ opt-out             sent if its request is not older,       sent
                     else left alone
 opt-in              left alone                              left alone: the later file may have
                                                             named it too
-of an undo          left alone, unless the later run did    sent
-                    not change the profile
+of an undo          left alone, unless the later run did    sent, but no opt-out is lifted that
+                    not change the profile                  another list has found since
 ==================  =====================================  =======================================
 
-An undone later run does not count, except where the undo failed.
+An undone later run does not count, except where the undo failed. Nor does one that only found what
+the list to be undone asks for, because it is the same list.
 
 Writes are in the ledger, for every machine with access to it. Requests that found their state in
 Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
@@ -63,6 +64,7 @@ def superseded(
     recording: Recording,
     requests: Mapping[int, RequestDate],
     last_writes: LastWrites,
+    state: State,
 ) -> Superseded:
     """Return the rows of a run with profiles of later runs, by the table above.
 
@@ -81,7 +83,10 @@ def superseded(
         at: requests[at] for at in rewritten if at in requests and recording.desired[at]
     }  # fmt: skip
     overruled = _overruled(recording.keys, opt_outs, last_writes)
-    forbidden = {} if is_undo else _opt_ins_forbidden(recording.opt_ins, standing_runs)
+    if is_undo:
+        forbidden = _found_since(run, recording, standing_runs, state)
+    else:
+        forbidden = _opt_ins_forbidden(recording.opt_ins, standing_runs)
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
@@ -144,9 +149,12 @@ def last_writes(
         counting = {run_id: begun for run_id, begun in runs.items() if run_id not in put_back}
         positions = {run.run_id: run.position for run in every}
         refused = {run.run_id for run in every if not run.is_done}  # or given up
-        found = found_states.confirmed(state, keys, since_ms, counting)
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
-        confirmed = (each for each in found if each[1] or each[2].run_id not in refused)
+        confirmed = (
+            (each.pkey, each.state, Confirmed(each.request, run_id, each.at_ms))
+            for run_id, each in found_states.found(state, keys, counting, since_ms)
+            if each.request is not None and (each.state or run_id not in refused)
+        )
         return _with_confirmed(written, confirmed, positions)
 
     return look_up
@@ -207,6 +215,27 @@ def _opt_ins_forbidden(opt_ins: Iterable[int], later: Iterable[Run]) -> dict[int
         "its file is newer. To lift it all the same, run this row again from a file."
     )
     return dict.fromkeys(opt_ins, detail)
+
+
+def _found_since(
+    run: RunContext, recording: Recording, later: Iterable[Run], state: State
+) -> dict[int, str]:
+    """Forbid an undo to lift an opt-out that another list has asked for, and found, since."""
+    wrong = run.ledger.run(run.lineage.undone or "").begun.input_sha256
+    lists = {
+        each.run_id: each.begun
+        for each in later
+        if each.begun.kind is not Kind.UNDO and each.begun.input_sha256 != wrong
+    }
+    opt_outs = {recording.keys[at]: at for at in recording.opt_ins}
+    return {
+        opt_outs[each.pkey]: (
+            f"The list of run {run_id} asks for this opt-out, too, and has found it since, so it "
+            "was not lifted. To lift it all the same, run this row from a file."
+        )
+        for run_id, each in found_states.found(state, list(opt_outs), lists)
+        if each.state
+    }
 
 
 def _overruled(

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
-from conftest import Run, key, populate, read_csv
+from conftest import Ran, Run, key, populate, read_csv
 from large_inputs import in_slices
 
 from bulk_sync.simulator import Simulator
@@ -89,3 +90,46 @@ def test_an_opt_in_found_by_a_stopped_run_does_not_count(
     (tmp_path / "older.csv").write_text(f"PKey,ccpaOptOut,Request date\n{key(0)},true,2026-11-08\n")
     assert run(sim, "run", "older.csv").status == 0
     assert sim.states[key(0)] is True
+
+
+def run_id_of(ran: Ran) -> str:
+    return str(ran.summary["run_id"])
+
+
+@pytest.mark.parametrize("how", ["directly", "as a plan", "resumed"])
+@pytest.mark.parametrize("date", ["", "2026-11-05", "2026-11-20"])
+def test_an_undo_lifts_no_opt_out_that_another_list_has_found_since(
+    date: str, how: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(3):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=False)
+    opt_outs(tmp_path, 3)
+    wrong = run_id_of(run(sim, "run", "first.csv", "--summary", "json"))
+    undo: tuple[object, ...] = ("undo", wrong, "--report", "undo.csv")
+    if how == "as a plan":
+        assert run(sim, *undo[:2], "--out", "undo.parquet").status == 0
+        undo = ("apply", "undo.parquet", *undo[2:])
+    elif how == "resumed":
+        assert run(sim, *undo, "--max-opt-ins", 0).status == 4
+        stopped = run(None, "runs", "--json", "--last", 1)
+        undo = ("resume", orjson.loads(stopped.out)[0]["run_id"], "--max-opt-ins", 9)
+    (tmp_path / "right.csv").write_text(
+        f"email,ccpaOptOut,Request date\np1@EXAMPLE.com,true,{date}\n"
+    )
+    assert run(sim, "run", "right.csv").status == 0
+    assert run(sim, *undo).status == 3
+    assert sim.states == {key(number): number == 1 for number in range(3)}
+    (_, row, _) = read_csv(tmp_path / "undo.csv")
+    assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_run")
+    assert "asks for this opt-out, too" in row["sync_detail"]
+
+
+def test_an_undo_lifts_what_only_the_same_list_has_found(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    opt_outs(tmp_path, 2)
+    wrong = run_id_of(run(sim, "run", "first.csv", "--summary", "json"))
+    assert run(sim, "run", "first.csv", "--report", "again.csv").status == 0
+    assert run(sim, "undo", wrong).status == 0
+    assert set(sim.states.values()) == {False}
