@@ -6,7 +6,7 @@ the others. It runs no script and loads nothing; a Content-Security-Policy enfor
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import BinaryIO, Final, NamedTuple
 
@@ -36,16 +36,20 @@ wide column."""
 
 _LONGEST_KEY: Final = 28
 _KEY_HEAD, _KEY_TAIL = 12, 8
-_ADDRESS: Final = r"^[^@\s]{1,64}@[^@\s]{1,64}$"
+_ADDRESS: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,64}")
+_WRAPPING: Final = re.compile(r"^\s*(?:'|=\")|\"$")
+"""What a spreadsheet may put around a key."""
 
-_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
-_CONTROLS: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-_PICTURES: Final = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\x7f": "\u2421"}
-"""What is shown in place of control characters, which browsers do not show."""
+_MARKUP: Final = str.maketrans(
+    {chr(code): chr(0x2400 + code) for code in range(32)}
+    | {"\x7f": "\u2421", "\t": "\t", "\n": "\n", "\r": "&#13;"}
+    | {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+)
+"""What is written for characters of HTML's own, and for controls, which browsers do not show."""
 
 _UNBROKEN_HYPHEN: Final = "\u2011"
 
-_Rows = dict[str, pa.Array]
+_Rows = dict[str, list[str]]
 
 
 class _Section(NamedTuple):
@@ -128,15 +132,16 @@ def _sections(results: Results) -> Iterator[_Section]:
 
 def table_of(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup]:
     """Return the names of the columns of some rows, in groups, and the rows as HTML."""
-    rows, names = tables.as_texts(tables.values_of(batch)), dict(HEADINGS)
+    texts, names = tables.as_texts(tables.values_of(batch)), dict(HEADINGS)
+    rows: _Rows = {name: column.to_pylist() for name, column in texts.items()}
     head = _head(rows)
     if columns.AT in rows:
-        at = pc.replace_substring_regex(rows[columns.AT], r"T(.{8}).*", r" \1")
-        days = set(pc.utf8_slice_codeunits(at, 0, 10).to_pylist()) - {""}
+        times = [f"{at[:10]} {at[11:19]}".strip() for at in rows[columns.AT]]
+        days = {at[:10] for at in times} - {""}
         if len(days) == 1:
             names[columns.AT] += f" {days.pop().replace('-', _UNBROKEN_HYPHEN)}"
-            at = pc.utf8_slice_codeunits(at, 11)
-        rows[columns.AT] = at
+            times = [at[11:] for at in times]
+        rows[columns.AT] = times
     shown = {group: [names.get(name, name) for name in of] for group, of in head.items()}
     return shown, Markup(_body(rows, head))  # noqa: S704 - every text in it is escaped
 
@@ -163,80 +168,51 @@ def _head(rows: _Rows) -> dict[str, list[str]]:
     }
 
 
-def _says_something(name: str, column: pa.Array) -> bool:
+def _says_something(name: str, texts: Iterable[str]) -> bool:
     """Return whether a column of ours has a value: one try, and one profile, go without saying."""
-    usual = ["", "0", "1"] if name in {columns.ATTEMPTS, columns.PROFILES} else [""]
-    return bool(pc.any(pc.invert(pc.is_in(column, pa.array(usual, tables.TEXT)))).as_py())
+    usual = {"", "0", "1"} if name in {columns.ATTEMPTS, columns.PROFILES} else {""}
+    return not usual.issuperset(texts)
 
 
-def _repeats(column: pa.Array, key: pa.Array) -> bool:
+def _repeats(texts: Sequence[str], keys: Sequence[str]) -> bool:
     """Return whether a column has the keys, as a spreadsheet may wrap them."""
-    bare = pc.utf8_trim_whitespace(pc.replace_substring_regex(column, r"^\s*(?:'|=\")|\"$", ""))
-    same = pc.equal(pc.utf8_lower(bare), pc.utf8_lower(key))
-    return bool(pc.all(same).as_py()) and bool(pc.any(pc.not_equal(key, "")).as_py())
+    bare = (_WRAPPING.sub("", text).strip().lower() for text in texts)
+    return any(keys) and all(map(str.__eq__, bare, map(str.lower, keys)))
 
 
 def _body(rows: _Rows, head: Mapping[str, Sequence[str]]) -> str:
     """Return rows as HTML, without what HTML lets be left out: that would be a third of it."""
-    outcome = rows[columns.OUTCOME]
-    begin = {
-        each: "<tr>" if word.tone is Tone.QUIET else f"<tr class={word.tone}>"
-        for each, word in OUTCOMES.items()
-    }
-    parts: list[pa.Array | str] = [_looked_up(outcome, begin)]
-    for name in (name for group in head.values() for name in group):
-        column = rows[name]
-        match name:
-            case columns.ROW:
-                parts += ["<th scope=row>", column]
-            case columns.OUTCOME:
-                signs = {each: f"<td>{word.sign} {spoken(each)}" for each, word in OUTCOMES.items()}
-                parts.append(_looked_up(outcome, signs))
-            case columns.REASON:
-                parts += ["<td>", _escaped(_spoken(column))]
-            case columns.KEY:
-                parts += ["<td>", _shortened(column)]
-            case _:
-                parts += [_begun(column), _escaped(column)]
-    lines = tables.join([*parts, "</tr>\n"])
-    return bytes(tables.text_bytes(lines)).decode()
+    names = [name for group in head.values() for name in group]
+    shown = zip(*(rows[name] for name in names), strict=True)
+    lines = []
+    for outcome, texts in zip(rows[columns.OUTCOME], shown, strict=True):
+        tone = OUTCOMES[Outcome(outcome)].tone
+        cells = "".join(map(_cell, names, texts))
+        lines.append(f"<tr{'' if tone is Tone.QUIET else f' class={tone}'}>{cells}</tr>\n")
+    return "".join(lines)
 
 
-def _spoken(reasons: pa.Array) -> pa.Array:
-    found = pc.unique(reasons)
-    words = pa.array(map(spoken, found.to_pylist()), tables.TEXT)
-    return words.take(pc.index_in(reasons, found))
+def _cell(name: str, text: str) -> str:
+    match name:
+        case columns.ROW:
+            return f"<th scope=row>{text}"
+        case columns.OUTCOME:
+            return f"<td>{OUTCOMES[Outcome(text)].sign} {spoken(text)}"
+        case columns.REASON:
+            return f"<td>{_escaped(spoken(text))}"
+        case columns.KEY:
+            return f"<td>{_shortened(text)}"
+    room = "" if len(text) <= _ONE_LINE else " class=w" if len(text) <= _LONG else " class=d"
+    return f"<td{room}>{_escaped(text)}"
 
 
-def _begun(column: pa.Array) -> pa.Array:
-    """Return the beginnings of cells, of a class that gives long texts room."""
-    length = pc.utf8_length(column)
-    wide = pc.if_else(pc.greater(length, _LONG), "<td class=d>", "<td class=w>")
-    return pc.if_else(pc.greater(length, _ONE_LINE), wide, "<td>").cast(tables.TEXT)
+def _shortened(key: str) -> str:
+    """Mark the middle of a long key, which the style hides; an address is shown whole."""
+    if len(key) <= _LONGEST_KEY or _ADDRESS.fullmatch(key):
+        return _escaped(key)
+    head, middle, tail = key[:_KEY_HEAD], key[_KEY_HEAD:-_KEY_TAIL], key[-_KEY_TAIL:]
+    return f"{_escaped(head)}<i>{_escaped(middle)}</i>{_escaped(tail)}"
 
 
-def _looked_up(outcomes: pa.Array, words: Mapping[Outcome, str]) -> pa.Array:
-    found = pc.index_in(outcomes, pa.array(words, tables.TEXT))
-    return pa.array(words.values(), tables.TEXT).take(found)
-
-
-def _shortened(keys: pa.Array) -> pa.Array:
-    """Mark the middle of long keys, which the style hides; an address is shown whole."""
-    is_address = pc.match_substring_regex(keys, _ADDRESS)
-    is_long = pc.and_not(pc.greater(pc.utf8_length(keys), _LONGEST_KEY), is_address)
-    if not pc.any(is_long).as_py():
-        return _escaped(keys)
-    head = _escaped(pc.utf8_slice_codeunits(keys, 0, _KEY_HEAD))
-    middle = _escaped(pc.utf8_slice_codeunits(keys, _KEY_HEAD, -_KEY_TAIL))
-    tail = _escaped(pc.utf8_slice_codeunits(keys, -_KEY_TAIL))
-    return pc.if_else(is_long, tables.join([head, "<i>", middle, "</i>", tail]), _escaped(keys))
-
-
-def _escaped(column: pa.Array) -> pa.Array:
-    for char, entity in _ENTITIES.items():
-        column = pc.replace_substring(column, char, entity)
-    if pc.any(pc.match_substring_regex(column, _CONTROLS)).as_py():
-        for char, picture in _PICTURES.items():
-            if char not in "\t\n\r":
-                column = pc.replace_substring(column, char, picture)
-    return column
+def _escaped(text: str) -> str:
+    return text.translate(_MARKUP)
