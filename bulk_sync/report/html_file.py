@@ -11,19 +11,17 @@ from functools import cache
 from typing import BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bulk_sync.amounts import count
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
+from bulk_sync.outcomes import Outcome
 from bulk_sync.report import charts, wording
 from bulk_sync.report import table as tables
 from bulk_sync.report.facts import PAST_RUNS, STATES, Facts
 from bulk_sync.report.table import Results
 from bulk_sync.report.wording import HEADINGS, OUTCOMES, Tone, spoken
 from bulk_sync.rows import columns
-from bulk_sync.rows.comparison import CHANGED, WRITTEN
 
 SHOWN_ROWS: Final = 5_000
 """A page with so many rows opens in a second."""
@@ -111,7 +109,7 @@ def _sections(results: Results) -> Iterator[_Section]:
     found: list[list[pa.RecordBatch]] = [[] for _ in SECTIONS]
     totals = [0] * len(SECTIONS)
     for batch in results.read():
-        for at, mask in enumerate(masks(batch)):
+        for at, mask in enumerate(tables.masks(batch)):
             chosen = batch.filter(mask)
             room = SHOWN_ROWS - totals[at]
             totals[at] += chosen.num_rows
@@ -144,16 +142,6 @@ def table_of(batch: pa.RecordBatch) -> tuple[Mapping[str, Sequence[str]], Markup
         rows[columns.AT] = times
     shown = {group: [names.get(name, name) for name in of] for group, of in head.items()}
     return shown, Markup(_body(rows, head))  # noqa: S704 - every text in it is escaped
-
-
-def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
-    """Yield which rows need a person, are opt-ins, are other changes, or nothing of it."""
-    outcome = batch[columns.OUTCOME].cast(tables.TEXT)
-    person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, tables.TEXT))
-    changed = pc.is_in(outcome, pa.array(CHANGED, tables.TEXT))
-    allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
-    opt_in = pc.and_(pc.is_in(outcome, pa.array(WRITTEN, tables.TEXT)), allows)
-    yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))
 
 
 def _head(rows: _Rows) -> dict[str, list[str]]:

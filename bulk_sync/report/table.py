@@ -8,7 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.rows import columns
+from bulk_sync.rows.comparison import CHANGED, WRITTEN
 from bulk_sync.rows.slices import Slices
 
 TEXT: Final = pa.large_string()
@@ -127,6 +129,16 @@ def values_of(batch: pa.RecordBatch) -> dict[str, pa.Array]:
 def as_texts(values: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
     """Turn columns of plain values into text: ``true``, ``17``; missing is empty."""
     return {name: pc.fill_null(column.cast(TEXT), "") for name, column in values.items()}
+
+
+def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    """Yield which rows need a person, are opt-ins, are other changes, or nothing of it."""
+    outcome = batch[columns.OUTCOME].cast(TEXT)
+    person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, TEXT))
+    changed = pc.is_in(outcome, pa.array(CHANGED, TEXT))
+    allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
+    opt_in = pc.and_(pc.is_in(outcome, pa.array(WRITTEN, TEXT)), allows)
+    yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))
 
 
 def join(parts: Sequence[pa.Array | str], separator: str = "") -> pa.Array:

@@ -8,7 +8,7 @@
 A title that begins with "bulk-sync" tells readers that a sheet is no input.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import chain, islice, repeat
 from typing import Any, BinaryIO, Final
@@ -19,7 +19,6 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.amounts import count
-from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report import table as tables
 from bulk_sync.report import xlsx_cells, xlsx_rows, xlsx_summary
 from bulk_sync.report.facts import Facts, Subject
@@ -28,7 +27,6 @@ from bulk_sync.report.wording import HEADINGS, legible
 from bulk_sync.report.xlsx_cells import Styles, write_text
 from bulk_sync.report.xlsx_rows import DIRECTION, OPT_IN, SAMPLE_ROWS, Look
 from bulk_sync.rows import columns
-from bulk_sync.rows.comparison import CHANGED
 
 ALL_ROWS: Final = "All rows"
 
@@ -96,9 +94,9 @@ def _fill(book: Workbook, results: Results, facts: Facts, sheet_rows: int) -> No
 
     if facts.subject is not Subject.MAP:
         xlsx_summary.write(book, add(xlsx_summary.NAME), facts, styles)
-        needy = _with_outcomes(results, NEEDS_A_PERSON)
+        needy, changes = _groups(results, 0), _directed(_groups(results, 1, 2))
         _list(add("Needs a person"), "rows that need a person", _NEEDY, needy, styles)
-        _list(add("Changes"), "changes, opt-ins first", _CHANGES, _changes(results), styles)
+        _list(add("Changes"), "changes, opt-ins first", _CHANGES, changes, styles)
     headings = dict(zip(results.names, results.names, strict=True))
     sample, rows = _sampled(_rows(results))
     head = _head(headings, sample, styles, _TEXT_WIDTH, wraps=results.count <= _LISTED_ROWS)
@@ -152,27 +150,25 @@ def _rows(results: Results, names: Sequence[str] | None = None) -> Iterator[_Row
         yield from zip(*cells.values(), strict=True)
 
 
-def _with_outcomes(results: Results, outcomes: Collection[Outcome]) -> Results:
-    wanted = pa.array(map(str, outcomes), TEXT)
+def _groups(results: Results, *groups: int) -> Results:
+    """Return the rows of some groups of ``tables.masks``, those of one after those of another."""
 
     def read() -> Iterator[pa.RecordBatch]:
-        for batch in results.read():
-            yield batch.filter(pc.is_in(batch[columns.OUTCOME].cast(TEXT), wanted))
+        for group in groups:
+            for batch in results.read():
+                yield batch.filter(list(tables.masks(batch))[group])
 
     return Results(results.schema, sum(batch.num_rows for batch in read()), read)
 
 
-def _changes(results: Results) -> Results:
-    """Return the rows that change a profile, opt-ins first, with their direction."""
-    changed = _with_outcomes(results, CHANGED)
+def _directed(changes: Results) -> Results:
+    """Return changes with their direction."""
 
     def read() -> Iterator[pa.RecordBatch]:
-        for is_opt_in in (True, False):
-            for batch in changed.read():
-                is_new = pc.is_in(batch[columns.OUTCOME].cast(TEXT), _NEW)
-                is_opt_out = pc.fill_null(batch[columns.DESIRED], True)  # noqa: FBT003
-                words = pc.if_else(is_new, "new profile", pc.if_else(is_opt_out, "opt-out", OPT_IN))
-                directed = batch.append_column(DIRECTION, words.cast(TEXT))
-                yield directed.filter(pc.equal(pc.equal(words, OPT_IN), is_opt_in))
+        for batch in changes.read():
+            _, is_opt_in, *_ = tables.masks(batch)
+            is_new = pc.is_in(batch[columns.OUTCOME].cast(TEXT), _NEW)
+            words = pc.if_else(is_new, "new profile", pc.if_else(is_opt_in, OPT_IN, "opt-out"))
+            yield batch.append_column(DIRECTION, words.cast(TEXT))
 
-    return Results(changed.schema.append(pa.field(DIRECTION, TEXT)), changed.count, read)
+    return Results(changes.schema.append(pa.field(DIRECTION, TEXT)), changes.count, read)

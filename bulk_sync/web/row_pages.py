@@ -132,7 +132,7 @@ def _write(source: Path, folder: Path, ended_on: date, *, is_plan: bool) -> None
                 rows[columns.AFTER] = here.array
             tally += Tally.count(rows, ended_on)
             for batch in Results.from_frame(due_dates.with_due(rows)).read():
-                masks = html_file.masks(batch)
+                masks = tables.masks(batch)
                 plain = _plain(batch, is_plan=is_plan)
                 for section, mask in zip(Section, masks, strict=False):
                     found = plain.filter(mask)
