@@ -112,6 +112,25 @@ def test_an_error_value_is_found_wherever_the_sheet_lies(tmp_path: Path, folder:
     assert table(path) == [(2, "#NAME?", ""), (3, "@c", "")]
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("1", "TRUE"),
+        ("0", "FALSE"),
+        ("true", "TRUE"),
+        ("false", "FALSE"),
+        ("False", "FALSE"),
+        ("no", "no"),
+    ],
+)
+def test_a_boolean_is_read_in_each_spelling_of_xml(
+    tmp_path: Path, written: str, expected: str
+) -> None:
+    cell = f'<row r="2">{office.text("A2", "@a")}<c r="B2" t="b"><v>{written}</v></c></row>'
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": office.HEADER + cell})
+    assert table(path) == [(2, "@a", expected)]
+
+
 def test_an_error_value_in_ods_is_read_as_its_text(tmp_path: Path) -> None:
     rows = office.ods_row("PKey") + office.ods_row("@a") + office.ods_row(ERROR)
     assert table(office.ods(tmp_path / "in.ods", {"S": rows})) == [(2, "@a"), (3, "#NAME?")]

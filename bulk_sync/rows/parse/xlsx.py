@@ -15,6 +15,8 @@ from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Sheet, SheetRow
 
 _TRUE: Final = frozenset({"1", "true"})
+_BOOLEANS: Final = {"1": "TRUE", "true": "TRUE", "0": "FALSE", "false": "FALSE"}
+"""The spellings of a boolean in XML, and the texts of a cell."""
 _DIGITS: Final = "0123456789"
 _ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
 """A character that XML cannot hold, or would change; no half of a pair."""
@@ -209,7 +211,7 @@ class _Rows(_Texts):
             code = self._book.formats.get(self._cell.get("s", ""), "")
             text = number_text(float(value), code, self._number, is_1904=self._book.is_1904)
         elif kind == "b":
-            text = "FALSE" if value == "0" else "TRUE"
+            text = _BOOLEANS.get(value.strip().lower(), value)
         else:
             text = value.replace("T", " ") if kind == "d" else _unescaped(value)
         return text
