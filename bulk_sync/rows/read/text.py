@@ -3,8 +3,8 @@
     bytes --encoding--> UTF-8 --header--> separator, names --> records, as far as memory goes
 
     records --even--> at once, by pyarrow
-            |--uneven, such as with an empty line--> record by record, by csv
-            '--quotes within cells--> record by record from here on
+            '--uneven, such as with an empty line, or quotes within cells--> record by record, by
+               csv, from here on
 
 Where records end is known as long as quotes enclose cells: behind a line end with an even number of
 quotes above it. The csv module finds the line of every error. Ragged lines and stray quotes are
@@ -79,17 +79,16 @@ def table(content: Content, place: str, wanted: Wanted, spool: Spool, most_bytes
 
 def _read(header: TextHeader, place: str, most_bytes: int) -> Generator[Cells, None, None]:
     while header.start < header.end:
-        found = _next(header, place, most_bytes)
+        found = _next(header, most_bytes)
         if found is None:
-            yield from _by_records(_from_here(header), place, most_bytes)
+            yield from _by_records(header, place, most_bytes)
             return
         cells, header = found
-        if len(cells.numbers):
-            yield cells
+        yield cells
 
 
-def _next(header: TextHeader, place: str, most_bytes: int) -> tuple[Cells, TextHeader] | None:
-    """Return the next rows, and the header moved behind them; None if quotes hide their end."""
+def _next(header: TextHeader, most_bytes: int) -> tuple[Cells, TextHeader] | None:
+    """Return the next rows, and the header moved behind them; None if they are not even."""
     piece = _piece(header, most_bytes)
     if piece is None:
         return None
@@ -98,11 +97,10 @@ def _next(header: TextHeader, place: str, most_bytes: int) -> tuple[Cells, TextH
         return None
     end, texts = piece.end, _even(piece, is_quoted=is_quoted)
     if texts is None:
-        cells, last = _exact(piece, header, place)
-    else:
-        del piece  # before the numbers are made
-        last = header.row + len(texts[0])
-        cells = Cells(header.names, texts, np.arange(header.row + 1, last + 1))
+        return None
+    del piece  # before the numbers are made
+    last = header.row + len(texts[0])
+    cells = Cells(header.names, texts, np.arange(header.row + 1, last + 1))
     return cells, replace(header, start=header.start + end, row=last)
 
 
@@ -137,22 +135,8 @@ def _records_end(block: bytes) -> int:
     return 0
 
 
-def _exact(piece: TextHeader, header: TextHeader, place: str) -> tuple[Cells, int]:
-    """Return the rows of an uneven piece, and the number of its last record."""
-    try:
-        return _by_csv(piece, place)
-    except InputProblem:
-        for _ in _records(_from_here(header), place):
-            pass  # until it names every such line, by its number in the file
-        raise
-
-
-def _from_here(header: TextHeader) -> TextHeader:
-    """Return a header with the number of the line above its rows; for errors."""
-    return replace(header, line=header.text.line_at(header.start) - 1)
-
-
 def _by_records(header: TextHeader, place: str, most_bytes: int) -> Iterator[Cells]:
+    header = replace(header, line=header.text.line_at(header.start) - 1)  # for errors
     filled = ((at, record) for at, record in _records(header, place) if record)
     while len((cells := from_records(header.names, _first(filled, most_bytes))).numbers):
         yield cells
@@ -220,19 +204,6 @@ def _quotes_enclose(piece: TextHeader) -> bool:
     before = text[opening[opening > 0] - 1]  # before the first byte is the end of a line
     behind = text.take(quotes[1::2] + 1, mode="clip")  # behind the last byte: that byte, a quote
     return len(quotes) % 2 == 0 and bool(edge[before].all() and edge[behind].all())
-
-
-def _by_csv(piece: TextHeader, place: str) -> tuple[Cells, int]:
-    """Read any text record by record; return its rows, and the number of the last record."""
-    last = piece.row
-
-    def filled() -> Iterator[tuple[int, Sequence[str]]]:
-        nonlocal last
-        for last, record in _records(piece, place):
-            if record:
-                yield last, record
-
-    return from_records(piece.names, filled()), last
 
 
 def _records(header: TextHeader, place: str) -> Iterator[tuple[int, Sequence[str]]]:
