@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Run, key, populate
+from conftest import Run, key, populate, write_states
 
 from bulk_sync.simulator import Apis, Options, running
 
@@ -29,3 +29,13 @@ def test_a_run_spends_the_fewest_calls(
         assert ran.summary["outcomes"] == {"unchanged": rows - changes, "updated": changes}
         assert len(sim.patched) == changes
         assert len(sim.requests) == ran.summary["calls_total"] <= most
+
+
+def test_a_budget_too_small_for_one_change_is_named(tmp_path: Path, run: Run) -> None:
+    with running(Options()) as sim:
+        populate(sim, 1)
+        ran = run(
+            sim, "run", write_states(tmp_path / "in.csv", 1), "--verify", "--max-calls", 4, "--yes"
+        )
+        assert (ran.status, sim.patched) == (6, [])
+        assert "he budget leaves 1 call, and one change takes 2." in " ".join(ran.err.split())

@@ -131,7 +131,7 @@ class Breaker:
 def no_attribute(attribute: str, profiles: int) -> UsageProblem:
     """Return the problem of an attribute that no profile has."""
     return UsageProblem(
-        f"None of the {profiles} profiles read has the attribute {attribute!r}, so "
+        f"Of {count(profiles, 'profile')} read, none has the attribute {attribute!r}, so "
         "nothing was written. Look at --attribute (custom fields begin with cus) and --api "
         "(custom fields need profileAndServicesExt); `bulk-sync check` shows what is there."
     )

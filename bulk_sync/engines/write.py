@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from bulk_sync.amounts import count
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
 from bulk_sync.engines.decide import (
@@ -215,7 +216,7 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
     if left is not None and not to_read and 1 < writes.calls_each > left:
         workers.client.calls.need(writes.calls_each)
         cost = f"one change takes {writes.calls_each}"
-        workers.stop.ask(BudgetSpent(f"The budget leaves {left} calls, and {cost}."))
+        workers.stop.ask(BudgetSpent(f"The budget leaves {count(left, 'call')}, and {cost}."))
     granted = IntentQueue(to_read, to_write, journal.intend, workers.thread, workers.stop)
     await workers.carry_out(writes, granted, len(todo), note)
     for at in await granted.withdraw():

@@ -224,7 +224,7 @@ def test_an_attribute_that_no_profile_has_is_named(signs: str) -> None:
         counted.failed(missing, "write", again=False)
     assert isinstance(stop.cause, StoppedEarly if signs else UsageProblem)
     if not signs:
-        assert "None of the 3 profiles read has the attribute 'ccpaOptOut'" in str(stop.cause)
+        assert "Of 3 profiles read, none has the attribute 'ccpaOptOut'" in str(stop.cause)
 
 
 BAD = (*range(60, 80), *range(380, 400))
