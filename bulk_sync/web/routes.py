@@ -54,7 +54,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/runs/{id}/resume", Right.RESUME, runs.resume),
     Route("POST", "/runs/{id}/retry", Right.PREPARE, runs.retry),
     Route("POST", "/runs/{id}/undo", Right.PREPARE, runs.undo),
-    Route("POST", "/runs/{id}/audit", Right.PREPARE, runs.audit),
     Route("GET", "/people", Right.READ, people.form),
     Route("POST", "/people", Right.READ, people.search),
     Route("GET", "/ledger", Right.READ, ledger.show),

@@ -26,7 +26,6 @@ from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.plan_state import PlanStage
 from bulk_sync.web.plan_view import TITLES, without_advice
-from bulk_sync.web.progress import Progress
 from bulk_sync.web.records import Paper
 from bulk_sync.web.row_pages import RowPages, Section, number_of
 
@@ -68,7 +67,6 @@ class RunState:
         undone_by: the run that puts it back, done or begun; None without one.
         retried_by: the run that tries its failed rows again, done or begun; None without one.
         why_not: why it cannot be resumed; "" if it can.
-        jobs: all processes of the page about it, the newest first.
     """
 
     run: Run
@@ -79,7 +77,6 @@ class RunState:
     undone_by: Run | None
     retried_by: Run | None
     why_not: str
-    jobs: tuple[PageJob, ...]
 
     @property
     def is_at_work(self) -> bool:
@@ -104,11 +101,6 @@ class RunState:
         return self._is_over and bool(changed) and not self.undone_by
 
     @property
-    def may_audit(self) -> bool:
-        """Return whether it has applied anything that can be read again."""
-        return self._is_over and self.run.count(Outcome.UPDATED, Outcome.CREATED) > 0
-
-    @property
     def _is_over(self) -> bool:
         is_over = self.run.is_finished and not self.is_at_work
         return is_over and self.run.begun.kind is not Kind.PLAN
@@ -123,7 +115,7 @@ def read(page: Page, run_id: str) -> RunState | None:
         return None
     paper = page.paperwork.plan_of(run.plan_sha256)
     jobs = _jobs(page, run, paper)
-    alive = next((job for job in jobs if job.is_alive and job.command != "audit"), None)
+    alive = next((job for job in jobs if job.is_alive), None)
     if alive is not None:
         at_work.setdefault(run_id, RunProcess("a process of this page"))
     why_not = ""
@@ -139,7 +131,6 @@ def read(page: Page, run_id: str) -> RunState | None:
         undone_by=next((each for each in runs if each.run_id == undone_by), None),
         retried_by=next((each for each in runs if _retries(each, run_id)), None),
         why_not=why_not,
-        jobs=jobs,
     )
 
 
@@ -206,24 +197,24 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "titles": TITLES,
         "problem": _problem(state),
         "undo": open_undo(page, run.run_id) if state.may_undo else None,
-        "audit": _audit(state),
         "left": rows and rows.page(Section.PERSON, number_of(query.get("left", ""))),
         "opt_ins": rows and rows.page(Section.OPT_INS, number_of(query.get("opt_ins", ""))),
         "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),
     }
 
 
-def _jobs(page: Page, run: Run, paper: Paper | None) -> tuple[PageJob, ...]:
+def _jobs(page: Page, run: Run, paper: Paper | None) -> list[PageJob]:
+    """Return the processes of the page that worked on a run, the newest first."""
     found = [
         job
-        for job in page.jobs.list_about(run.run_id, "resume", "audit", "retry")
+        for job in page.jobs.list_about(run.run_id, "resume", "retry")
         if job.command != "retry" or _could_not_begin(page, job)
     ]
     others = [] if paper is None else page.jobs.list_about(paper.id, "apply")
     if run.begun.parent is not None:
         others += page.jobs.list_about(run.begun.parent, "retry")
     found += [job for job in others if job.progress().run_id == run.run_id]
-    return tuple(sorted(found, key=lambda job: job.id, reverse=True))
+    return sorted(found, key=lambda job: job.id, reverse=True)
 
 
 def _could_not_begin(page: Page, job: PageJob) -> bool:
@@ -261,25 +252,10 @@ def _sentences(run: Run, facts: Facts) -> Sequence[str]:
 
 def _problem(state: RunState) -> str:
     """Return why the last thing that a person asked for did not happen."""
-    for job in state.jobs[:1]:
-        progress: Progress = job.progress()
-        is_past = job.command == "retry" and state.retried_by is not None
-        is_newer = job.at_ms > (state.run.ended_ms or 0) and not is_past
-        if is_newer and not progress.is_alive and progress.exit not in _QUIET:
-            broke_off = f"`bulk-sync {job.command}` broke off. Try it again."
-            return progress.message or ("" if state.run.ended is None else broke_off)
-    return ""
-
-
-def _audit(state: RunState) -> Mapping[str, Any] | None:
-    """Return the result of the last audit, or that one is at work; None without any."""
-    for job in state.jobs:
-        if job.command == "audit":
-            progress = job.progress()
-            if progress.is_alive or progress.exit in _QUIET:
-                outcomes = (progress.summary or {}).get("outcomes", {})
-                holds = outcomes.get(Outcome.UNCHANGED, 0)
-                others = sum(outcomes.values()) - holds
-                return {"job": job, "progress": progress, "holds": holds, "others": others}
-            return None
-    return None
+    if (job := state.job) is None or job.at_ms <= (state.run.ended_ms or 0):
+        return ""
+    progress, is_past = job.progress(), job.command == "retry" and state.retried_by is not None
+    if is_past or progress.is_alive or progress.exit in _QUIET:
+        return ""
+    broke_off = f"`bulk-sync {job.command}` broke off. Try it again."
+    return progress.message or ("" if state.run.ended is None else broke_off)

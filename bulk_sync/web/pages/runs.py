@@ -25,11 +25,8 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def events(request: web.Request) -> web.StreamResponse:
     """Send the progress of a run until it has ended."""
-    page, state = page_of(request), await _state(request)
-    job = state.job
-    if job is not None and await page.blocking(lambda: job.is_alive):
-        return await live.stream(request, job)
-    return await live.wait(request, state.run.run_id)
+    state = await _state(request)
+    return await live.stream(request, state.job)
 
 
 async def report(request: web.Request) -> web.StreamResponse:
@@ -107,18 +104,6 @@ async def undo(request: web.Request) -> web.StreamResponse:
                 planning.begin, page, person.name, [run_id], undoes=run_id, texts=texts
             )
     return page.go(f"/plans/{plan_id}")
-
-
-async def audit(request: web.Request) -> web.StreamResponse:
-    """Read again what a run applied."""
-    page = page_of(request)
-    async with page.turn(request.match_info["id"]):
-        state = await _state(request)
-        if not state.may_audit:
-            raise web.HTTPConflict(text="This run has applied nothing that can be read again.")
-        if not any(job.command == "audit" and job.is_alive for job in state.jobs):
-            await _start(request, state, "audit", [])
-    return page.go(f"{_path(state)}#audit")
 
 
 async def _start(request: web.Request, state: RunState, command: str, words: list[str]) -> PageJob:
