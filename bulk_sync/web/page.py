@@ -121,7 +121,7 @@ class Page:
     ) -> web.Response:
         """Return a page with what went wrong, and what to do."""
         way_back = {"above": screen_of(request), "sign_in": sign_in_path(request)}
-        shown = {"code": status, "text": text, "typed": request.get(TYPED, ""), **way_back}
+        shown = {"code": status, "text": text, **way_back}
         response = self.show(request, "problem.html.j2", status=status, **shown)
         for name in ("Allow", "Retry-After"):
             if name in headers:
@@ -194,9 +194,6 @@ def _log_failure(task: asyncio.Task[Any]) -> None:
 
 PAGE: Final = web.AppKey("page", Page)
 PERSON: Final = web.RequestKey("person", Person)
-TYPED: Final = web.RequestKey("typed", str)
-"""What a person has written in a form that came after the end of their session."""
-
 
 _WORKBOOKS: Final = {
     ".ods": "application/vnd.oasis.opendocument.spreadsheet",

@@ -21,7 +21,6 @@ from bulk_sync.web.identity import Right
 
 NOTES: Final[Mapping[str, str]] = {
     "signed-out": "You are signed out.",
-    "all-ended": "All your sessions have ended, on every device.",
     "asked": "Approval was asked for. Give the address of this page to the person who is to "
     "approve: the plan waits on their start page too.",
     "raised": "The limit is raised for this plan, and the reason is recorded.",

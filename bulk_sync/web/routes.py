@@ -27,7 +27,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/sign-in", Right.NONE, sign_in.form),
     Route("POST", "/sign-in", Right.NONE, sign_in.sign_in),
     Route("POST", "/sign-out", Right.READ, sign_in.sign_out),
-    Route("POST", "/sign-out-everywhere", Right.READ, sign_in.sign_out_everywhere),
     Route("GET", "/", Right.READ, start.show),
     Route("GET", "/uploads/new", Right.PREPARE, uploads.new),
     Route("POST", "/uploads/new", Right.PREPARE, uploads.receive, lasts=True),

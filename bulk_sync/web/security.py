@@ -13,7 +13,6 @@ import errno
 import logging
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,9 +24,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
-from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person, Right
-from bulk_sync.web.page import PAGE, PERSON, SAFE, TYPED, sign_in_path
+from bulk_sync.web.page import PAGE, PERSON, SAFE, sign_in_path
 from bulk_sync.web.routes import ROUTES, Route
 from bulk_sync.web.settings import PageSettings
 
@@ -53,8 +51,6 @@ _LOGGED: Final = (
 _REST: Final = r"""[^\s:;,'"`)]"""
 _PLACE: Final = rf"""(['"`])/[^'"`]+\1|[\w+]+://[^\s;,'"`)]+|(?<![\w/:.])/(?=\w){_REST}+"""
 """Paths and URLs in a text; those in quotes may have blanks."""
-
-_FORM: Final = "application/x-www-form-urlencoded"
 
 _ANSWER_S: Final = 240.0
 """Browsers give up after 300 s."""
@@ -246,10 +242,6 @@ async def _check_person(request: web.Request) -> None:
     elif request.method in SAFE:
         raise web.HTTPSeeOther(sign_in_path(request))
     else:
-        if _is_own(request) and request.content_type == _FORM:
-            with suppress(web.HTTPException):
-                form = await Form.read(request)
-                request[TYPED] = form.text("comment") or form.text("reason")
         raise web.HTTPUnauthorized(
             text="You are not signed in, or your session has ended, so nothing was done."
         )

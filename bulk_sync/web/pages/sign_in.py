@@ -6,7 +6,7 @@ from bulk_sync.storage import lock
 from bulk_sync.web.attempts import TooManyAttempts
 from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person
-from bulk_sync.web.page import page_of, person_of
+from bulk_sync.web.page import page_of
 
 _USED = (
     "This address signs in once, and it was used before or is not from this start of the page. "
@@ -60,13 +60,6 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     page = page_of(request)
     await page.blocking(_end, request)
     page.go("/sign-in", "signed-out")
-
-
-async def sign_out_everywhere(request: web.Request) -> web.StreamResponse:
-    """End all sessions of this person."""
-    page = page_of(request)
-    await page.blocking(page.accounts.end_sessions, person_of(request).name)
-    page.go("/sign-in", "all-ended")
 
 
 def _begin(request: web.Request, person: Person, attempt: str) -> str:
