@@ -15,6 +15,10 @@ class Kind(StrEnum):
     AUDIT = "audit"
 
 
+FOLLOW_UPS = frozenset({Kind.RESUME, Kind.RETRY, Kind.UNDO, Kind.AUDIT})
+"""The commands about an earlier run."""
+
+
 class Outcome(StrEnum):
     """What became of a row. ``would_...`` in a dry run is ``updated`` in a run."""
 

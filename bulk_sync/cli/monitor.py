@@ -19,7 +19,7 @@ from bulk_sync.cli.hooks import Hooks
 from bulk_sync.cli.logs import stamp
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.monitoring.run_end import JobStanding, RunEnd, audit_of
-from bulk_sync.outcomes import Kind
+from bulk_sync.outcomes import FOLLOW_UPS, Kind
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.signals import Interrupts
 
@@ -30,11 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.AUDIT})
+_WITHOUT_RUN: Final = frozenset({Kind.RESUME, Kind.AUDIT})
 """The commands that go on with a run, or look at one, and make none of their own."""
-
-_FOLLOWING: Final = _FOLLOW_UPS | {Kind.RETRY, Kind.UNDO}
-"""The commands about a run, whose job has the hooks."""
 
 _PREVIEWS: Final[Mapping[str, str]] = {Kind.RUN: "dry_run", Kind.UNDO: "out"}
 """By command, the option with which it writes nothing to Campaign."""
@@ -89,7 +86,7 @@ class Monitor:
 
     def start(self) -> None:
         """Ping that a run begins, as soon as it is known that there is one, and no preview."""
-        is_unknown = self._kind in _FOLLOWING and self.followed is None
+        is_unknown = self._kind in FOLLOW_UPS and self.followed is None
         if not is_unknown and self.kind not in {Kind.PLAN, Kind.RESUME}:
             self._hooks.start()
 
@@ -135,7 +132,7 @@ class Monitor:
     @property
     def is_follow_up(self) -> bool:
         """Return whether the command is one that makes no run of its own."""
-        return self.kind in _FOLLOW_UPS
+        return self.kind in _WITHOUT_RUN
 
     @property
     def seconds(self) -> float:

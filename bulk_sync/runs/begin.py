@@ -17,7 +17,7 @@ import pandas as pd
 from bulk_sync import __version__, ledger, report
 from bulk_sync.errors import DiskFull, LedgerAway, StoppedEarly, UsageProblem
 from bulk_sync.ledger import Begun, Kind, Ledger, NotBegun, Run
-from bulk_sync.outcomes import CONFIRMED, Outcome
+from bulk_sync.outcomes import CONFIRMED, FOLLOW_UPS, Outcome
 from bulk_sync.rows import read
 from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.slices import Slices
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 _COMPARED: Final = 5
 """How many finished runs of the same job an input is compared with."""
-
-_FOLLOW_UPS: Final = frozenset({Kind.RESUME, Kind.RETRY, Kind.UNDO, Kind.AUDIT})
 
 
 def check_files(job: Job, run_id: str, inputs: Iterable[Path]) -> None:
@@ -123,7 +121,7 @@ def record_failed_start(state: State, run_id: str, start: NotBegun) -> bool:
 
     A command that follows up a run makes no ledger: it may look in the wrong place.
     """
-    if start.kind in _FOLLOW_UPS:
+    if start.kind in FOLLOW_UPS:
         with ledger.open_existing(state) as found:
             if found is None:
                 return False
