@@ -141,8 +141,7 @@ def connection(values: Values) -> settings.Connection:
         if not values[name]:
             flag = f"--{name.replace('_', '-')}"
             raise UsageProblem(f"{flag} is missing; give it, or set {variable(name)}.")
-    monitor = Invocation.current().monitor
-    monitor.place = settings.Connection(
+    return settings.Connection(
         endpoint=values["endpoint"].rstrip("/"),
         organization=values["organization"],
         api=values["api"],
@@ -156,7 +155,6 @@ def connection(values: Values) -> settings.Connection:
             scope=values["scope"],
         ),
     )
-    return monitor.place
 
 
 def _secret(name: str) -> settings.Secret | None:
@@ -213,15 +211,13 @@ def given_input(values: Values, *, needs_state: bool = True) -> "Input":
 def state(values: Values) -> settings.State:
     """Build the place of runs and ledger."""
     values = _complete(values)
-    monitor = Invocation.current().monitor
-    monitor.state = settings.State(
+    return settings.State(
         folder=values["state_dir"],
         ledger=_ledger(values),
         lock_wait_s=values["lock_wait"],
         keep_rows=values["keep_rows"],
         url=values["state_url"],
     )
-    return monitor.state
 
 
 def _ledger(values: Values) -> str | None:

@@ -276,7 +276,8 @@ def _place(values: Mapping[str, Any]) -> "Place | None":
     """Return the organization and endpoint among some options, if both can be used."""
     from bulk_sync.storage import lock
 
-    given = _Given(str(values.get("endpoint") or ""), str(values.get("organization") or ""))
+    endpoint = str(values.get("endpoint") or "").rstrip("/")
+    given = _Given(endpoint, str(values.get("organization") or ""))
     with suppress(KeyError, ValueError):
         lock.name(given)
         return given if given.organization else None

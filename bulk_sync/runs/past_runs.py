@@ -107,10 +107,10 @@ def without_checkpoint(state: State, run: Run) -> str:
     """Return what to do about an interrupted run without a checkpoint here."""
     return (
         f"Run {run.run_id} was interrupted, but what is needed to go on with it is not at "
-        f"{checkpoint_folder(state.folder, run.run_id)}: it began as "
-        f"{run.begun.operator}. Finish it there with `bulk-sync resume "
-        f"{run.run_id}`. If that machine is lost, give the run up "
-        f"here with `bulk-sync resume {run.run_id} --give-up`, and run its file again."
+        f"{checkpoint_folder(state.folder, run.run_id)}. It began as {run.begun.operator}: if "
+        "that is another machine or user, or it had another --state-dir, finish it there with "
+        f"`bulk-sync resume {run.run_id}`. If that folder is lost, give the run up here with "
+        f"`bulk-sync resume {run.run_id} --give-up`, and run its file again."
     )
 
 
