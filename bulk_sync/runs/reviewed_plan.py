@@ -62,6 +62,8 @@ def apply(
         if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)
             job = _job_of(job, earlier.begun, approval, typed)
+            if "report" not in typed:  # those of the first apply
+                job = replace(job, record=replace(job.record, reports=()))
             return continue_run(book, job, earlier, screen, interrupts)
         if begun.parent is None:
             warn_of_same_file(book, job, begun.input_sha256)

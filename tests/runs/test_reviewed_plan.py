@@ -210,7 +210,7 @@ def test_a_second_apply_keeps_what_was_typed_for_the_first(
     plan: Path, filled: Simulator, run: Run
 ) -> None:
     plan.with_name("protected.csv").write_text(f"PKey\n{key(11)}\n")
-    words = ("--protect", "protected.csv", "--verify")
+    words = ("--protect", "protected.csv", "--verify", "--report", "first.results.csv")
     assert run(filled, "apply", plan, *words, "--max-calls", 8, "--concurrency", 1).status == 6
     filled.clear()
     ran = run(filled, "apply", plan)
