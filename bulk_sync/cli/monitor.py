@@ -108,7 +108,8 @@ class Monitor:
         """Go on with the job of a run that is followed up, and the hooks of that job."""
         from bulk_sync.cli.deployment_options import MONITORING
 
-        self.kind, self.followed, self.has_ended = self._kind, run.run_id, False
+        self.kind, self.followed = self._kind, run.run_id
+        self.has_ended = self.is_recorded = False
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
         self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()

@@ -3,10 +3,11 @@
 import gzip
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,25 @@ def test_a_follow_up_makes_no_ledger_in_a_wrong_place(filled: Simulator, run: Ru
         assert (ran.status, ran.summary["recorded"]) == (2, False)
         assert "There is no ledger at" in ran.summary["message"]
         assert not (ran.folder / "state" / "ledger.sqlite3").exists()
+
+
+def test_the_record_of_a_skipped_run_says_nothing_of_the_next_one(
+    filled: Simulator, tmp_path: Path, run: Run, pings: Receiver
+) -> None:
+    for job in ("one", "two"):
+        path = write_states(tmp_path / f"{job}.csv", 5, "true" if job == "one" else "false")
+        assert run(filled, "run", path, "--fetch", "lookup", "--max-calls", 3).status == 6
+    stuck = listed_runs(run)[0]["run_id"]
+    (tmp_path / "state" / "runs" / stuck / "states-000001.parquet").write_bytes(b"")
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.sqlite3")) as other, other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON lines WHEN NEW.kind = 'ended' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    ran = run(filled, "resume", "--all", *JSON)
+    ends = [orjson.loads(line) for line in ran.out.splitlines()]
+    assert [(end["job"], end["recorded"]) for end in ends] == [("one", True), ("two", False)]
+    assert (ran.status, "could not be recorded in the ledger" in pings.bodies[-1]) == (6, True)
 
 
 @pytest.mark.parametrize("what", ["report", "checkpoint"])
