@@ -118,6 +118,23 @@ def test_a_plan_keeps_its_opt_ins_and_apply_holds_them(filled: Simulator, run: R
     assert (done.status, opted_out(filled)) == (0, ROWS - OPT_INS)
 
 
+def test_a_plan_whose_opt_ins_were_given_up_has_been_carried_out(
+    filled: Simulator, run: Run
+) -> None:
+    run(filled, "plan", "in.csv", "--out", "plan.parquet", "--hold-opt-ins")
+    held = run(filled, "apply", "plan.parquet", "--report", "a.csv", "--summary", "json")
+    assert held.status == 3
+    run_id = held.summary["run_id"]
+    next_step = f"next: If it is meant, `bulk-sync resume {run_id}` with the option"
+    assert next_step in run(None, "runs", run_id).out
+    assert run(filled, "resume", run_id, "--give-up").status == 0
+    assert "next:" not in run(None, "runs", run_id).out
+    ran = run(filled, "apply", "plan.parquet", "--max-opt-ins", OPT_INS)
+    assert (ran.status, "has been carried out" in ran.err) == (3, True)
+    assert "nothing to resume: it was given up" in run(filled, "resume", run_id).err
+    assert opted_out(filled) == ROWS
+
+
 def test_a_run_that_was_killed_holds_them_when_it_is_resumed(
     filled: Simulator, run: Run, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from bulk_sync.amounts import count
 from bulk_sync.cli.output import laid_out, one_line
 from bulk_sync.errors import Exit
-from bulk_sync.ledger import Kind, Run, local, utc
+from bulk_sync.ledger import Run, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
@@ -157,7 +157,7 @@ def _next(run: Run, at_work: Mapping[str, RunProcess], *, may_pass: bool) -> str
     status = Exit(run.ended.exit)
     if not run.has_begun:
         return f"{_NOTHING} {_NEXT.get(status, f'{_AGAIN}.')}"
-    if may_pass and run.begun.kind is not Kind.APPLY:
+    if may_pass:
         return (
             f"If it is meant, {resume} with the option that the message names; with --give-up it "
             "ends for good."

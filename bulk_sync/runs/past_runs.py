@@ -72,8 +72,8 @@ def was_stopped(run: Run) -> bool:
 
 def is_held(run: Run) -> bool:
     """Return whether a run is finished but for opt-ins that are held back."""
-    is_left = run.ended is not None and run.ended.final and run.ended.exit == Exit.ROWS_LEFT
-    return is_left and run.count(Outcome.PENDING) > 0
+    is_left = run.is_finished and run.ended is not None and run.ended.exit == Exit.ROWS_LEFT
+    return is_left and run.count(Outcome.PENDING) > 0 and not run.is_given_up
 
 
 def undecided(state: State) -> list[Run]:

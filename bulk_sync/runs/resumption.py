@@ -65,12 +65,9 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     with Interrupts() as interrupts, _working_on(job, run_id) as book:
         run = book.run(run_id)
         if run.is_finished and not may_pass(job.state, run):
-            why = ""
-            if was_stopped(run):
-                why = (
-                    ": the same was begun anew since, it was undone, or its checkpoint is not kept "
-                    "any more"
-                )
+            why = ": it was given up" if run.is_given_up else ""
+            if was_stopped(run) and not why:
+                why = ": the same was begun anew since, or its checkpoint is not kept any more"
             raise NothingLeft(f"There is nothing to resume{why}.", run)
         if out := run.begun.settings.get(OUT):
             with _hindering(run):

@@ -18,13 +18,13 @@ from bulk_sync.runs.begin import begin, begun_as, check_files, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone
 from bulk_sync.runs.job import Input, Job
 from bulk_sync.runs.lineage import same_place
-from bulk_sync.runs.past_runs import NothingLeft, is_held
+from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
 from bulk_sync.runs.resumption import continue_run, give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
-from bulk_sync.settings import Approval, Bound, Connection, Keys, new_run_id, reached
+from bulk_sync.settings import Approval, Bound, Connection, Keys, State, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def apply(
         # By its name a todo file is found to be of its job.
         stem = Input(begun.input if begun.parent is None else str(path)).stem
         try:
-            earlier = _check_first(book, path, planned, approval)
+            earlier = _check_first(book, job.state, path, planned, approval)
         except Refused as refused:
             screen.begin(run_id, begun)
             finish.refuse(book, job, run_id, begun, stem, planned.rows, refused)
@@ -78,7 +78,9 @@ def apply(
         return pipeline.carry_out(run, job, screen, interrupts)
 
 
-def _check_first(book: Ledger, path: Path, planned: PlanFile, approval: Approval) -> Run | None:
+def _check_first(
+    book: Ledger, state: State, path: Path, planned: PlanFile, approval: Approval
+) -> Run | None:
     """Return the run of a plan to go on with; None if a run may begin.
 
     Raises:
@@ -92,7 +94,7 @@ def _check_first(book: Ledger, path: Path, planned: PlanFile, approval: Approval
     if earlier is None:
         approvals.check(planned, path, approval)
         approvals.check_age(planned, path, approval.valid_s)
-    elif earlier.is_finished and not is_held(earlier):
+    elif earlier.is_finished and not may_pass(state, earlier):
         lineage.check_stands(runs, earlier, f"The apply of {path}")
         raise NothingLeft(f"{path} has been carried out.", earlier)
     return earlier
