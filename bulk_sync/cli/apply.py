@@ -35,10 +35,11 @@ def command(**values: Any) -> Exit:
 
     Every profile is read again before it is written; if its state has changed since, it is
     `drifted`, and left alone. A plan is carried out once: a second time finishes what the first
-    left. The limits of the plan hold too, except those on the command line. So do its ticket and
-    its comment: what you give here is added.
+    left, as `resume` does. The limits of the plan hold too, except those on the command line. So do
+    its ticket and its comment: what you give here is added.
     """
     from bulk_sync import runs
+    from bulk_sync.cli import unfinished
     from bulk_sync.cli.screen import Screen
 
     path: Path = values["plan"]
@@ -49,6 +50,8 @@ def command(**values: Any) -> Exit:
     )
     try:
         finished = runs.apply(job, path, screen, approval, arguments.typed(values))
+    except runs.PlanBegun as begun:
+        return unfinished.finish(values, begun.run)
     except runs.PlanExpired as expired:
         again = Typed(click.get_current_context()).plan_again(expired.planned.begun, path)
         raise Refused(again.after(str(expired))) from expired

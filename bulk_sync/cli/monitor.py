@@ -113,8 +113,9 @@ class Monitor:
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
         self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()
-        self._hear({**self._values, **config.of_job(run.begun.job, MONITORING)})
-        self.start()
+        if self._kind in FOLLOW_UPS:  # of any other command the hooks are known
+            self._hear({**self._values, **config.of_job(run.begun.job, MONITORING)})
+            self.start()
 
     def begin(self, run_id: str, begun: "Begun", source: str) -> None:
         """Go on with the run that begins, or is resumed."""

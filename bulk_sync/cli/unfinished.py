@@ -1,4 +1,4 @@
-"""Interrupted runs: finished, given up, or left to others; for ``resume``."""
+"""Interrupted runs: finished, given up, or left to others; for ``resume`` and ``apply``."""
 
 import logging
 from pathlib import Path
@@ -28,7 +28,7 @@ def finish(values: Values, run: Run) -> Exit:
     out = run.begun.settings.get("out")
     is_plan = run.begun.kind is Kind.PLAN
     screen = Screen(run.begun.input, values, preview=is_plan, out=Path(out) if out else None)
-    if not values["give_up"]:
+    if not values.get("give_up"):
         return screen.finish(runs.resume(job, run.run_id, screen))
     left = runs.abandon(job, run.run_id, screen)
     screen.end_pass()

@@ -51,7 +51,7 @@ from bulk_sync.runs.reread import audit
 from bulk_sync.runs.resumption import CannotResume, abandon, resume
 from bulk_sync.runs.reversal import undo
 from bulk_sync.runs.review import Cost, Files, Finished, Forecast, Plan
-from bulk_sync.runs.reviewed_plan import apply
+from bulk_sync.runs.reviewed_plan import PlanBegun, apply
 from bulk_sync.runs.second_try import retry
 from bulk_sync.runs.sync import preview, sync
 from bulk_sync.runs.validation import Judged
@@ -59,10 +59,10 @@ from bulk_sync.storage.reading import Unreadable
 
 __all__ = [
     "CannotResume", "CheckpointProblem", "Cost", "Event", "Files", "Finished", "Forecast", "Input",
-    "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanExpired",
-    "RetentionRules", "Story", "Tidied", "Unreadable", "Validated", "abandon", "apply", "at_work",
-    "audit", "copy_ledger", "has_checkpoint", "interrupted", "is_held", "judge", "known",
-    "look_up", "map_keys", "may_pass", "newest_change", "preview", "recorded", "report_again",
-    "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo", "usual_report",
-    "without_checkpoint",
+    "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanBegun",
+    "PlanExpired", "RetentionRules", "Story", "Tidied", "Unreadable", "Validated", "abandon",
+    "apply", "at_work", "audit", "copy_ledger", "has_checkpoint", "interrupted", "is_held", "judge",
+    "known", "look_up", "map_keys", "may_pass", "newest_change", "preview", "recorded",
+    "report_again", "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo",
+    "usual_report", "without_checkpoint",
 ]  # fmt: skip

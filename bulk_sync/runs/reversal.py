@@ -48,7 +48,8 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
         check_files(job, run_id, files_of(parent.begun))
         intents = _to_put_back(book, parent_id)
         planned = _inverse_plan(intents, parent, job.state) if intents else None
-        if not parent.is_finished or may_pass(job.state, parent):
+        may_go_on = not parent.is_finished or may_pass(job.state, parent)
+        if may_go_on:
             if out is not None:
                 raise UsageProblem(
                     f"Run {parent_id} may still go on, so it is not known yet what is to be undone."
@@ -56,7 +57,8 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
                 )
             give_up(book, job.state, parent, "Given up, to be undone.")
         if planned is None:
-            raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo.")
+            end = ", and it is given up" if may_go_on else ""
+            raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo{end}.")
         kind = Kind.UNDO if out is None else Kind.PLAN
         source, digest = parent.begun.input, parent.begun.input_sha256
         begun = begun_as(kind, job, source, digest, len(planned), parent_id)

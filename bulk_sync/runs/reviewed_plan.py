@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bulk_sync.errors import Refused, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, Run, local
+from bulk_sync.ledger import Kind, Ledger, Run, local
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
@@ -21,13 +21,21 @@ from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.past_runs import NothingLeft, may_pass
 from bulk_sync.runs.plan_file import HOLD, LIMITS, PROTECT, PlanFile
 from bulk_sync.runs.protection import Protection
-from bulk_sync.runs.resumption import continue_run, give_up_stopped
+from bulk_sync.runs.resumption import give_up_stopped
 from bulk_sync.runs.review import Finished, Screen
 from bulk_sync.runs.validation import files_of
 from bulk_sync.settings import Approval, Bound, Connection, Keys, State, new_run_id, reached
 from bulk_sync.signals import Interrupts
 
 log = logging.getLogger(__name__)
+
+
+class PlanBegun(UsageProblem):
+    """A plan has a ``run`` that was interrupted, or that may pass a limit now."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"The plan has a run. To finish it: bulk-sync resume {run.run_id}")
+        self.run = run
 
 
 def apply(
@@ -38,14 +46,14 @@ def apply(
     ``typed`` has the options of the command line, in place of the plan's own limits.
 
     Raises:
+        PlanBegun: it has a run, which ``resume`` takes further.
         NothingLeft: it was carried out, and that stands.
         StopRun: it could not begin; nothing was sent.
     """
     planned = plan_file.read(path, job.reading.memory)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
-    job, run_id = _job_of(job, planned.begun, approval, typed), new_run_id()
-    of = planned.begun
+    job, run_id, of = _job_of(job, planned, approval, typed), new_run_id(), planned.begun
     kind = Kind.APPLY if of.parent is None else Kind.UNDO
     begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
     begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
@@ -61,10 +69,7 @@ def apply(
             raise
         if earlier is not None:
             approvals.warn_of_late_names(earlier, approval)
-            job = _job_of(job, earlier.begun, approval, typed)
-            if "report" not in typed:  # those of the first apply
-                job = replace(job, record=replace(job.record, reports=()))
-            return continue_run(book, job, earlier, screen, interrupts)
+            raise PlanBegun(earlier)
         if begun.parent is None:
             warn_of_same_file(book, job, begun.input_sha256)
             _warn_of_later_runs(book, planned)
@@ -100,12 +105,9 @@ def _check_first(
     return earlier
 
 
-def _job_of(job: Job, begun: Begun, approval: Approval, typed: Collection[str]) -> Job:
-    """Return the job of a plan, or of a run that has begun to apply it.
-
-    Of two limits the stricter one holds, unless one was typed.
-    """
-    own = job.record.settings
+def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[str]) -> Job:
+    """Return the job of a plan; of two limits the stricter one holds, unless one was typed."""
+    begun, own = planned.begun, job.record.settings
     kept = {
         name: Bound.parse(str(most), f"The plan's {name}")
         for name in LIMITS
@@ -131,9 +133,6 @@ def _job_of(job: Job, begun: Begun, approval: Approval, typed: Collection[str]) 
         limits=limits,
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
-        writing=replace(
-            job.writing, verify=job.writing.verify or bool(begun.settings.get("verify"))
-        ),
         record=replace(job.record, name=begun.job),
         protection=Protection(dict.fromkeys(path.absolute() for path in lists)),
     )

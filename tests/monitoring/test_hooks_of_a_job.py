@@ -65,6 +65,16 @@ def test_the_check_of_a_resumed_job_turns_green(
         assert text.count("bulk_sync_runs_to_resume{") == 1
 
 
+def test_each_apply_of_a_plan_is_pinged_once(
+    filled: Simulator, tmp_path: Path, hooks: Receiver, others: Receiver, run: Run
+) -> None:
+    run(filled, "plan", write_states(tmp_path / "night1.csv", 5), "--out", "plan.parquet")
+    assert run(filled, "apply", "plan.parquet", "--max-calls", 4).status == 6
+    assert run(filled, "apply", "plan.parquet").status == 0
+    assert hooks.paths == [f"{PATH}/start", f"{PATH}/6", PATH, f"{PATH}/start", PATH, PATH]
+    assert others.paths == []
+
+
 @pytest.mark.parametrize("words", ["resume", "retry", "undo --max-opt-ins 2", "audit"])
 def test_a_command_about_a_run_has_the_hooks_of_its_job(
     words: str, filled: Simulator, tmp_path: Path, hooks: Receiver, others: Receiver, run: Run

@@ -210,7 +210,8 @@ def test_a_second_apply_keeps_what_was_typed_for_the_first(
     plan: Path, filled: Simulator, run: Run
 ) -> None:
     plan.with_name("protected.csv").write_text(f"PKey\n{key(11)}\n")
-    words = ("--protect", "protected.csv", "--verify", "--report", "first.results.csv")
+    words = ["--protect", "protected.csv", "--verify", "--report", "first.results.csv"]
+    words += ["--keep-rows", "0"]
     assert run(filled, "apply", plan, *words, "--max-calls", 8, "--concurrency", 1).status == 6
     filled.clear()
     ran = run(filled, "apply", plan)
@@ -219,6 +220,7 @@ def test_a_second_apply_keeps_what_was_typed_for_the_first(
     assert filled.profiles[key(11)]["ccpaOptOut"] is False
     read = [request for request in filled.requests if request.method == "GET"]
     assert len(read) >= 2 * len(filled.patched)
+    assert not (plan.parent / "state" / "rows").exists()
 
 
 def test_a_second_apply_keeps_the_limit_that_was_typed_for_the_first(
