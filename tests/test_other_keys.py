@@ -275,6 +275,19 @@ def test_an_address_is_looked_up_in_the_spellings_of_all_its_rows(
         assert len(sim.profiles) == len(names) + 1
 
 
+@pytest.mark.parametrize(
+    ("by_email", "count"), [(ByEmail.EXACT, 0), (ByEmail.ABSENT, 1)], ids=["there", "missing"]
+)
+def test_a_missing_filter_is_logged_once(
+    by_email: ByEmail, count: int, tmp_path: Path, run: Run
+) -> None:
+    with people(Options(by_email=by_email)) as (sim, _):
+        desired = dict.fromkeys(["jo@x.com", "twin@x.com"], "true")
+        path = write_requests(tmp_path / "in.csv", "email", desired)
+        ran = run(sim, "run", path, "--fetch", "lookup", "-v")
+        assert ran.err.count("byEmail does not work here") == count
+
+
 def test_without_filters_no_address_counts_as_unknown(tmp_path: Path, run: Run) -> None:
     with people(Options(by_email=ByEmail.NO_FILTERS)) as (sim, names):
         path = write_requests(tmp_path / "in.csv", "email", {"jo@x.com": "true"})

@@ -696,6 +696,19 @@ def test_an_xls_whose_directory_goes_round_in_circles_is_refused(tmp_path: Path)
         read_whole(str(path))
 
 
+def test_an_xls_whose_streams_share_sectors_is_read(tmp_path: Path) -> None:
+    """Other libraries write such files, and Excel opens them."""
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, "@a")
+    path = office.xls(tmp_path / "in.xls", {"S": cells})
+    content = bytearray(path.read_bytes())
+    root, book = (
+        content.index(name.encode("utf-16-le")) + 116 for name in ("Root Entry", "Workbook")
+    )
+    content[root : root + 8] = content[book : book + 8]  # the first sector, and the size
+    path.write_bytes(content)
+    assert read_whole(str(path))["PKey"].tolist() == ["@a"]
+
+
 def test_a_truncated_xls_is_refused(tmp_path: Path) -> None:
     cells = office.xls_text(0, 0, "PKey") + office.xls_text(1, 0, "@a")
     whole = office.xls(tmp_path / "in.xls", {"S": cells}).read_bytes()
