@@ -98,13 +98,16 @@ def test_after_a_refusal_every_change_is_pending_with_the_reason() -> None:
     assert held[columns.DETAIL].tolist() == ["Not done: a safety limit, or a person, said no.", ""]
 
 
-def test_opt_ins_that_a_limit_holds_back_keep_their_reason_when_the_run_stops() -> None:
-    planned = comparison.compare(checked(["true", "false"]), read([False, True]))
-    planned.loc[1, [columns.OUTCOME, columns.REASON, columns.DETAIL]] = "pending", "limit", "Held."
+def test_rows_that_wait_keep_their_sentence_when_the_run_stops_and_a_limit_its_reason() -> None:
+    planned = comparison.compare(checked(["true", "false", "true"]), read([False, True, False]))
+    told = [columns.OUTCOME, columns.REASON, columns.DETAIL]
+    planned.loc[1, told] = "pending", "limit", "Held."
+    planned.loc[2, told] = "pending", "stopped", "In doubt."
     held = comparison.hold_back(planned, Reason.STOPPED)
-    assert outcomes(held) == ["pending", "pending"]
-    assert held[columns.REASON].tolist() == ["stopped", "limit"]
-    assert held[columns.DETAIL].tolist() == ["Not done: the run stopped before this row.", "Held."]
+    assert outcomes(held) == ["pending"] * 3
+    assert held[columns.REASON].tolist() == ["stopped", "limit", "stopped"]
+    not_done = "Not done: the run stopped before this row."
+    assert held[columns.DETAIL].tolist() == [not_done, "Held.", "In doubt."]
 
 
 def opt_ins(count: int, rows: int) -> pd.DataFrame:
