@@ -439,6 +439,8 @@ def test_no_profile_is_created_while_the_address_cannot_be_looked_up(
 class Looks(list[RawRequest]):
     """The requests of a simulator; the n-th lookup of the address calls a function."""
 
+    wanted = "byText"  # the last request of a lookup without a result
+
     def __init__(self, count: int, act: Callable[[], object]) -> None:
         super().__init__()
         self.seen = 0
@@ -447,7 +449,7 @@ class Looks(list[RawRequest]):
 
     def append(self, request: RawRequest) -> None:
         super().append(request)
-        if "byText" in request.raw_path:  # the last request of a lookup without a result
+        if self.wanted in f"{request.method} {request.raw_path}":
             self.seen += 1
             if self.seen == self._count:
                 self._act()
@@ -569,6 +571,23 @@ def test_a_change_that_cannot_be_read_back_is_not_done(creates: bool, occupied: 
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == ["POST" if creates else "PATCH"]
     assert result.is_settled
+
+
+class Reads(Looks):
+    """The same for reads of single profiles."""
+
+    wanted = "GET /acme/campaign/profilesAndServices/profile/%40"
+
+
+def test_a_change_that_is_not_read_back_before_a_signal_is_in_doubt(occupied: Simulator) -> None:
+    occupied.add(pkey=key(0), ccpaOptOut=False)
+    occupied.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
+    occupied.requests = Reads(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    result = write_row(occupied, pace={"retries": 5}, verify=True)
+    assert isinstance(result.cause, Terminated)
+    assert result.sent == ["PATCH"]
+    assert not result.is_settled
+    assert "Campaign confirmed the change" in result.writes.steps.problems[0].detail
 
 
 def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_again(
