@@ -212,8 +212,8 @@ def _unknown_kind(file_name: str) -> str:
 
 def _too_large(most: int) -> str:
     return (
-        f"This file is too large: at most {megabytes(most)} can be uploaded (--max-upload of "
-        "`bulk-sync serve`). Leave out sheets and columns that are not needed, or split the list."
+        f"This file is too large: at most {megabytes(most)} can be uploaded. Leave out sheets and "
+        "columns that are not needed, or split the list."
     )
 
 

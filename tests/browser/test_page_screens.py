@@ -53,7 +53,7 @@ STATES = [
     State("plan without changes", ANA, "Nothing would be changed"),
     State("plan limited", ANA, "A limit stops this plan"),
     State("plan limited", IDA, "Raise the limit for this plan"),
-    State("plan with a raised limit", ANA, "The limit was raised"),
+    State("plan with a raised limit", ANA, "A limit was raised"),
     State("plan that holds opt-ins", ANA, "12 opt-ins will be held back"),
     State("plan to approve", ANA, "to approve it"),
     State("plan to approve", BEN, "Approve and apply"),

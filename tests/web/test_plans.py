@@ -355,6 +355,8 @@ def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
         served.page.paperwork.decide(PlanVerdict(*verdict))
         assert served.page.paperwork.begin_to_apply(state.paper, "a process that never began")
         assert tasks(served, Role.APPROVER) == [(plan_id, "A plan to approve")]
+        shown = served.signed_in(Role.VIEWER).get(f"{served.url}/plans/{plan_id}")
+        assert f"{BEN} ✓ approved (no longer counts)" in text_of(shown)
 
 
 def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
@@ -510,7 +512,12 @@ def test_a_second_limit_is_raised_besides_the_first(
         stopped = [(plan_id, "A plan that a limit stops")]
         assert [tasks(served, role) for role in Role] == [[], stopped, [], stopped]
         press(ida, served, f"/plans/{plan_id}/raise", reason="A list of consents")
-        assert raised in ida.get(f"{served.url}/plans/{plan_id}").text
+        state = plan_state.read(served.page, plan_id)
+        assert state is not None
+        assert raised in state.raised
+        shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+        assert re.search(rf"more than the limit .* {IDA} raised it: A list of consents", shown)
+        assert "--max" not in shown
         press(ana, served, f"/plans/{plan_id}/ask")
         confirm_opt_ins(ben, served, plan_id)
         approve(ben, served, plan_id)
@@ -551,6 +558,8 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     approve(ben, served, plan_id)
     wait_for_jobs(served, plan_id)
     assert stage(served, plan_id) is PlanStage.APPLIED
+    shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+    assert re.search("sent it back: Who is row 2.* asked for approval: A cust.* ✓ approved", shown)
 
 
 def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
