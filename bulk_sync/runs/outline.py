@@ -3,17 +3,18 @@
 It has cells, so it goes into a file of its own, never into a summary or a log.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from bulk_sync import report
-from bulk_sync.errors import UsageProblem
+from bulk_sync.errors import InputProblem, UsageProblem
 from bulk_sync.remote.url import is_url
 from bulk_sync.report.destination import LocalFile
+from bulk_sync.rows import check as checking
 from bulk_sync.rows import read
 from bulk_sync.rows.layout import Layout
 from bulk_sync.rows.read import tables
@@ -62,7 +63,8 @@ def write(path: Path, given: Input, layout: Layout | None) -> None:
         "sheet": None if found is None else found.first.sheet,
         "header_row": None if found is None else found.header_row,
         "is_place_open": is_in_doubt and found is not None and wanted.is_header(list(found.names)),
-        "columns": [] if found is None else list(_columns(found)),
+        "columns": [] if found is None else list(_columns(found, layout)),
+        "key_column": None if found is None else _key(found.names, given.rules),
         "read": None if layout is None else _read(layout),
     }
     with LocalFile(path.absolute()).writing() as file:
@@ -96,12 +98,23 @@ def _sheet(first: FirstRows) -> dict[str, Any]:
     }
 
 
-def _columns(found: _Table) -> Iterator[dict[str, Any]]:
+def _columns(found: _Table, layout: Layout | None) -> Iterator[dict[str, Any]]:
+    """Yield the first columns, and those that were read wherever they are."""
+    used = () if layout is None else (layout.columns.key, layout.columns.state, layout.columns.date)
     below = [cells for row, cells in found.first.rows.items() if row > found.header_row]
-    for name, at in list(found.names.items())[:_COLUMNS]:
-        texts = [cells[at].strip() for cells in below if at < len(cells)]
-        samples = list(dict.fromkeys(filter(None, texts)))[:_SAMPLES]
-        yield {"name": name, "samples": [text[:_CHARACTERS] for text in samples]}
+    for number, (name, at) in enumerate(found.names.items()):
+        if number < _COLUMNS or name in used:
+            texts = [cells[at].strip() for cells in below if at < len(cells)]
+            samples = list(dict.fromkeys(filter(None, texts)))[:_SAMPLES]
+            yield {"name": name, "samples": [text[:_CHARACTERS] for text in samples]}
+
+
+def _key(names: Iterable[str], rules: checking.Rules) -> str | None:
+    """Return the column of keys by its name, also if no column of states is found."""
+    try:
+        return checking.find_columns(names, replace(rules, needs_state=False, date_column=None)).key
+    except InputProblem:
+        return None
 
 
 def _read(layout: Layout) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class UploadState:
         place = {name: self.outline.get(name) for name in choosing.PLACE} if self.outline else {}
         if self.is_place_open:
             place.pop("header_row", None)
+        place["key_column"] = self.outline.get("key_column")
         return choosing.values({**_texts(place), **self.choices}, self.found)
 
     def chosen(self, form: Form) -> dict[str, str]:

@@ -141,6 +141,26 @@ def test_an_outline_is_there_if_the_file_cannot_be_read_as_it_is(
     assert outline["read"] is None
 
 
+def test_an_outline_proposes_the_column_of_keys_of_a_file_without_a_column_of_states(
+    tmp_path: Path, run: Run
+) -> None:
+    path = tmp_path / "in.csv"
+    for header, proposed in (("Name,Mail,Wants", "Mail"), ("Name,Wants", None)):
+        path.write_text(f"{header}\nA,a@example.com,yes\n")
+        outline = outline_of(run, path)
+        assert (outline["read"], outline["key_column"]) == (None, proposed)
+
+
+def test_an_outline_has_the_columns_that_were_read_wherever_they_are(
+    tmp_path: Path, run: Run
+) -> None:
+    path, others = tmp_path / "in.csv", [f"c{number}" for number in range(1_100)]
+    path.write_text(f"{','.join([*others, 'PKey', 'Opt out'])}\n{'x,' * 1_100}@a,yes\n")
+    outline = outline_of(run, path)
+    assert [each["name"] for each in outline["columns"]] == [*others[:1_000], "PKey", "Opt out"]
+    assert outline["columns"][-1]["samples"] == ["yes"]
+
+
 def test_no_cell_of_an_outline_reaches_the_summary_or_the_log(tmp_path: Path, run: Run) -> None:
     path = tmp_path / "in.csv"
     path.write_text("Mail,Wants\nsecret@example.com,yes\n")

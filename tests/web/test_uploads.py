@@ -252,6 +252,19 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "Every row can be used" in wait_for_check(ana, served, next_one)
 
 
+def test_the_column_of_keys_is_proposed_if_that_of_states_is_not_found(
+    served: Served, ana: requests.Session
+) -> None:
+    content = f"Name,PKey,Wants\nAnn,@{'k' * 80},yes\n"
+    answer = upload(ana, served, next(NAMES), content)
+    assert "name it with “State column”" in wait_for_check(ana, served, answer)
+    answer = ana.get(answer.url)
+    assert form(answer.text)["key_column"] == "PKey"
+    press(ana, answer, "check", state_column="Wants", state_means="opt-out")
+    assert "The row can be used" in wait_for_check(ana, served, answer)
+    assert "key_column" not in state_of(served, answer).choices
+
+
 def test_the_order_of_doubtful_dates_is_stated_where_they_are_shown_and_remembered_for_the_job(
     served: Served, ana: requests.Session
 ) -> None:
@@ -586,6 +599,8 @@ def test_files_that_the_command_line_refuses_have_its_message_without_a_path(
     assert state_of(served, answer).stage is UploadStage.UNREADABLE
     assert says in text
     assert "Choose the columns" not in text
+    has_columns = name in {"none.csv", "open.csv"}
+    assert ("Check again" in text) == has_columns  # else there is nothing to choose
     assert str(served.page.settings.folder) not in answer.text + text
 
 
