@@ -17,12 +17,12 @@ from bulk_sync.settings import State
 
 
 def found(
-    state: State, keys: Sequence[str], runs: Mapping[str, Begun], since_ms: int | None = None
+    state: State, keys: Sequence[str], runs: Mapping[str, Begun], since_ms: int
 ) -> Iterator[tuple[str, Found]]:
     """Yield those of some runs for some PKeys, with the run, as far as its rows are here.
 
-    With ``since_ms`` kept rows are passed over if no dated request is as late as that. Memory: a
-    part of the kept rows of a run, and all rows of an unfinished one that fit.
+    Kept rows without a request as late as ``since_ms`` are passed over. Memory: a part of the kept
+    rows of a run, and all rows of an unfinished one that fit.
     """
     kept, wanted = kept_rows.all_of(state.folder), frozenset(keys)
     for run_id, begun in runs.items():

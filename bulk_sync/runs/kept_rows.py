@@ -67,13 +67,13 @@ class KeptRows:
         facts = self._facts()
         return IdentityColumns(facts["are_pkeys"], facts["emails"], facts["pkeys"])
 
-    def found(self, pkeys: frozenset[str], since_ms: int | None) -> "Iterator[Found]":
+    def found(self, pkeys: frozenset[str], since_ms: int) -> "Iterator[Found]":
         """Yield the requests for some profiles that found their state in Campaign.
 
-        With ``since_ms`` nothing is read if no dated one is as late as that.
+        Nothing is read if no request has a date as late as ``since_ms``.
         """
         newest_ms = self._facts()["newest_ms"]
-        if since_ms is not None and (newest_ms is None or newest_ms < since_ms):
+        if newest_ms is None or newest_ms < since_ms:
             return
         shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
         with pq.ParquetFile(self.path) as file:

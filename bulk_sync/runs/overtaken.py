@@ -1,20 +1,23 @@
-"""Opt-ins of a plan without request dates, and other runs since the plan was read.
+"""Opt-ins of a plan without request dates, or of an undo, and the work of other runs since.
 
 Campaign may show no time of a change. What this tool knows by itself:
 
-=============================================  ===================================================
-since the plan was read, another run           if the opt-out stands, it is
-=============================================  ===================================================
-has opted the profile out, or may have         that run's: not lifted
-has lifted the opt-out                         a newer choice in Campaign: not lifted
-of a file or plan found the opt-out in place,  what the later request wants: not lifted
-or has yet to write it
-was of another profile, or was undone          lifted
-=============================================  ===================================================
+=============================================  ====================================  ==============
+another run has since                          if the opt-out stands, it is          lifted
+=============================================  ====================================  ==============
+opted the profile out, or perhaps              that run's                            no
+lifted the opt-out                             a newer choice in Campaign            no
+found it in place, by a newer file, or has     what the newer file wants             no
+yet to look
+read the very list that is to be undone        as wrong as the list                  yes
+worked on other profiles, or was put back                                            yes
+=============================================  ====================================  ==============
+
+For an undo the first two lines stand in ``precedence.py``.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -43,41 +46,59 @@ _ANEW: Final = (
 def overtaken(
     run: RunContext, state: State, planned: pd.DataFrame, opt_ins: Mapping[int, str]
 ) -> dict[int, str]:
-    """Return the opt-ins of an applied plan, or of its retry, that other runs have overtaken.
+    """Return the opt-ins of an applied plan, its retry or an undo that other runs have overtaken.
 
     Args:
-        run: the run that carries the plan out; nothing is overtaken if it is of another kind.
+        run: the run that lifts the opt-outs; nothing is overtaken if it is of another kind.
         state: where the rows of other runs are kept.
-        planned: the plan.
+        planned: its plan.
         opt_ins: PKeys of opt-ins without a request date, by position.
 
     Returns:
         A sentence for the report by position.
     """
     plan = run.begun.plan_sha256 or run.lineage.plan
-    if plan is None or not opt_ins or run.lineage.undone is not None:
+    pkeys = sorted(set(opt_ins.values()))
+    if pkeys and run.lineage.undone is not None:
+        sentences = _asked_for(run, state, _other_lists(run, run.lineage.undone), pkeys)
+    elif pkeys and plan is not None:
+        sentences = _since_plan(run, state, planned, plan, pkeys)
+    else:
         return {}
+    return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
+
+
+def _other_lists(run: RunContext, undone: str) -> list[Run]:
+    """Return the runs with requests given since the run to be undone, but those of its own list."""
+    wrong = run.ledger.run(undone).begun.input_sha256
+    later = _later(run, run.lineage.since or 0)
+    return [each for each in later if each.begun.input_sha256 != wrong]
+
+
+def _since_plan(
+    run: RunContext, state: State, planned: pd.DataFrame, plan: str, pkeys: Sequence[str]
+) -> dict[str, str]:
     runs = run.ledger.runs()
     reader = lineage.reader(runs, run.run_id, plan)
     read_ms = columns.times_ms(planned[columns.AT])
     since_ms = int(read_ms[read_ms > 0].min(initial=now_ms()))
     if run.lineage.plan is not None and reader is not None:  # these states were read just now
         since_ms = min(since_ms, reader.begun_ms)
-    pkeys = sorted(set(opt_ins.values()))
-    sentences = _asked_for(run, state, _later(run, runs, reader, since_ms), pkeys)
-    for pkey, changes in written_since(run, Reading(since_ms - ANSWER_MS, reader), pkeys).items():
-        for change in changes:
-            if change.write.intent.desired or not change.write.is_doubtful:
-                sentences[pkey] = _sentence(change)
-    return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
-
-
-def _later(run: RunContext, runs: Sequence[Run], reader: Run | None, since_ms: int) -> list[Run]:
-    """Return the runs with requests given since a plan was read."""
     if reader is None:
         since = max((each.position for each in runs if each.begun_ms < since_ms), default=0)
     else:
         since = reader.position
+    sentences = _asked_for(run, state, _later(run, since), pkeys)
+    for pkey, changes in written_since(run, Reading(since_ms - ANSWER_MS, reader), pkeys).items():
+        for change in changes:
+            if change.write.intent.desired or not change.write.is_doubtful:
+                sentences[pkey] = _sentence(change)
+    return sentences
+
+
+def _later(run: RunContext, since: int) -> list[Run]:
+    """Return the runs with requests given since a position in the ledger."""
+    runs = run.ledger.runs()
     later = Lineage(since, run.lineage.family).later(runs, run.begun)
     put_back = lineage.undone(later)
     return [
@@ -90,7 +111,7 @@ def _later(run: RunContext, runs: Sequence[Run], reader: Run | None, since_ms: i
 
 
 def _asked_for(
-    run: RunContext, state: State, later: Sequence[Run], pkeys: Iterable[str]
+    run: RunContext, state: State, later: Sequence[Run], pkeys: Sequence[str]
 ) -> dict[str, str]:
     """Return the profiles among some with opt-outs that later runs ask for, with sentences."""
     people = Identity(frozenset(pkeys))
@@ -99,15 +120,12 @@ def _asked_for(
     for other in later:
         if other.begun.rows and other.run_id not in ids:
             log.warning(
-                "The rows of run %s are not kept here, and its file was given after the plan was "
-                "made. If it asks for opt-outs that this plan lifts, they are lifted all the same.",
+                "The rows of run %s are not kept here, and its file is newer. If it asks for "
+                "opt-outs that this run lifts, they are lifted all the same.",
                 other.run_id,
             )
     return {
-        pkey: (
-            f"The file of run {row.run.run_id} was given after the plan was made and asks for this "
-            f"opt-out, {_ANEW}"
-        )
+        pkey: f"The file of run {row.run.run_id} is newer and asks for this opt-out, too, {_ANEW}"
         for rows in known
         for row in rows.search(people)
         if row.cells[columns.DESIRED] and row.cells[columns.OUTCOME] in _ASKS

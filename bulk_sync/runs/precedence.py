@@ -11,12 +11,11 @@ opt-out             sent if its request is not older,       sent
                     else left alone
 opt-in              left alone                              left alone: the later file may have
                                                             named it too
-of an undo          left alone, unless the later run did    sent, but no opt-out is lifted that
-                    not change the profile                  another list has found since
+of an undo          left alone, unless the later run did    sent, but see ``overtaken.py``
+                    not change the profile
 ==================  =====================================  =======================================
 
-An undone later run does not count, except where the undo failed. Nor does one that only found what
-the list to be undone asks for, because it is the same list.
+An undone later run does not count, except where the undo failed.
 
 Writes are in the ledger, for every machine with access to it. Requests that found their state in
 Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
@@ -64,7 +63,6 @@ def superseded(
     recording: Recording,
     requests: Mapping[int, RequestDate],
     last_writes: LastWrites,
-    state: State,
 ) -> Superseded:
     """Return the rows of a run with profiles of later runs, by the table above.
 
@@ -83,10 +81,7 @@ def superseded(
         at: requests[at] for at in rewritten if at in requests and recording.desired[at]
     }  # fmt: skip
     overruled = _overruled(recording.keys, opt_outs, last_writes)
-    if is_undo:
-        forbidden = _found_since(run, recording, standing_runs, state)
-    else:
-        forbidden = _opt_ins_forbidden(recording.opt_ins, standing_runs)
+    forbidden = {} if is_undo else _opt_ins_forbidden(recording.opt_ins, standing_runs)
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
@@ -215,27 +210,6 @@ def _opt_ins_forbidden(opt_ins: Iterable[int], later: Iterable[Run]) -> dict[int
         "its file is newer. To lift it all the same, run this row again from a file."
     )
     return dict.fromkeys(opt_ins, detail)
-
-
-def _found_since(
-    run: RunContext, recording: Recording, later: Iterable[Run], state: State
-) -> dict[int, str]:
-    """Forbid an undo to lift an opt-out that another list has asked for, and found, since."""
-    wrong = run.ledger.run(run.lineage.undone or "").begun.input_sha256
-    lists = {
-        each.run_id: each.begun
-        for each in later
-        if each.begun.kind is not Kind.UNDO and each.begun.input_sha256 != wrong
-    }
-    opt_outs = {recording.keys[at]: at for at in recording.opt_ins}
-    return {
-        opt_outs[each.pkey]: (
-            f"The list of run {run_id} asks for this opt-out, too, and has found it since, so it "
-            "was not lifted. To lift it all the same, run this row from a file."
-        )
-        for run_id, each in found_states.found(state, list(opt_outs), lists)
-        if each.state
-    }
 
 
 def _overruled(
