@@ -546,6 +546,14 @@ def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
     assert table(office.xls(tmp_path / "in.xlsx", {"S": cells})) == [(2, "@b")]
 
 
+def test_what_a_merged_cell_of_an_ods_hides_is_not_read(tmp_path: Path) -> None:
+    hidden = office.ods_text("no").replace("table:table-cell", "table:covered-table-cell")
+    rows = office.ods_row("PKey", "n", "m") + office.ods_row("@a", "yes", "1")
+    rows += office.ods_row("@b", hidden, "2")
+    path = office.ods(tmp_path / "in.ods", {"S": rows})
+    assert table(path) == [(2, "@a", "yes", "1"), (3, "@b", "", "2")]
+
+
 def test_an_ods_with_line_breaks_between_its_tags_is_read(tmp_path: Path) -> None:
     rows = office.ods_row("PKey", "n") + office.ods_row("@a", "  b ")
     pretty = re.sub(r"(<(?:table|text):|</table:)", r"\n  \1", rows)

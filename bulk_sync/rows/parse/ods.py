@@ -14,7 +14,9 @@ from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
 _CONTENT: Final = "content.xml"
 _MANIFEST: Final = "META-INF/manifest.xml"
-_CELLS: Final = frozenset({"table:table-cell", "table:covered-table-cell"})
+_COVERED: Final = "table:covered-table-cell"
+"""A cell below a merged one. It may keep a text of its own, which nobody sees."""
+_CELLS: Final = frozenset({"table:table-cell", _COVERED})
 _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
@@ -128,7 +130,7 @@ class _Tables:
             self._is_inside = False
         elif tag in _CELLS:
             repeats = int(self._cell.get("table:number-columns-repeated", 1))
-            text = self._cell_text()
+            text = "" if tag == _COVERED else self._cell_text()
             if text:
                 columns = range(self._column, self._column + min(repeats, _MOST_COLUMNS))
                 self._cells.update(dict.fromkeys(columns, text))
