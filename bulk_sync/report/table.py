@@ -61,16 +61,16 @@ class Results:
         return cls(table.schema, table.num_rows, lambda: table.to_reader(max_chunksize=_BATCH_ROWS))
 
     @classmethod
-    def from_slices(cls, rows: Slices, names: Sequence[str] | None = None) -> "Results":
-        """Read from slices, which become batches anew in every pass; ``names`` as above."""
+    def from_slices(cls, rows: Slices) -> "Results":
+        """Read from slices, which become batches anew in every pass."""
         if rows.only is not None:
-            return cls.from_frame(rows.only, names)
+            return cls.from_frame(rows.only)
 
         def read() -> Iterator[pa.RecordBatch]:
             for frame in rows.read():
-                yield from cls.from_frame(frame, names).read()
+                yield from cls.from_frame(frame).read()
 
-        return cls(cls.from_frame(rows.first, names).schema, rows.count, read)
+        return cls(cls.from_frame(rows.first).schema, rows.count, read)
 
     @property
     def names(self) -> list[str]:
