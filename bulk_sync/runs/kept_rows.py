@@ -92,12 +92,6 @@ class KeptRows:
                 if pc.any(hits).as_py():
                     yield from file.read_row_group(group).filter(hits).to_pylist()
 
-    def parts(self, *names: str) -> Iterator[pd.DataFrame]:
-        """Yield some columns part by part, as far as it has them; memory: one part."""
-        with pq.ParquetFile(self.path) as file:
-            for part in _parts(file, names):
-                yield part.to_pandas()
-
     def slices(self) -> Slices:
         """Return all rows, in slices of one part each. Memory: one part, whenever they are read."""
         return parquet_rows.slices(partial(pq.ParquetFile, self.path))

@@ -31,7 +31,6 @@ run, and a restarted page finds its runs again.
       report_files.py  its reports
     row_pages.py    rows of plans and runs in pages of 50
     ledger_view.py  runs and acts as the ledger has them, kept up to date
-    overdue.py      opt-outs past their last day, by the last run of each job
     live.py         progress as server-sent events
     pages/          the screens, a module each
     templates/      Jinja2, escaped; static/: one style sheet, one script

@@ -22,7 +22,6 @@ from bulk_sync.web.database import open_database
 from bulk_sync.web.identity import Person
 from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.ledger_view import LedgerView
-from bulk_sync.web.overdue import Overdue
 from bulk_sync.web.paperwork import Paperwork
 from bulk_sync.web.sessions import LONGEST_S, Sessions
 from bulk_sync.web.settings import PageSettings
@@ -53,7 +52,6 @@ class Page:
         paperwork: uploads, plans, approvals.
         jobs: processes of the command line.
         ledger: runs, and what people did.
-        overdue: opt-outs that are late, or soon will be.
     """
 
     def __init__(self, settings: PageSettings) -> None:
@@ -67,7 +65,6 @@ class Page:
         self.paperwork = Paperwork(database, settings.approval_valid_s)
         self.jobs = Jobs(database, settings)
         self.ledger = LedgerView(settings.state)
-        self.overdue = Overdue(settings.state)
         self.hashing = asyncio.Semaphore(_HASHES_AT_ONCE)
         self.searching = asyncio.Semaphore(_SEARCHES_AT_ONCE)
         self._tasks: set[asyncio.Task[Any]] = set()

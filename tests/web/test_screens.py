@@ -110,16 +110,15 @@ def test_an_unusable_file_waits_until_there_is_a_newer_one_of_the_job(
     assert re.findall(r'href="/uploads/(u\d)">An upload that cannot be used', text) == ["u2", "u1"]
 
 
-def test_opt_outs_past_their_last_day_are_shown(sim: Simulator, run: Run, tmp_path: Path) -> None:
+def test_opt_outs_past_their_last_day_are_shown_with_their_run(
+    sim: Simulator, run: Run, tmp_path: Path
+) -> None:
     populate(sim, 1)
     (tmp_path / "in.csv").write_text("PKey,ccpaOptOut,Request date\n@unknown,true,2026-01-05\n")
-    run(sim, "run", "in.csv")
+    run_id = run(sim, "run", "in.csv", "--summary", "json").summary["run_id"]
     with serving(settings_in(tmp_path)) as served:
-        session = served.signed_in(Role.VIEWER)
-        for _ in range(2):
-            text = session.get(f"{served.url}/").text
-            assert "in: 1 opt-out past the last day (<a" in text
-            assert text.count('href="/runs/') == 2
+        text = served.signed_in(Role.VIEWER).get(f"{served.url}/runs/{run_id}").text
+    assert "Still to be carried out: 1 past their last day" in text
 
 
 def test_an_interrupted_run_waits_for_those_who_may_resume_it(

@@ -49,7 +49,6 @@ def _read(page: Page, person: Person, before: str) -> dict[str, Any]:
     return {
         "tasks": list(_tasks(page, person, every, at_work)),
         "others": list(_with_others(page, person, every)),
-        "deadlines": page.overdue.sentences(every),
         "past": list(islice(past, PAST_RUNS))[::-1],
         "lines": [
             (run, standing_of(run, at_work), what(run), run.ended and for_a_person(run.ended))
