@@ -13,11 +13,12 @@ def count(number: int, what: str, several: str = "") -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time: ``0.3 s``, ``12 min 3 s``, ``1 h 10 min``; never ``0.0 s``."""
+    """Return a time: ``0.3 s``, ``12 min 3 s``, ``1 h 10 min``, ``24 h``; never ``0.0 s``."""
     if seconds < 0.05:
         return "under 0.1 s"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    text = f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return text.removesuffix(" 0 min").removesuffix(" 0 s")

@@ -149,7 +149,7 @@ def values(
         "limits": "" if planned is None else _limits(planned),
         "holds": bool(state.paper.options.get(HOLD)),
         "approval_valid_ms": round(page.settings.approval_valid_s * 1000),
-        "approval_valid": _round_duration(page.settings.approval_valid_s),
+        "approval_valid": duration(page.settings.approval_valid_s),
         "valid_until_ms": state.made_ms + round(page.settings.plan_valid_s * 1000),
         "titles": TITLES,
     }
@@ -158,11 +158,6 @@ def values(
 def _newer(page: Page, state: PlanState) -> Paper | None:
     papers = page.paperwork.plans(upload=state.paper.upload, most=1) if state.upload else []
     return next((paper for paper in papers if paper.id != state.paper.id), None)
-
-
-def _round_duration(seconds: float) -> str:
-    """Return a time without the zeros at its end: ``24 h``."""
-    return duration(seconds).removesuffix(" 0 min").removesuffix(" 0 s")
 
 
 def _limits(run: Run) -> str:

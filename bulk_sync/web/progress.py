@@ -14,6 +14,8 @@ from typing import Any, Final, Self
 
 import orjson
 
+from bulk_sync.amounts import duration
+
 _BEGINNING: Final = 64 * 1024
 _END: Final = 256 * 1024
 """Bytes that are read of a log, from its beginning and from its end: it may be long."""
@@ -74,10 +76,7 @@ class Progress:
         if self.seconds_left is None:
             return ""
         minutes = round(self.seconds_left / 60)
-        if minutes < 1:
-            return "less than a minute"
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+        return duration(60 * minutes) if minutes else "less than a minute"
 
     @property
     def sentence(self) -> str:
