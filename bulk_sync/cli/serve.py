@@ -9,7 +9,7 @@ import click
 
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.config import Configuration
+from bulk_sync.cli.config import JOBS, Configuration
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
@@ -76,9 +76,9 @@ def _settings(values: arguments.Values) -> "PageSettings":
     variables = {
         variable(each.key): str(given[each.key]) for each in _PASSED_ON if each.key in given
     }
-    path = Configuration.current(click.get_current_context()).path
-    if path is not None:
-        variables[variable("config")] = str(path.absolute())
+    configuration = Configuration.current(click.get_current_context())
+    if configuration.path is not None:
+        variables[variable("config")] = str(configuration.path.absolute())
     state = arguments.state(values)
     variables[variable("state-dir")] = str(state.folder.absolute())
     return PageSettings(
@@ -88,13 +88,26 @@ def _settings(values: arguments.Values) -> "PageSettings":
         tls_cert=values["tls_cert"],
         tls_key=values["tls_key"],
         proxy=_proxy(values),
-        approvals=given.get("approvals", _APPROVALS),
+        approvals=_approvals(given.get("approvals", _APPROVALS), configuration),
         approval_valid_s=values["approval_valid"],
         plan_valid_s=values["plan_valid"],
         max_upload=values["max_upload"],
         keep_days=_KEEP_DAYS if values["keep"] is None else values["keep"],
         variables=variables,
     )
+
+
+def _approvals(given: int, configuration: Configuration) -> int:
+    """Return how many approvals each plan needs; raise UsageProblem if a job is to have more."""
+    option = options.APPROVALS
+    for job, table in configuration.jobs.items():
+        of_job = option.type.convert(table.get(option.key, 0), option, None)
+        if of_job > given:
+            raise UsageProblem(
+                f"{configuration.path}, [{JOBS}.{job}]: approvals = {of_job}, but each plan of the "
+                f"page needs {given}. Give --approvals {of_job}, which holds for all jobs."
+            )
+    return given
 
 
 def _proxy(values: arguments.Values) -> "TrustedProxy":

@@ -168,6 +168,17 @@ def test_a_browser_in_the_terminal_is_answered(tmp_path: Path) -> None:
     assert (tmp_path / "answer").read_text() == "200"
 
 
+def test_a_page_does_not_ask_for_fewer_approvals_than_a_job(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "bulk-sync.toml").write_text("approvals = 1\n[job.requests]\napprovals = 2\n")
+    ran = run(None, "serve", "--port", 0, "--no-open")
+    assert (ran.status, ran.out) == (2, "")
+    assert (
+        "bulk-sync.toml, [job.requests]: approvals = 2, but each plan of the page needs 1."
+        in ran.err
+    )
+    assert "Give --approvals 2," in ran.err
+
+
 def test_a_port_that_is_taken_is_explained(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
