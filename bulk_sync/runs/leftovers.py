@@ -29,7 +29,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +36,7 @@ from bulk_sync.amounts import count
 from bulk_sync.ledger import Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.remote.mirror import Mirrored, all_mirrored
+from bulk_sync.report.destination import LocalFile
 from bulk_sync.runs import kept_rows, lineage, plan_file
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.checkpoint_place import all_checkpoints
@@ -212,7 +212,7 @@ def _why_plan(path: Path, made: datetime, runs: Sequence[Run], rules: RetentionR
     age_s = (rules.now - made).total_seconds()
     if age_s <= rules.most(_DAYS) * _DAY_S:
         return ""
-    applied = lineage.apply_of(runs, sha256(path.read_bytes()).hexdigest())
+    applied = lineage.apply_of(runs, LocalFile(path).sha256())
     if applied is None:
         if age_s <= rules.plan_valid_s:
             return ""
