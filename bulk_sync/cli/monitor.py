@@ -108,12 +108,12 @@ class Monitor:
         """Go on with the job of a run that is followed up, and the hooks of that job."""
         from bulk_sync.cli.deployment_options import MONITORING
 
-        self.kind, self.followed = self._kind, run.run_id
-        self.has_ended = self.is_recorded = False
+        self.kind, self.has_ended, self.is_recorded = self._kind, False, False
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
         self.run_id = run.run_id if self.is_follow_up else None
         self._began = time.monotonic()
-        if self._kind in FOLLOW_UPS:  # of any other command the hooks are known
+        if self._kind in FOLLOW_UPS:  # else it is a second `apply`, which has heard of its hooks
+            self.followed = run.run_id
             self._hear({**self._values, **config.of_job(run.begun.job, MONITORING)})
             self.start()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from conftest import Run, populate, write_states
 from receiver import Receiver, receiving
@@ -73,6 +74,19 @@ def test_each_apply_of_a_plan_is_pinged_once(
     assert run(filled, "apply", "plan.parquet").status == 0
     assert hooks.paths == [f"{PATH}/start", f"{PATH}/6", PATH, f"{PATH}/start", PATH, PATH]
     assert others.paths == []
+
+
+def test_a_second_apply_that_cannot_go_on_is_recorded_as_one(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    run(filled, "plan", write_states(tmp_path / "in.csv", 5), "--out", "plan.parquet")
+    assert run(filled, "apply", "plan.parquet", "--max-calls", 4).status == 6
+    before = orjson.loads(run(None, "runs", "--json").out)
+    (tmp_path / "state" / "runs" / before[-1]["run_id"] / "rows.parquet").write_bytes(b"")
+    assert run(filled, "apply", "plan.parquet").status == 2
+    *listed, last = orjson.loads(run(None, "runs", "--json").out)
+    assert listed == before
+    assert (last["kind"], last["started"], last["parent"]) == ("apply", False, None)
 
 
 @pytest.mark.parametrize("words", ["resume", "retry", "undo --max-opt-ins 2", "audit"])
