@@ -157,7 +157,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         seconds=0.0,
     )
     checkpoint = checkpoint_place.find_newest(state, run.run_id)
-    if not run.is_finished:  # else kept already
+    if not run.is_finished and run.begun.kind is not Kind.PLAN:  # else kept already, or never
         with kept_rows.warning_of(run.run_id):
             if (rows := progress.so_far(book, state, run)) is not None:
                 until = kept_rows.keep(state, run.run_id, run.begun, rows)

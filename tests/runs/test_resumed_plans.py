@@ -156,7 +156,9 @@ def test_a_stopped_dry_run_is_resumed(filled: Simulator, run: Run) -> None:
     assert "PATCH" not in filled.counters.methods
 
 
-def test_a_plan_is_given_up_by_fresh_or_by_name(filled: Simulator, run: Run) -> None:
+def test_a_plan_is_given_up_by_fresh_or_by_name(
+    filled: Simulator, tmp_path: Path, run: Run
+) -> None:
     plan = ("plan", "in.csv", *LOOKUP)
     assert run(filled, *plan, "--max-calls", 20).status == 6
     filled.clear()
@@ -166,6 +168,7 @@ def test_a_plan_is_given_up_by_fresh_or_by_name(filled: Simulator, run: Run) -> 
     (run_id,) = re.findall(r"bulk-sync resume (\S+)", ran.out)
     assert run(filled, "resume", run_id, "--give-up").status == 0
     assert "nothing to resume" in run(filled, "resume").out
+    assert not list((tmp_path / "state").glob("rows/*"))  # as of any other preview
 
 
 @pytest.mark.parametrize(
