@@ -311,10 +311,15 @@ def doubts(rows: pd.DataFrame, column: str | None) -> Iterator[tuple[Doubt, pd.S
 
 
 def with_doubts(rows: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Return rows whose DETAIL, if it is empty, names what is doubtful about their date."""
+    """Return rows whose DETAIL begins with what is doubtful about their date."""
     named = rows.copy(deep=False)
     for doubt, has_it in doubts(rows, column):
-        is_free = has_it & (rows[columns.DETAIL] == "")
-        if is_free.any():
-            named[columns.DETAIL] = named[columns.DETAIL].mask(is_free, doubt.sentences)
+        if has_it.any():
+            more = (doubt.sentences + " " + rows[columns.DETAIL]).str.rstrip()
+            named[columns.DETAIL] = named[columns.DETAIL].mask(has_it, more)
     return named
+
+
+def names_doubt(details: pa.Array) -> pa.Array:
+    """Return which texts of DETAIL begin with what is doubtful about a date."""
+    return pc.or_(*(pc.starts_with(details, each.what) for each in (_NO_DATE, _TWO_DATES)))

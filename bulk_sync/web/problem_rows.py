@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import wording
 from bulk_sync.report.marked import problems
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, request_dates
 from bulk_sync.web.row_pages import PAGE_ROWS
 
 _READ_ROWS: Final = 65_536
@@ -123,9 +123,8 @@ def _have_problem(batch: pa.RecordBatch) -> pa.Array:
         pc.fill_null(batch[name].cast(pa.string()), "")
         for name in (columns.OUTCOME, columns.DETAIL)
     )
-    is_used = pc.equal(outcomes, str(Outcome.USABLE))
-    is_doubtful = pc.and_(is_used, pc.not_equal(details, ""))
-    return pc.or_(pc.equal(outcomes, str(Outcome.REJECTED)), is_doubtful)
+    is_rejected = pc.equal(outcomes, str(Outcome.REJECTED))
+    return pc.or_(is_rejected, request_dates.names_doubt(details))
 
 
 def _marks(

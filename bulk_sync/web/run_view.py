@@ -257,5 +257,5 @@ def _problem(state: RunState) -> str:
     progress, is_past = job.progress(), job.command == "retry" and state.retried_by is not None
     if is_past or progress.is_alive or progress.exit in _QUIET:
         return ""
-    broke_off = f"`bulk-sync {job.command}` broke off. Try it again."
+    broke_off = "What was begun last broke off. Try it again."
     return progress.message or ("" if state.run.ended is None else broke_off)

@@ -176,19 +176,20 @@ def test_rows_with_doubtful_dates_are_shown_last_with_their_treatment(
     served: Served, ana: requests.Session
 ) -> None:
     rows = ("p0@example.com,yes,someday", "p1@example.com,yes,", "p2@example.com,no,03/04/2026",
-            "p3@example.com,maybe,03/04/2026")  # fmt: skip
+            "p3@example.com,maybe,03/04/2026", "p2@example.com,no,03/04/2026")  # fmt: skip
     content = "\n".join(["E-mail,Opt out,Received", *rows, ""])
     answer = upload(ana, served, next(NAMES), content)
     text = wait_for_check(ana, served, answer)
     assert "3 rows can be used, 1 cannot." in text
     bad = text.index("1 row: The state is neither yes nor no")
-    swapped = text.index("1 row: Day and month of the request date could be swapped It is used")
+    swapped = text.index("2 rows: Day and month of the request date could be swapped They are")
     assert bad < swapped
     assert "4 p2@example.com no ? doubtful 03/04/2026 Day and month" in text
     assert "2 p0@example.com yes ? doubtful someday The request date cannot be read" in text
     assert "worked on last." in text
+    assert "in doubt the opt-out. Same key and state as row 4, which counts." in text
     one = text_of(ana.get(path(answer), params={"reason": "date"}))
-    assert one.count("? doubtful") == 1
+    assert one.count("? doubtful") == 2
 
 
 def test_each_reason_has_pages_of_50_rows(served: Served, ana: requests.Session) -> None:
