@@ -162,20 +162,20 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
         yield re.compile(re.escape(text)), instead
 
 
-_KEEPER: Final = "the person who looks after this page"
+KEEPER: Final = "the person who looks after this page"
 _WITHOUT_FIELD: Final = {
     ", and `bulk-sync holidays` lists the days that do not count": "",
     "alone. --ignore-dates goes by the file.": (
         "alone. If it is later, write its date into the file, and upload it again."
     ),
-    "; --ignore-dates goes by the file.": f": if so, ask {_KEEPER}.",
+    "; --ignore-dates goes by the file.": f": if so, ask {KEEPER}.",
     "; --on-ambiguous all takes all of them.": (
-        f". Write the PKey of the right one in its place, or ask {_KEEPER} to change all of them."
+        f". Write the PKey of the right one in its place, or ask {KEEPER} to change all of them."
     ),
     "; `bulk-sync resume` goes on": "; it can be resumed",
     "Stopped by SIGINT.": "It was stopped at the page or by Ctrl-C.",
     "Stopped by SIGTERM.": "The machine stopped it.",
-    "`bulk-sync map` finds": f"{_KEEPER} can find",
+    "`bulk-sync map` finds": f"{KEEPER} can find",
 }
 """What a person at the page does where an option, or a command, has no field."""
 

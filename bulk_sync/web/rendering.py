@@ -90,7 +90,8 @@ def code(text: object) -> Markup:
 def message(text: object) -> Markup:
     """Return what a process says, and whom to ask if it names options that are not on the page."""
     shown = code(text)
-    return shown + _WHOM_TO_ASK if _OPTION.search(shown) else shown
+    is_asking = _OPTION.search(shown) and choices.KEEPER not in shown
+    return shown + _WHOM_TO_ASK if is_asking else shown
 
 
 @cache

@@ -24,6 +24,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
+from bulk_sync.web.choices import KEEPER
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import PAGE, PERSON, SAFE, sign_in_path
 from bulk_sync.web.routes import ROUTES, Route
@@ -130,7 +131,8 @@ def _without_places(request: web.Request, text: str) -> str:
     if not hidden:
         return text
     log.warning("%s %s: %s", request.method, _pattern(request), text)
-    return shown[0].upper() + shown[1:] + _LOGGED
+    more = "" if KEEPER in shown else _LOGGED
+    return shown[0].upper() + shown[1:] + more
 
 
 async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
