@@ -166,7 +166,7 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
     path = path_of(page, plan_id)
     made = plan_file.made_at(path) if paper.sha256 else None
     applying = _progress(page, paper.applied_by)
-    run = lineage.apply_of(runs, paper.sha256) if paper.sha256 else None
+    run = _run_of(runs, paper.sha256)
     verdicts = tuple(page.paperwork.verdicts(plan_id))
     is_asked_for = page.settings.approvals > 0
     state = PlanState(
@@ -185,6 +185,14 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
         preparers=tuple(page.paperwork.preparers(paper)),
     )
     return replace(state, stage=_stage(state, page))
+
+
+def _run_of(runs: Sequence[Run], sha256: str) -> Run | None:
+    """Return the newest run of a plan; one that was given up counts, since it may have written."""
+    if not sha256:
+        return None
+    given_up = (run for run in runs[::-1] if run.begun.plan_sha256 == sha256 and run.is_given_up)
+    return lineage.apply_of(runs, sha256) or next(given_up, None)
 
 
 def release(page: Page, state: PlanState) -> PlanState:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import before_answer, key, populate, write_states
+from conftest import Run, before_answer, key, populate, write_states
 from flow import (
     ANA,
     BEN,
@@ -341,6 +341,25 @@ def test_a_page_killed_between_approval_and_start_says_so_and_goes_on(
     wait_for_jobs(served, plan_id)
     assert len(served.page.jobs.list_about(plan_id, "apply")) == 1
     assert sim.states[key(0)] is True
+
+
+def test_a_plan_whose_run_was_given_up_is_not_applied_again(
+    sim: Simulator, served: Served, tmp_path: Path, run: Run
+) -> None:
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv", 2)
+    ben, settings = served.signed_in(Role.APPROVER), served.page.settings
+    few = {**settings.variables, "BULK_SYNC_MAX_CALLS": "3"}
+    served.page.jobs._settings = replace(settings, variables=few)
+    approve(ben, served, plan_id)
+    run_id = run_of(served, plan_id)
+    assert list(sim.states.values()).count(True) == 1
+    assert run(sim, "resume", run_id, "--give-up").status == 0
+    shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
+    assert "State: given up The run of this plan was given up before its end" in shown
+    assert "Nothing was changed" not in shown
+    assert f"/runs/{run_id}" in press(ben, served, f"/plans/{plan_id}/apply").url
+    assert [tasks(served, role) for role in Role] == [[]] * len(Role)
+    assert list(sim.states.values()).count(True) == 1
 
 
 def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(

@@ -116,7 +116,8 @@ def _title_once_asked(
     stage = _stage(page, paper, runs) if is_approved else PlanStage.ASKED
     if stage in {PlanStage.APPROVED, PlanStage.LIMITED}:
         return _title(page, person, paper, stage)
-    decides = person.may(Right.APPROVE) and not _has_part(page, person, paper)
+    is_open = stage is not PlanStage.APPLIED  # its run was given up
+    decides = is_open and person.may(Right.APPROVE) and not _has_part(page, person, paper)
     return "A plan to approve" if decides else ""
 
 
