@@ -130,6 +130,7 @@ def values(
         "name": plan_state.subject(page, state.paper),
         "copies": () if state.upload is None else page.paperwork.copies_of(state.upload),
         "newer": _newer(page, state),
+        "corrected": state.upload and page.paperwork.corrections_of(state.upload.id),
         "facts": facts,
         "opt_ins": rows and rows.page(Section.OPT_INS, first),
         "changes": rows and rows.page(Section.CHANGES, number_of(query.get("changes", ""))),

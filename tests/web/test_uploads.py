@@ -510,6 +510,19 @@ def test_a_plan_names_a_newer_one_of_the_same_upload(served: Served, ana: reques
     assert "There is a newer plan" not in text_of(ana.get(newer))
 
 
+def test_a_plan_names_a_corrected_file_that_was_uploaded_since(
+    served: Served, ana: requests.Session
+) -> None:
+    content = "E-mail,Opt out\np0@example.com,yes\np1@example.com,no\n"
+    answer = upload(ana, served, next(NAMES), content)
+    plan = press(ana, ana.get(path(answer)), "compare")
+    assert "A corrected file" not in text_of(ana.get(plan))
+    fields = {"corrects": path(answer).rpartition("/")[2]}
+    second = upload(ana, served, "mended.csv", content.replace("no", "yes"), **fields)
+    assert "A corrected file was uploaded by Ana Diaz" in text_of(ana.get(plan))
+    assert f'href="{path(second).removeprefix(served.url)}">mended.csv' in ana.get(plan).text
+
+
 def test_a_file_uploaded_twice_is_shown_as_such_to_uploaders_and_approvers(
     served: Served, ana: requests.Session
 ) -> None:
