@@ -116,13 +116,14 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
 
 
 def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
-    """Warn of later runs: states that their files agreed with are put back too."""
+    """Warn of later runs: their files may have agreed with states that are put back."""
     for run in book.runs():
         is_later = run.position > parent.position and run.begun.kind is not Kind.PLAN
         if is_later and run.is_done and same_place(run.begun, parent.begun):
             log.warning(
-                "Run %s has worked on this organization since. Where its file wanted a state that "
-                "run %s had set, that state is put back too: run that file again afterwards.",
+                "Run %s has worked on this organization since. An opt-out that its file asks for, "
+                "too, stays, if its rows are kept here. All else that run %s had set is put back: "
+                "run that file again afterwards.",
                 run.run_id,
                 parent.run_id,
             )
