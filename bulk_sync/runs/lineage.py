@@ -52,6 +52,10 @@ class Lineage:
 
     def later(self, runs: Iterable[Run], begun: Begun) -> list[Run]:
         """Return the runs later than this one, which began so."""
+        return [run for run in self.given_since(runs, begun) if not was_turned_away(run)]
+
+    def given_since(self, runs: Iterable[Run], begun: Begun) -> list[Run]:
+        """Return later runs, and those that were refused: their lists are known all the same."""
         if self.since is None:
             return []
         return [
@@ -59,7 +63,6 @@ class Lineage:
             for run in runs
             if run.position > self.since
             and run.run_id not in self.family
-            and not was_turned_away(run)
             and same_place(run.begun, begun)
             and run.begun.attribute == begun.attribute
         ]

@@ -1,4 +1,4 @@
-"""Opt-ins of a plan without request dates, or of an undo, and the work of other runs since.
+"""Opt-ins without request dates of a plan, an undo or a resumed run, and other runs since.
 
 Campaign may show no time of a change. What this tool knows by itself:
 
@@ -13,7 +13,8 @@ read the very list that is to be undone        as wrong as the list             
 worked on other profiles, or was put back                                            yes
 =============================================  ====================================  ==============
 
-For an undo the first two lines stand in ``precedence.py``.
+For an undo the first two lines stand in ``precedence.py``. So does the rule that a resumed run
+lifts no opt-out if a newer file was carried out; here stands what the files of refused runs want.
 """
 
 import logging
@@ -46,10 +47,10 @@ _ANEW: Final = (
 def overtaken(
     run: RunContext, state: State, planned: pd.DataFrame, opt_ins: Mapping[int, str]
 ) -> dict[int, str]:
-    """Return the opt-ins of an applied plan, its retry or an undo that other runs have overtaken.
+    """Return the opt-ins of a plan, an undo or a run that waited that other runs have overtaken.
 
     Args:
-        run: the run that lifts the opt-outs; nothing is overtaken if it is of another kind.
+        run: the run that lifts the opt-outs.
         state: where the rows of other runs are kept.
         planned: its plan.
         opt_ins: PKeys of opt-ins without a request date, by position.
@@ -63,6 +64,8 @@ def overtaken(
         sentences = _asked_for(run, state, _other_lists(run, run.lineage.undone), pkeys)
     elif pkeys and plan is not None:
         sentences = _since_plan(run, state, planned, plan, pkeys)
+    elif pkeys:
+        sentences = _asked_for(run, state, _refused(run), pkeys)
     else:
         return {}
     return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
@@ -73,6 +76,12 @@ def _other_lists(run: RunContext, undone: str) -> list[Run]:
     wrong = run.ledger.run(undone).begun.input_sha256
     later = _later(run, run.lineage.since or 0)
     return [each for each in later if each.begun.input_sha256 != wrong]
+
+
+def _refused(run: RunContext) -> list[Run]:
+    """Return the later runs that were refused; see ``precedence.py`` for those that worked."""
+    later = run.lineage.given_since(run.ledger.runs(), run.begun)
+    return [each for each in later if each.begun.kind is Kind.RUN and lineage.was_turned_away(each)]
 
 
 def _since_plan(

@@ -133,3 +133,21 @@ def test_an_undo_lifts_what_only_the_same_list_has_found(
     assert run(sim, "run", "first.csv", "--report", "again.csv").status == 0
     assert run(sim, "undo", wrong).status == 0
     assert set(sim.states.values()) == {False}
+
+
+def test_a_resumed_run_lifts_no_opt_out_that_the_list_of_a_refused_run_has_found_since(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    """The list of the first night waits for a person, and so does that of the second one."""
+    populate(sim, 12, state=True)
+    refused = []
+    for number, name in enumerate(["first", "second"]):
+        lines = [f"{key(at)},{str(at == 0 and number == 1).lower()}" for at in range(12)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["PKey,ccpaOptOut", *lines, ""]))
+        refused.append(run(sim, "run", f"{name}.csv", "--summary", "json"))
+    assert [ran.status for ran in refused] == [4, 4]
+    words = ("--max-opt-ins", 12, "--report", "r.csv")
+    assert run(sim, "resume", run_id_of(refused[0]), *words).status == 3
+    assert sim.states == {key(number): number == 0 for number in range(12)}
+    row = read_csv(tmp_path / "r.csv")[0]
+    assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_run")
