@@ -34,7 +34,7 @@ class Event:
 
     Attributes:
         at_ms: when, in ms since the epoch, UTC.
-        row: the row of the input, by column; empty if it is not kept.
+        row: the row of the input, by column, as it is for these profiles; empty if it is not kept.
         write: the write; None if nothing was to be written.
         pkeys: the profiles concerned, as far as they are known.
     """
@@ -67,12 +67,8 @@ class Event:
 
     @property
     def outcome(self) -> str:
-        """Return the outcome of a row, for these profiles.
-
-        An update is an event of its own, so a profile without one was ``unchanged``.
-        """
-        outcome = str(self.row[columns.OUTCOME])
-        return str(Outcome.UNCHANGED) if outcome == Outcome.UPDATED else outcome
+        """Return the outcome of a row, for these profiles."""
+        return str(self.row[columns.OUTCOME])
 
     @property
     def is_doubtful(self) -> bool:
@@ -250,12 +246,26 @@ def _events(
             pkeys=tuple(_pkeys_of(write)),
         )
     for place, row in by_place.items():
-        pkeys = (row.pkeys & mine) - written.get(place, set())
-        if place not in written or pkeys:
-            run, at = row.run, row.cells[columns.AT]
-            ended_ms = run.begun_ms if run.ended_ms is None else run.ended_ms
-            at_ms = ended_ms if at is None else round(at.timestamp() * 1000)
-            yield Event(run, at_ms, row.cells, pkeys=tuple(sorted(pkeys)))
+        run, at = row.run, row.cells[columns.AT]
+        ended_ms = run.begun_ms if run.ended_ms is None else run.ended_ms
+        at_ms = ended_ms if at is None else round(at.timestamp() * 1000)
+        for pkeys, cells in _by_profiles(row):
+            left = (pkeys & mine) - written.get(place, set())
+            if left or not (pkeys or place in written):
+                yield Event(run, at_ms, cells, pkeys=tuple(sorted(left)))
+
+
+def _by_profiles(row: PastRow) -> Iterator[tuple[set[str], Mapping[str, Any]]]:
+    """Yield the profiles that a row found as it asks for, and the others, each with its cells."""
+    cells, desired = row.cells, row.cells[columns.DESIRED]
+    unchanged = set(cells.get(columns.UNCHANGED_PKEYS) or ())
+    if unchanged:
+        found = {columns.OUTCOME: Outcome.UNCHANGED, columns.REASON: "", columns.DETAIL: ""}
+        states = {columns.BEFORE: desired, columns.AFTER: desired, columns.PROFILES: 1}
+        yield unchanged, {**cells, **found, **states}
+    others = row.pkeys - unchanged
+    if others or not unchanged:
+        yield others, {**cells, columns.PROFILES: 1} if len(others) == 1 else cells
 
 
 def _in_order(events: Iterable[Event]) -> list[Event]:

@@ -104,7 +104,8 @@ def standing(story: Story) -> list[str]:
         absent = [
             event for event in story.events if event_facts(event)["outcome"] == Outcome.NOT_FOUND
         ]
-        why = "" if doubts else ": no run has read or changed it"
+        is_read = any(event_facts(event)["before"] for event in story.events)
+        why = "" if doubts or is_read else ": no run has read or changed it"
         if absent and not doubts:
             why = f": run {absent[-1].run.run_id} found no profile"
         sentences.append(f"This tool does not know the state of {story.key}{why}.")

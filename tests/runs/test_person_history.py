@@ -485,3 +485,30 @@ def test_a_run_that_begins_meanwhile_is_in_no_story_yet(
     with ledger.open_ledger(state) as book:
         story = story_of(book, state, key(1), looked_up())
     assert [event.state for event in story.events] == [True]
+
+
+@pytest.mark.parametrize("left", ["failed", "drifted", "pending"])
+def test_each_profile_of_an_address_has_its_own_state_and_outcome(
+    left: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    """One profile has what the row asks for; the other one is left as it was."""
+    stamp = "2026-11-20 12:00:00.000Z" if left == "drifted" else ""
+    for number, state in enumerate([False, True]):
+        stamps = {"ccpaOptOutLastModified": stamp}
+        sim.add(pkey=key(number), email="jo@example.com", ccpaOptOut=state, **stamps)
+    if left == "failed":
+        sim.forbidden.add(key(0))
+    header = "email,ccpaOptOut,Request date"
+    path = people(tmp_path / "in.csv", "jo@example.com,true,2026-11-10", header=header)
+    limit = ["--max-changes", 0] if left == "pending" else []
+    assert run(sim, "run", path, *limit).status == (4 if limit else 3)
+    told = History(run, "jo@example.com")
+    assert sorted(each["outcome"] for each in told.events) == sorted([left, "unchanged"])
+    for number, holds in enumerate(["false", "true"]):
+        (event,) = (each for each in told.events if each["pkeys"] == [key(number)])
+        assert (event["before"], event["after"]) == (holds, holds)
+        assert any(f"profile {key(number)} has" in line and holds in line for line in told.lines)
+        (alone,) = History(run, key(number)).events
+        assert (alone["before"], alone["after"]) == (holds, holds)
+    (found,) = (each for each in told.events if each["outcome"] == "unchanged")
+    assert found["reason"] == found["detail"] == ""
