@@ -573,7 +573,14 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert "in.csv: Who is row 2?" in ana.get(f"{served.url}/").text
     assert "State: sent back" in text_of(ana.get(f"{served.url}/plans/{plan_id}"))
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
-    press(ana, served, f"/plans/{plan_id}/ask", comment="A customer")
+    (most,) = re.findall(
+        r'<textarea [^>]*maxlength="(\d+)"', ana.get(f"{served.url}/plans/{plan_id}").text
+    )
+    longest = "A customer" + "\r\n" * (int(most) - 10)
+    press(ana, served, f"/plans/{plan_id}/ask", comment=f"{longest}.")
+    assert (
+        served.page.ledger.acts(plan_id)[-1].comment == f"{longest}."
+    )  # nothing is cut off unseen
     approve(ben, served, plan_id)
     wait_for_jobs(served, plan_id)
     assert stage(served, plan_id) is PlanStage.APPLIED

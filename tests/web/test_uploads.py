@@ -463,6 +463,7 @@ def test_a_file_is_corrected_and_compared_with_job_and_ticket_kept(
     )
     assert 'value="nightly"' in page.text
     assert 'value="T-9"' in page.text
+    assert page.text.count('maxlength="200"') == 2  # of job and ticket: nothing is cut off unseen
     fields = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]+)"', page.text))
     mended = re.sub(r"\n4.5E\+11,", "\np2@example.com,", todo.text)
     mended = re.sub(r"\nnobody,,", "\np3@example.com,yes,", mended).replace(",perhaps,", ",yes,", 1)

@@ -20,7 +20,8 @@ from bulk_sync.web.page import Page, found, page_of, person_of
 from bulk_sync.web.plan_state import RAISED, PlanStage, PlanState
 from bulk_sync.web.records import PlanVerdict
 
-_LONGEST_COMMENT: Final = 2_000
+_LONGEST_COMMENT: Final = 4_000
+"""Twice as much as its field takes: a browser sends an end of line as two characters."""
 
 _MADE_AGAIN: Final = (
     PlanStage.NOT_MADE, PlanStage.LIMITED, PlanStage.EXPIRED, PlanStage.DAMAGED,
