@@ -69,14 +69,17 @@ def follow_up(
 ) -> "Job":
     """Build the job to follow up a run, from the options of both.
 
-    An undo is about the other direction: its limits, ticket and comment are those of now.
+    An undo is about the other direction: its limits, ticket and comment are those of now, and of
+    the table of its job.
     """
     begun = run.begun
     Invocation.current().monitor.follow(run)
     options = _merged(values, begun)
     if is_undo:
         own = (*recorded(Recorded.SEALED), TICKET.key, COMMENT.key)
+        of_table = of_job(begun.job, [each for each in DECLARED if each.key in own])
         options |= {name: values[name] for name in own}
+        options |= {name: value for name, value in of_table.items() if value not in {None, ()}}
     return job(options, reports, begun.job)
 
 

@@ -254,6 +254,26 @@ def test_the_rows_left_are_protected_by_the_table_of_their_job(
     assert filled.states == {key(at): at != 0 for at in range(5)}
 
 
+@pytest.mark.parametrize("out", [(), ("--out", "undo.parquet")], ids=["undo", "undo as a plan"])
+def test_an_undo_has_the_limits_of_its_job_as_they_are_now(
+    out: tuple[str, ...], filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    ran = run(filled, "run", write_states(tmp_path / "requests.csv", 5), "--summary", "json")
+    assert ran.summary["outcomes"] == {"updated": 5}
+    table = "max-opt-ins = 9\n[job.requests]\nmax-opt-ins = 0\n"
+    (tmp_path / "bulk-sync.toml").write_text(table)
+    undo = ("undo", ran.summary["run_id"], *out)
+    refused = run(filled, *undo, "--report", "a.csv")
+    assert "5 opt-ins (true to false)" in refused.out + refused.err
+    assert set(filled.states.values()) == {True}
+    assert refused.status == (0 if out else 4)
+    if out:
+        assert run(filled, "apply", "undo.parquet", "--report", "b.csv").status == 4
+        undo = ("apply", "undo.parquet")
+    assert run(filled, *undo, "--max-opt-ins", 5, "--report", "c.csv").status == 0
+    assert set(filled.states.values()) == {False}
+
+
 def test_the_rows_left_are_compared_with_no_whole_file(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
