@@ -128,6 +128,14 @@ def of_columns(choices: Choices) -> dict[str, str]:
     return {name: value for name, value in choices.items() if name not in PLACE}
 
 
+def of_job(choices: Choices) -> dict[str, str]:
+    """Return the choices for the next file of a job; that every row lifts an opt-out is for one."""
+    found = of_columns(choices)
+    if found.get(_STATE) == "false":
+        del found[_STATE]
+    return found
+
+
 def in_words(text: str) -> str:
     """Return a message of the command line with the fields of the page in place of its options."""
     for pattern, instead in _PHRASES:

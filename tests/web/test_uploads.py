@@ -253,6 +253,23 @@ def test_columns_that_are_not_found_are_chosen_and_remembered_for_the_job(
     assert "Every row can be used" in wait_for_check(ana, served, next_one)
 
 
+@pytest.mark.parametrize(("all_rows", "is_kept"), [("allows", False), ("forbids", True)])
+def test_that_every_row_lifts_an_opt_out_is_chosen_for_each_file_of_a_job(
+    served: Served, ana: requests.Session, all_rows: str, is_kept: bool
+) -> None:
+    job = {"job": f"list that {all_rows}"}
+    answer = upload(ana, served, "list-1.csv", "E-mail\np1@example.com\n", **job)
+    press(ana, ana.get(path(answer)), "check", state_column=f"every row {all_rows} the sale")
+    assert "The row can be used" in wait_for_check(ana, served, answer)
+    corrected = {**job, "corrects": path(answer).rpartition("/")[2]}
+    for content, fields, is_read in (
+        ("E-mail\np2@example.com\n", corrected, True),
+        ("E-mail\np3@example.com\n", job, is_kept),
+    ):
+        other = upload(ana, served, "list-2.csv", content, **fields)
+        assert ("The row can be used" in wait_for_check(ana, served, other)) == is_read
+
+
 def test_the_column_of_keys_is_proposed_if_that_of_states_is_not_found(
     served: Served, ana: requests.Session
 ) -> None:

@@ -185,7 +185,7 @@ def _remembered(page: Page, upload: Upload, before: Upload | None) -> Mapping[st
     """Return the choices for a new file: those of the one that it corrects, or of its job."""
     if before is not None:
         return choices.of_columns(before.choices)
-    return choices.of_columns(page.paperwork.choices_of(upload.job))
+    return choices.of_job(page.paperwork.choices_of(upload.job))
 
 
 async def _first_check(
