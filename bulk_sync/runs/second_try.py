@@ -76,7 +76,7 @@ def _failed_rows(state: State, parent: Run) -> pd.DataFrame:
     """
     failed = parent.count(Outcome.FAILED)
     if not failed:
-        raise NothingLeft(f"No row of run {parent.run_id} failed, so there is nothing to retry.")
+        raise NothingLeft("No row failed, so there is nothing to retry.", parent)
     checkpoint = checkpoint_place.take_over(state, parent.run_id)
     rows = None if checkpoint is None else checkpoint.rows()
     results = None if checkpoint is None or rows is None else checkpoint.results(rows)

@@ -60,14 +60,21 @@ def test_a_retry_happens_once_and_then_its_own_failures_are_retried(
     assert sim.requests == []
 
 
-def test_there_is_nothing_to_retry_where_nothing_failed(
-    sim: Simulator, tmp_path: Path, run: Run
+@pytest.mark.parametrize(
+    ("more", "words", "status"),
+    [("", (), 0), ("@rejected-key-of-some-length,maybe\n", (), 3), ("", ("--max-changes", 0), 4)],
+    ids=["all is done", "a row was rejected", "a limit refused all"],
+)
+def test_where_nothing_failed_a_retry_ends_as_the_run_did(
+    more: str, words: tuple[object, ...], status: int, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 1)
-    run(sim, "run", write_states(tmp_path / "in.csv", 1))
+    path = write_states(tmp_path / "in.csv", 1)
+    path.write_text(path.read_text() + more)
+    assert run(sim, "run", path, *words).status == status
     ran = run(sim, "retry", run_id_of(run))
-    assert ran.status == 0
-    assert "nothing to retry" in ran.out
+    assert ran.status == status
+    assert "nothing to retry" in ran.out + ran.err
 
 
 def test_undo_puts_back_what_the_run_changed_and_nothing_else(
