@@ -65,7 +65,8 @@ def overtaken(
     elif pkeys and plan is not None:
         sentences = _since_plan(run, state, planned, plan, pkeys)
     elif pkeys:
-        sentences = _asked_for(run, state, _refused(run), pkeys)
+        refused = filter(lineage.was_turned_away, _later(run, run.lineage.since or 0))
+        sentences = _asked_for(run, state, list(refused), pkeys)
     else:
         return {}
     return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
@@ -76,12 +77,6 @@ def _other_lists(run: RunContext, undone: str) -> list[Run]:
     wrong = run.ledger.run(undone).begun.input_sha256
     later = _later(run, run.lineage.since or 0)
     return [each for each in later if each.begun.input_sha256 != wrong]
-
-
-def _refused(run: RunContext) -> list[Run]:
-    """Return the later runs that were refused; see ``precedence.py`` for those that worked."""
-    later = run.lineage.given_since(run.ledger.runs(), run.begun)
-    return [each for each in later if each.begun.kind is Kind.RUN and lineage.was_turned_away(each)]
 
 
 def _since_plan(
@@ -106,9 +101,9 @@ def _since_plan(
 
 
 def _later(run: RunContext, since: int) -> list[Run]:
-    """Return the runs with requests given since a position in the ledger."""
+    """Return the runs with requests given since a position in the ledger, refused or not."""
     runs = run.ledger.runs()
-    later = Lineage(since, run.lineage.family).later(runs, run.begun)
+    later = Lineage(since, run.lineage.family).given_since(runs, run.begun)
     put_back = lineage.undone(later)
     return [
         each

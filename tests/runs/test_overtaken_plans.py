@@ -85,7 +85,7 @@ def test_no_opt_out_is_lifted_that_another_run_has_set_since_the_plan(
 
 
 @pytest.mark.parametrize("command", ["apply", "retry"])
-@pytest.mark.parametrize("later", ["by PKey", "by address", "stopped"])
+@pytest.mark.parametrize("later", ["by PKey", "by address", "stopped", "refused"])
 def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     later: str, command: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -97,8 +97,11 @@ def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     elif later == "by PKey":
         del lines[1]
     (tmp_path / "later.csv").write_text("\n".join(lines))
-    budget = ["--fetch", "lookup", "--max-calls", 1] if later == "stopped" else []
-    assert run(sim, "run", "later.csv", *budget).status == (6 if budget else 0)
+    limits, status = {
+        "stopped": (("--fetch", "lookup", "--max-calls", 1), 6),
+        "refused": (("--max-changes", 0), 4),
+    }.get(later, ((), 0))
+    assert run(sim, "run", "later.csv", *limits).status == status
     given = newest_run(run)
     words = ["apply", "plan.parquet"]
     if command == "retry":
@@ -111,7 +114,7 @@ def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     assert sim.states == {key(0): True, key(1): False}
 
 
-@pytest.mark.parametrize("later", ["put back", "refused", "rejected", "a plan"])
+@pytest.mark.parametrize("later", ["put back", "rejected", "a plan"])
 def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
     later: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
@@ -121,7 +124,6 @@ def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
     (tmp_path / "later.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows]))
     words, status = {
         "put back": (("run", "later.csv"), 0),
-        "refused": (("run", "later.csv", "--max-changes", 0), 4),
         "rejected": (("run", "later.csv"), 3),
         "a plan": (("plan", "later.csv", "--out", "later.parquet"), 0),
     }[later]
