@@ -106,6 +106,20 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     ]
 
 
+def known(frame: pd.DataFrame) -> list[RequestDate | None]:
+    """Return the request dates of all rows, as far as they are known.
+
+    If one of repeated requests has none, it is the day of the first: the last was not earlier.
+    """
+    dates = requests(frame, np.arange(len(frame)))
+    if columns.REQUESTED not in frame:
+        return dates
+    return [
+        RequestDate(first_ms, Precision.DAY) if date is None and first_ms != UNDATED else date
+        for date, first_ms in zip(dates, frame[columns.REQUESTED].tolist(), strict=True)
+    ]
+
+
 class Confirmed(NamedTuple):
     """A request that found its state in Campaign: its date, the run, and when the run read it."""
 

@@ -174,7 +174,7 @@ def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
         is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
     hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_unchanged)
     rows = part.filter(hits).to_pandas()
-    requests = request_order.requests(rows, np.arange(len(rows)))
+    requests = request_order.known(rows)
     others = rows[name] if name in rows else [[]] * len(rows)
     for key, more, state, request, at_ms in zip(
         rows[columns.KEY].tolist(),
@@ -242,13 +242,15 @@ def _pkeys(rows: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pa.Array:
 
 
 def _newest_ms(rows: Slices) -> int | None:
-    """Return the date of the newest request that found its state in Campaign."""
+    """Return a time after which no dated request has found its state in Campaign."""
     names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows.first]
     if not names:
         return None
     found = (
-        each[names[0]].to_numpy()[columns.have_outcome(each, [Outcome.UNCHANGED])]
+        each[name].to_numpy()[columns.have_outcome(each, [Outcome.UNCHANGED])]
         for each in rows.read()
+        for name in (names[0], columns.REQUESTED)
     )
-    dated = (latest[latest != request_order.UNDATED] for latest in found)
-    return max((int(latest.max()) for latest in dated if len(latest)), default=None)
+    dated = (moments[moments != request_order.UNDATED] for moments in found)
+    newest_ms = max((int(moments.max()) for moments in dated if len(moments)), default=None)
+    return None if newest_ms is None else newest_ms + request_order.DAY_DOUBT_MS

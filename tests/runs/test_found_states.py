@@ -151,3 +151,17 @@ def test_a_resumed_run_lifts_no_opt_out_that_the_list_of_a_refused_run_has_found
     assert sim.states == {key(number): number == 0 for number in range(12)}
     row = read_csv(tmp_path / "r.csv")[0]
     assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_run")
+
+
+@pytest.mark.parametrize("date", ["2026-11-08", "2026-11-10", ""])
+@pytest.mark.parametrize("repeats", [("2026-11-10", ""), ("", "2026-11-10")])
+def test_a_repeat_without_a_date_takes_no_date_from_an_opt_out(
+    repeats: tuple[str, str], date: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2, state=True)
+    lines = [f"{key(0)},true,{each}" for each in repeats]
+    (tmp_path / "first.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
+    assert run(sim, "run", "first.csv", "--report", "first.results.csv").status == 0
+    assert lift(sim, tmp_path, run, date)["sync_reason"] == "newer_choice"
+    assert sim.states[key(0)] is True
+    assert lift(sim, tmp_path, run, "2026-11-14")["sync_outcome"] == "updated"
