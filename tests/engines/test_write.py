@@ -590,6 +590,20 @@ def test_a_change_that_is_not_read_back_before_a_signal_is_in_doubt(occupied: Si
     assert "Campaign confirmed the change" in result.writes.steps.problems[0].detail
 
 
+@pytest.mark.parametrize(
+    ("given", "is_settled"), [(GUARDED, True), (DOUBT, False)], ids=["not sent", "in doubt"]
+)
+def test_a_row_that_a_signal_keeps_from_being_read_is_recorded_unless_it_is_in_doubt(
+    given: dict[str, Any], is_settled: bool, occupied: Simulator
+) -> None:
+    occupied.queue_fault(Fault.TRANSIENT_500, "GET", matching="/profile/%40")
+    occupied.requests = Reads(1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    result = write_row(occupied, pace={"retries": 5}, **given)
+    assert result.outcome == (Outcome.PENDING, Reason.STOPPED)
+    assert result.sent == []
+    assert result.is_settled is is_settled
+
+
 def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_again(
     occupied: Simulator,
 ) -> None:

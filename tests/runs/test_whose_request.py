@@ -263,6 +263,8 @@ def test_machines_with_one_ledger_share_their_requests(
 def test_ignored_dates_are_recorded(team: Team) -> None:
     assert team.upload("true", "2026-01-25", 1, "--ignore-dates") == ["updated"]
     assert team.upload("false", "2026-01-20") == ["drifted"]
+    assert team.upload("false", "2026-01-26") == ["updated"]
+    assert team.upload("true", "2026-01-27", 1, "--ignore-dates") == ["updated"]
     assert team.upload("false", "2026-01-20", 1, "--ignore-dates") == ["updated"]
 
 
