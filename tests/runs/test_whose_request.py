@@ -260,6 +260,18 @@ def test_machines_with_one_ledger_share_their_requests(
     assert team.upload("false", "2026-01-26", 1, *words) == ["updated"]
 
 
+def test_an_interrupted_opt_in_leaves_a_profile_alone_that_an_undo_has_worked_on(
+    team: Team,
+) -> None:
+    """Others have opted it out since, and Campaign shows no time."""
+    assert team.upload("true", "2026-01-20") == ["updated"]
+    wrong = team.newest()
+    assert team.upload("false", "2026-01-25", 1, "--max-calls", 2) == ["pending"]
+    assert team.results("undo", wrong) == ["updated"]
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: ""}
+    assert team.results("resume", "--max-calls", 9) == ["drifted"]
+
+
 def test_ignored_dates_are_recorded(team: Team) -> None:
     assert team.upload("true", "2026-01-25", 1, "--ignore-dates") == ["updated"]
     assert team.upload("false", "2026-01-20") == ["drifted"]
