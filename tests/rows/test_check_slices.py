@@ -91,6 +91,21 @@ def test_names_below_the_last_usable_row_are_no_second_table(tmp_path: Path) -> 
     assert (len(found), list(found[columns.REASON])[-1]) == (201, "bad_state")
 
 
+@pytest.mark.parametrize("size", [None, 10])
+def test_the_rows_above_a_total_are_those_of_its_file(size: int | None) -> None:
+    counts = {"a.csv": 100, "b.csv": 120}
+    rows = [
+        row
+        for name, count in counts.items()
+        for row in [*((f"@{name}{at}", "yes") for at in range(count)), (str(count), "")]
+    ]
+    files = [name for name, count in counts.items() for _ in range(count + 1)]
+    found = check_input(raw(rows).assign(**{columns.FILE: pd.Categorical(files)}), Rules(), size)
+    assert isinstance(found, check.Checked)
+    judged = found.rows.joined()
+    assert judged[judged[columns.REASON] == "not_data"].index.tolist() == [100, 221]
+
+
 HEADERS = (("PKey", "consent"), ("Customer", "may sell"))
 
 
