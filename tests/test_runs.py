@@ -187,6 +187,8 @@ def test_a_todo_file_is_accepted_as_input_as_it_stands(
         (".csv", ".csv"),
         ("/", "input"),
         (f"{'ä' * 100}.csv", "ä" * 90),
+        (f"{'a' * 200}.csv", "a" * 180),
+        ("latest.csv", "latest"),
     ],
 )
 def test_reports_are_called_after_the_input(
@@ -195,6 +197,7 @@ def test_reports_are_called_after_the_input(
     here = tmp_path / "here"
     (here / "inner").mkdir(parents=True)
     (here / "in[there].csv").touch()
+    (here / "latest.csv").symlink_to("in[there].csv")
     monkeypatch.chdir(here)
     assert Input(source).stem == stem
 

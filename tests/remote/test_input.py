@@ -122,6 +122,13 @@ def test_messages_name_the_url_and_not_the_copy(run: Run, s3: Bucket) -> None:
     ran = run(None, "validate", broken)
     assert ran.status == 2
     assert f"bulk-sync: {broken} is a Parquet file, but cut off" in ran.err
+    book = io.BytesIO()
+    with pd.ExcelWriter(book, engine="xlsxwriter") as writer:
+        for sheet in ("Requests", "Others"):
+            frame = pd.DataFrame({"PKey": [key(0)], "ccpaOptOut": ["yes"]})
+            frame.to_excel(writer, sheet_name=sheet, index=False)
+    two = s3.put("two.xlsx", book.getvalue())
+    assert f"{two}: only the sheet 'Requests' was read" in run(None, "validate", two).err
 
 
 @pytest.mark.parametrize("when", [1, 2], ids=["before it is read", "after it was read"])

@@ -1,13 +1,17 @@
 """The state of a profile by the writes in the ledger: the last one, unless it was undone."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Intent, Kind, Settled, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows.request_order import Confirmed, RequestDate
 from bulk_sync.runs import precedence
+from bulk_sync.settings import State
 
 
 def begun(kind: Kind, parent: str | None = None) -> Begun:
@@ -106,6 +110,23 @@ def test_the_effect_of_a_write_without_an_answer_is_open(outcome: Outcome | None
 
 def test_the_writes_of_another_instance_do_not_count() -> None:
     assert precedence.standing([A_OUT, B_IN], ELSEWHERE) == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "counts"),
+    [({}, True), ({"attribute": "cusOptOut"}, False), ({"organization": "acme-stage"}, False)],
+    ids=["this", "another attribute", "another organization"],
+)
+def test_the_writes_to_another_place_do_not_count(
+    place: dict[str, Any], counts: bool, tmp_path: Path
+) -> None:
+    state, run = State(tmp_path), replace(begun(Kind.RUN), **place)
+    with ledger.open_ledger(state) as book:
+        book.begin("A", begun(Kind.RUN))
+        (line,) = book.intend("A", [A_OUT.intent])
+        book.settle("A", [Settled(line, Outcome.UPDATED, None, "", 1, 1_500)])
+        found = precedence.last_writes(book, state, run)(["@k"], 0)
+    assert set(found) == ({("@k", True)} if counts else set())
 
 
 def test_a_created_profile_stands_by_its_pkey() -> None:
