@@ -145,15 +145,21 @@ def test_another_input_of_the_job_runs_and_names_the_unfinished_one(
     assert run(sim, "resume", "--max-calls", 50).status == 0
 
 
+@pytest.mark.parametrize("is_reviewed", [False, True], ids=["run", "apply"])
 def test_no_opt_out_is_lifted_for_an_older_file_after_a_later_run(
-    sim: Simulator, tmp_path: Path, run: Run
+    is_reviewed: bool, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10, state=True)
     older = write_states(tmp_path / "older.csv", 10, "false")
     assert run(sim, "run", older, *LOOKUP, "--max-calls", 11 + 4).status == 6
     lifted = len(sim.patched)
     assert 0 < lifted < 10
-    assert run(sim, "run", write_states(tmp_path / "newer.csv", 10)).status == 0
+    newer = write_states(tmp_path / "newer.csv", 10)
+    if is_reviewed:
+        assert run(sim, "plan", newer, "--out", "plan.parquet").status == 0
+        assert run(sim, "apply", "plan.parquet").status == 0
+    else:
+        assert run(sim, "run", newer).status == 0
     assert set(sim.states.values()) == {True}
     ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
     assert ran.status == 3

@@ -47,17 +47,12 @@ class Change(NamedTuple):
     write: Write
     is_since: bool
 
-    @property
-    def at_ms(self) -> int:
-        """Return when it was confirmed; of one in doubt, when it began."""
-        return self.write.at_ms if self.write.is_doubtful else self.write.ended_ms
-
     def follows(self, other: "Change | None") -> bool:
         """Return whether it came after another: runs work one after the other."""
         if other is None:
             return True
         if self.write.run_id == other.write.run_id:
-            return self.at_ms > other.at_ms
+            return self.write.ended_ms > other.write.ended_ms
         return self.write.position > other.write.position
 
     def sentence(self) -> str:
@@ -116,7 +111,7 @@ def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
         for change in written[key]:
             state = change.write.intent.desired
-            is_since = change.is_since or change.at_ms > read_ms[at]
+            is_since = change.is_since or change.write.ended_ms > read_ms[at]
             if is_since and state != desired[at]:
                 verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, change.sentence())
                 after[at] = UNREAD if change.write.is_doubtful else state
@@ -144,7 +139,7 @@ def written_since(
     for write in of_all if pkeys is None else run.ledger.writes_to(pkeys):
         change = Change(write, reading.precedes(write))
         has_changed = write.run_id in others and (write.is_confirmed or write.is_doubtful)
-        if has_changed and (change.is_since or change.at_ms >= reading.since_ms):
+        if has_changed and (change.is_since or change.write.ended_ms >= reading.since_ms):
             _add(found.setdefault(write.pkey, []), change)
     return found
 

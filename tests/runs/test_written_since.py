@@ -131,6 +131,19 @@ def test_an_unchanged_row_that_another_run_has_changed_since_is_drifted(
         )
 
 
+@pytest.mark.parametrize(("ended_ms", "is_outdated"), [(5_001, True), (5_000, False)])
+def test_a_write_without_an_answer_may_arrive_until_it_is_given_up(
+    book: Ledger, tmp_path: Path, ended_ms: int, *, is_outdated: bool
+) -> None:
+    """It began before the reading."""
+    record(book, "S", [Given("@a", ended_ms, outcome=Outcome.FAILED)])
+    planned = unchanged("@a")
+    found = written_since.without_outdated(context(book, planned, tmp_path), planned)
+    outcome = Outcome.DRIFTED if is_outdated else Outcome.UNCHANGED
+    assert found[columns.OUTCOME].tolist() == [outcome]
+    assert found[columns.AFTER].isna().tolist() == [is_outdated]
+
+
 IN_FLIGHT = Given("@a", 5_020, outcome=None)
 NO_ANSWER = Given("@a", 5_020, outcome=Outcome.FAILED)
 
