@@ -274,7 +274,10 @@ def apply_plan(
     """Apply a plan; return the end of its run, and its report without times."""
     approval = Approval(given.pop("sha256", None), given.pop("names", ()), 0, 3600.0)
     job = replace(job_of(sim, folder, memory=memory, calls=given.pop("calls", None)), **given)
-    ended = runs.apply(job, plan, Quiet(), approval)
+    try:
+        ended = runs.apply(job, plan, Quiet(), approval)
+    except runs.PlanBegun as begun:
+        ended = runs.resume(job, begun.run.run_id, Quiet())
     with (folder / "r.csv").open(encoding="utf-8", newline="") as file:
         rows = [{**row, "sync_at": ""} for row in csv.DictReader(file)]
     (folder / "r.csv").unlink()
