@@ -5,8 +5,7 @@ same job: a file that was cut off, keys of another instance, an inverted column.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.listing import first_few
 from bulk_sync.rows.totals import NO_ROWS, Totals
-from bulk_sync.settings import Bound, Limits, Oddity
+from bulk_sync.settings import Limits, Oddity
 
 MIGRATED: Final = (
     "those of Campaign Standard do not work after a migration to v8: `bulk-sync map` finds the new "
@@ -94,8 +93,6 @@ def passes_however(
     """Return whether a plan may be written whatever the states of its ``pending`` rows are."""
     if refusal(planned, limits, past, rest) is not None:
         return False
-    if limits.hold_opt_ins:  # then opt-ins refuse nothing
-        limits = replace(limits, max_opt_ins=Bound(percent=Fraction(100)))
     unread = columns.have_outcome(planned, [Outcome.PENDING])
     desired = columns.state_codes(planned[columns.DESIRED])
     outcome = columns.outcome_codes(planned[columns.OUTCOME])

@@ -253,15 +253,21 @@ def test_the_order_of_the_ledger_counts_where_the_clock_was_set_back(
     assert found[columns.OUTCOME].tolist() == [Outcome.DRIFTED if is_drifted else Outcome.UNCHANGED]
 
 
-@pytest.mark.parametrize(("wrote_ms", "is_drifted"), [(105_001, True), (104_999, False)])
+@pytest.mark.parametrize(
+    ("of", "wrote_ms", "is_drifted"),
+    [("during", 105_001, True), ("during", 104_999, False), ("after", 104_999, True)],
+    ids=["a minute before", "earlier", "after the plan, with a clock set back"],
+)
 def test_a_write_while_a_plan_was_read_may_have_come_after_the_answer_was_made(
-    book: Ledger, tmp_path: Path, wrote_ms: int, *, is_drifted: bool
+    book: Ledger, tmp_path: Path, of: str, wrote_ms: int, *, is_drifted: bool
 ) -> None:
+    writes = {of: [Given("@a", wrote_ms)]}
     with at(100_000):
         book.begin("P", begun(Kind.PLAN))
-    record(book, "S", [Given("@a", wrote_ms)])
+    record(book, "during", writes.get("during", []))
     with at(170_000):
         book.end("P", Ended(0, "", final=True, plan_sha256=PLAN))
+    record(book, "after", writes.get("after", []))
     planned = unchanged("@a", read_ms=165_000)
     run = context(book, planned, tmp_path)
     run = replace(run, begun=replace(run.begun, plan_sha256=PLAN))
