@@ -63,7 +63,7 @@ class Approval:
 
 
 def folded(name: str) -> str:
-    """Return a name in one spelling for all: capitals and outer blanks do not count."""
+    """Return a name in one spelling for all: capitals and further blanks do not count."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
