@@ -167,8 +167,9 @@ def test_no_opt_out_is_lifted_for_an_older_file_after_a_later_run(
     assert ran.summary["outcomes"] == {"updated": lifted, "drifted": 10 - lifted}
 
 
+@pytest.mark.parametrize("undo", ["none", "failed", "done"])
 def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_differs(
-    sim: Simulator, tmp_path: Path, run: Run
+    undo: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     populate(sim, 10)
     older = write_states(tmp_path / "older.csv", 10)
@@ -178,10 +179,18 @@ def test_an_opt_out_is_still_set_for_an_older_file_unless_a_newer_one_differs(
     newer = tmp_path / "newer.csv"
     newer.write_text(f"PKey,ccpaOptOut\n{key(9)},false\n")
     assert run(sim, "run", newer).status == 0
+    if undo != "none":
+        *_, wrong = orjson.loads(run(sim, "runs", "--json").out)
+        if undo == "failed":
+            sim.queue_fault(Fault.TRANSIENT_500, "PATCH", times=9)
+        ran = run(sim, "undo", wrong["run_id"], "--retries", 0)
+        assert ran.status == (3 if undo == "failed" else 0)
+        sim.clear()
     ran = run(sim, "resume", "--report", "resumed.json", "--summary", "json")
-    assert ran.status == 3
-    assert ran.summary["outcomes"] == {"updated": 9, "drifted": 1}
-    assert sim.states[key(9)] is False
+    is_set = undo == "done"
+    assert ran.status == (0 if is_set else 3)
+    assert ran.summary["outcomes"] == ({"updated": 10} if is_set else {"updated": 9, "drifted": 1})
+    assert sim.states[key(9)] is is_set
 
 
 def test_a_run_whose_checkpoint_is_lost_needs_a_person(
