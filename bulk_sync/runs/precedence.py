@@ -168,10 +168,11 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
             continue
         pkey, state = write.pkey, intent.desired
         displaced = None if intent.before is None else stands.get((pkey, intent.before))
-        before.setdefault((pkey, write.run_id), displaced or _undated(write, not state))
         own = _own(write)
+        undated = replace(own, request=None)  # the state before, if others set it
+        before.setdefault((pkey, write.run_id), displaced or undated)
         if begun.kind is Kind.UNDO and begun.parent is not None:
-            restored = before.get((pkey, begun.parent)) or _undated(write, state)
+            restored = before.get((pkey, begun.parent), undated)
             own = replace(
                 own,
                 request=restored.request,
@@ -265,8 +266,3 @@ def _own(write: Write) -> Own:
 def _ended_ms(write: Write) -> int:
     """Return when a write was confirmed, or given up at the latest."""
     return write.ended_ms + (_IN_FLIGHT_MS if write.settled is None else 0)
-
-
-def _undated(write: Write, state: bool) -> Own:  # noqa: FBT001 - a state
-    """Return the state before a write, if it is not this tool's: its date is not known."""
-    return Own(state, write.at_ms, write.at_ms, None, write.at_ms, write.run_id)
