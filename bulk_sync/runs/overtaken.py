@@ -65,7 +65,7 @@ def overtaken(
     elif pkeys and plan is not None:
         sentences = _since_plan(run, state, planned, plan, pkeys)
     elif pkeys:
-        refused = filter(lineage.was_turned_away, _later(run, run.lineage.since or 0))
+        refused = filter(lineage.was_turned_away, _later(run, run.lineage.since))
         sentences = _asked_for(run, state, list(refused), pkeys)
     else:
         return {}
@@ -75,7 +75,7 @@ def overtaken(
 def _other_lists(run: RunContext, undone: str) -> list[Run]:
     """Return the runs with requests given since the run to be undone, but those of its own list."""
     wrong = run.ledger.run(undone).begun.input_sha256
-    later = _later(run, run.lineage.since or 0)
+    later = _later(run, run.lineage.since)
     return [each for each in later if each.begun.input_sha256 != wrong]
 
 
@@ -100,8 +100,13 @@ def _since_plan(
     return sentences
 
 
-def _later(run: RunContext, since: int) -> list[Run]:
-    """Return the runs with requests given since a position in the ledger, refused or not."""
+def _later(run: RunContext, since: int | None) -> list[Run]:
+    """Return the runs with requests given since a position in the ledger, refused or not.
+
+    None: a run that has just begun, so there are none.
+    """
+    if since is None:
+        return []
     runs = run.ledger.runs()
     later = Lineage(since, run.lineage.family).given_since(runs, run.begun)
     put_back = lineage.undone(later)

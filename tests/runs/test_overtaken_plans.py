@@ -134,6 +134,17 @@ def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
     assert [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")] == ["updated"] * 2
 
 
+def test_a_file_lifts_an_opt_out_that_an_earlier_refused_file_asks_for(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), ccpaOptOut=number == 0, **{STAMP: OLDER})
+    (tmp_path / "true.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},true\n{key(1)},true\n")
+    assert run(sim, "run", "true.csv", "--max-changes", 0).status == 4
+    carry_out(sim, tmp_path, run, "false")
+    assert sim.states == {key(0): False, key(1): False}
+
+
 def test_a_warning_names_a_later_file_whose_rows_are_not_kept(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
