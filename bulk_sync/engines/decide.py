@@ -88,7 +88,7 @@ class Care:
 
     @property
     def is_dated(self) -> bool:
-        """Whether a later choice in Campaign counts."""
+        """Whether a later choice counts, of Campaign or of another run."""
         return self.request is not None or self.known_ms is not None or self.overtaken is not None
 
     @property

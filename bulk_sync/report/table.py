@@ -136,7 +136,7 @@ def masks(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     outcome = batch[columns.OUTCOME].cast(TEXT)
     person = pc.is_in(outcome, pa.array(NEEDS_A_PERSON, TEXT))
     changed = pc.is_in(outcome, pa.array(CHANGED, TEXT))
-    allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003
+    allows = pc.fill_null(pc.invert(batch[columns.DESIRED]), False)  # noqa: FBT003 - Arrow's
     opt_in = pc.and_(pc.is_in(outcome, pa.array(WRITTEN, TEXT)), allows)
     yield from (person, opt_in, pc.and_not(changed, opt_in), pc.invert(pc.or_(person, changed)))
 

@@ -17,10 +17,11 @@ A run passes through these:
                                                   '--> checkpoint.py         survives a crash
 
 Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
-written_since.py, overtaken.py, past_runs.py, past_rows.py, kept_rows.py, progress.py, identity.py.
-What a person sees: review.py, plan_file.py; who must approve it: approvals.py. What it may cost:
-day_budget.py, remaining_cost.py. Who may work where: exclusion.py. What may go: leftovers.py.
-Inputs larger than memory, and plans of them: large_input.py, dividing.py, rest.py.
+written_since.py, found_states.py, overtaken.py, past_runs.py, past_rows.py, kept_rows.py,
+progress.py, identity.py. What a person sees: review.py, plan_file.py; who must approve it:
+approvals.py. What it may cost: day_budget.py, remaining_cost.py. Who may work where: exclusion.py.
+What may go: leftovers.py. Inputs larger than memory, and plans of them: large_input.py,
+dividing.py, rest.py.
 """
 
 from bulk_sync.report.destination import usual_report

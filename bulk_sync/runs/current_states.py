@@ -73,7 +73,7 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
         intents = (write.intent for write in run.ledger.writes(run.run_id))
         before = {each.key: each.before for each in intents if each.before is not None}
         states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
-    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, besides=run.run_id)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     attribute = job.connection.attribute
     planned = compare(run.rows, states, job.matching, attribute, last_writes)
     return protected(run, planned, job.protection)

@@ -60,15 +60,15 @@ def overtaken(
     """
     plan = run.begun.plan_sha256 or run.lineage.plan
     pkeys = sorted(set(opt_ins.values()))
-    if pkeys and run.lineage.undone is not None:
+    if not pkeys:
+        return {}
+    if run.lineage.undone is not None:
         sentences = _asked_for(run, state, _other_lists(run, run.lineage.undone), pkeys)
-    elif pkeys and plan is not None:
+    elif plan is not None:
         sentences = _since_plan(run, state, planned, plan, pkeys)
-    elif pkeys:
+    else:
         refused = filter(lineage.was_turned_away, _later(run, run.lineage.since))
         sentences = _asked_for(run, state, list(refused), pkeys)
-    else:
-        return {}
     return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
 
 

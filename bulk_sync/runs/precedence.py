@@ -121,11 +121,12 @@ def put_back(run: RunContext, recording: Recording) -> tuple[set[int], dict[int,
 
 
 def last_writes(
-    book: Ledger | None, state: State, place: Connection | Begun, besides: str | None = None
+    book: Ledger | None, state: State, place: Connection | Begun, own_id: str
 ) -> LastWrites:
-    """Return a function to look up the last writes to profiles of one instance.
+    """Return a function to look up the last writes of other runs to profiles of one instance.
 
-    Those of the run ``besides`` are left out. Memory: the writes to the profiles looked up.
+    Those of the run ``own_id`` are left out, and its rows: it writes a profile once. Memory: the
+    writes to the profiles looked up.
     """
 
     def look_up(keys: Sequence[str], since_ms: int) -> Writes:
@@ -137,7 +138,7 @@ def last_writes(
             for run in every
             if same_place(run.begun, place)
             and run.begun.attribute == place.attribute
-            and run.run_id != besides
+            and run.run_id != own_id
         }
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)

@@ -67,7 +67,7 @@ def _compared(
     before = {key: state for key, state in recorded.items() if state is not None}
     states.put_back(keys, before)
     matching = Matching.of(run.begun.settings, run.begun.attribute)
-    last_writes = precedence.last_writes(book, state, run.begun, besides=run.run_id)
+    last_writes = precedence.last_writes(book, state, run.begun, run.run_id)
     planned = current_states.compare(rows, states, matching, run.begun.attribute, last_writes)
     if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
         return planned

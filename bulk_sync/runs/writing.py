@@ -60,7 +60,7 @@ def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
 def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
     requests = _requests(planned)
     undated = {at: recording.keys[at] for at in recording.opt_ins if at not in requests}
-    last_writes = precedence.last_writes(run.ledger, job.state, job.connection)
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     since = precedence.superseded(run, recording, requests, last_writes)
     given_ms, opt_ins = _given_ms(run, planned), recording.opt_ins
     is_stale = given_ms is not None and _is_stale(run, given_ms)

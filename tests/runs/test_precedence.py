@@ -113,19 +113,22 @@ def test_the_writes_of_another_instance_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "counts"),
-    [({}, True), ({"attribute": "cusOptOut"}, False), ({"organization": "acme-stage"}, False)],
-    ids=["this", "another attribute", "another organization"],
-)
-def test_the_writes_to_another_place_do_not_count(
-    place: dict[str, Any], counts: bool, tmp_path: Path
+    ("place", "own_id", "counts"),
+    [
+        ({}, "B", True), ({}, "A", False), ({"attribute": "cusOptOut"}, "B", False),
+        ({"organization": "acme-stage"}, "B", False),
+    ],
+    ids=["this", "the run itself", "another attribute", "another organization"],
+)  # fmt: skip
+def test_the_writes_to_another_place_and_of_the_run_itself_do_not_count(
+    place: dict[str, Any], own_id: str, counts: bool, tmp_path: Path
 ) -> None:
     state, run = State(tmp_path), replace(begun(Kind.RUN), **place)
     with ledger.open_ledger(state) as book:
         book.begin("A", begun(Kind.RUN))
         (line,) = book.intend("A", [A_OUT.intent])
         book.settle("A", [Settled(line, Outcome.UPDATED, None, "", 1, 1_500)])
-        found = precedence.last_writes(book, state, run)(["@k"], 0)
+        found = precedence.last_writes(book, state, run, own_id)(["@k"], 0)
     assert set(found) == ({("@k", True)} if counts else set())
 
 
