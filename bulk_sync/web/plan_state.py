@@ -168,7 +168,8 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
     applying = _progress(page, paper.applied_by)
     run = _run_of(runs, paper.sha256)
     verdicts = tuple(page.paperwork.verdicts(plan_id))
-    is_asked_for = page.settings.approvals > 0
+    needs_others = page.settings.approvals > 0
+    approvals = page.paperwork.approvals(paper) if needs_others else _own(verdicts, paper)
     state = PlanState(
         paper=paper,
         stage=PlanStage.MADE,
@@ -180,7 +181,7 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
         planned=planned,
         made_ms=0 if made is None else round(made.timestamp() * 1000),
         facts=dict(making.plan or {}),
-        approvals=tuple(page.paperwork.approvals(paper)) if is_asked_for else _own(verdicts, paper),
+        approvals=tuple(each for each in approvals if page.may_approve(each.who)),
         verdicts=verdicts,
         preparers=tuple(page.paperwork.preparers(paper)),
     )
@@ -252,9 +253,9 @@ def _options(text: str) -> list[str]:
     return _OPTION.findall(text)
 
 
-def _own(verdicts: Sequence[PlanVerdict], paper: Paper) -> tuple[PlanVerdict, ...]:
+def _own(verdicts: Sequence[PlanVerdict], paper: Paper) -> list[PlanVerdict]:
     """Return the approval by one person where no other person has to approve."""
-    return tuple(each for each in verdicts[-1:] if each.is_approval and each.sha256 == paper.sha256)
+    return [each for each in verdicts[-1:] if each.is_approval and each.sha256 == paper.sha256]
 
 
 def _changes(state: PlanState) -> int:

@@ -221,6 +221,29 @@ def test_as_many_people_as_asked_for_must_approve(
     assert approvals == [BEN, IDA]
 
 
+@pytest.mark.parametrize("role", [None, Role.VIEWER], ids=["removed", "another role"])
+@pytest.mark.parametrize("needed", [0, 1, 2])
+def test_an_approval_counts_as_long_as_its_giver_may_approve(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, role: Role | None
+) -> None:
+    with page_for(sim, tmp_path, monkeypatch, approvals=needed) as served, without_processes():
+        page, plan_id = served.page, plan_to_approve(sim, served, tmp_path / "in.csv")
+        for name in (BEN, IDA)[: max(1, needed)]:
+            sha256 = sha256_of(served, plan_id)
+            page.paperwork.decide(PlanVerdict(plan_id, sha256, database.now_ms(), name, True, ""))
+        assert stage(served, plan_id) is PlanStage.APPROVED  # the page was killed before the start
+        page.accounts.remove(BEN)
+        if role is not None:
+            page.accounts.add(BEN, role, "correct horse battery")
+        ida = served.signed_in(Role.ADMIN)
+        assert press(ida, served, f"/plans/{plan_id}/apply").status_code == 409
+        shown = text_of(ida.get(f"{served.url}/plans/{plan_id}"))
+        if needed:
+            assert f"{BEN} ✓ approved (no longer counts)" in shown
+            assert f"{needed - 1} of {needed} approval" in shown
+        assert not page.jobs.list_about(plan_id, "apply")
+
+
 @pytest.mark.parametrize("plan_valid_s", [7 * 86_400.0, 3_600.0], ids=["approval", "plan"])
 def test_an_approval_shows_its_expiry_never_later_than_that_of_the_plan(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan_valid_s: float
