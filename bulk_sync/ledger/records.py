@@ -236,6 +236,8 @@ class Deed(StrEnum):
     APPROVED = "approved"
     SENT_BACK = "sent back"
     LIMIT_RAISED = "raised a limit"
+    STOPPED = "asked to stop"
+    RESUMED = "resumed"
     UNDO_ASKED = "asked for undo"
     LOOKED_UP = "looked up"
 

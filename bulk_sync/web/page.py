@@ -116,6 +116,16 @@ class Page:
         """Show another path after a POST, with one of the ``NOTES`` of ``rendering.py``."""
         raise web.HTTPSeeOther(path + (f"?note={quote(note)}" if note else ""))
 
+    async def stop(self, person: Person, job: PageJob | None, about: str, path: str) -> NoReturn:
+        """Ask a process to end, record who asked, and show a path.
+
+        Recorded afterwards: a stop waits for nothing.
+        """
+        is_asked = job is not None and await self.blocking(job.stop)
+        if is_asked:
+            await self.record(person, Deed.STOPPED, about)
+        self.go(path, "stopping" if is_asked else "has-ended")
+
     async def go_to_run(self, job: PageJob | None, otherwise: str) -> NoReturn:
         """Show the run of a process; another path, if it begins none soon."""
         run_id = None if job is None else await self.jobs.run_id_of(job)

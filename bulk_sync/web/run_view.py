@@ -187,6 +187,7 @@ def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, A
         "state": state,
         "note": note if state.is_at_work or note not in _NOTES else "",
         "what": what(run),
+        "acts": page.ledger.acts(run.run_id),
         "give_up": give_up(run),
         "needy": run.count(*NEEDS_A_PERSON),
         "held": run.count(Outcome.PENDING) if is_held(run) else 0,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, before_answer, key, populate, read_csv, write_states
 from flow import (
+    ANA,
     BEN,
     approve,
     confirm_opt_ins,
@@ -136,6 +137,10 @@ def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_
     wait_for_jobs(served, run.rpartition("/")[2])
     assert all(sim.states.values())
     assert "It has ended already." in press(ana, served, f"{run}/stop").text
+    acts = [(act.deed, act.who) for act in served.page.ledger.acts(run.rpartition("/")[2])]
+    assert acts == [(Deed.STOPPED, ANA), (Deed.RESUMED, ANA)]
+    shown = text_of(ana.get(served.url + run))
+    assert re.search(rf": {ANA} asked to stop .{{,40}}: {ANA} resumed ", shown)
 
 
 def test_failed_rows_are_tried_again_as_a_run_of_their_own(

@@ -50,8 +50,7 @@ async def stop(request: web.Request) -> web.StreamResponse:
     """Stop making it."""
     page, state = page_of(request), await _state(request)
     job = await page.blocking(page.jobs.find, state.paper.job)
-    is_stopped = job is not None and await page.blocking(job.stop)
-    return page.go(_path(state), "stopping" if is_stopped else "has-ended")
+    return await page.stop(person_of(request), job, state.paper.id, _path(state))
 
 
 async def plan_again(request: web.Request) -> web.StreamResponse:

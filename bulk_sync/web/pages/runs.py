@@ -47,9 +47,8 @@ async def report(request: web.Request) -> web.StreamResponse:
 async def stop(request: web.Request) -> web.StreamResponse:
     """Ask a run to finish what is in flight and stop."""
     page, state = page_of(request), await _state(request)
-    job = state.job
-    is_stopped = state.is_at_work and job is not None and await page.blocking(job.stop)
-    return page.go(_path(state), "stopping" if is_stopped else "has-ended")
+    job = state.job if state.is_at_work else None
+    return await page.stop(person_of(request), job, state.run.run_id, _path(state))
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
@@ -61,6 +60,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
             return page.go(_path(state))
         if state.run.begun.kind is Kind.PLAN or state.why_not:
             raise web.HTTPConflict(text=state.why_not or "Make the plan again, on its own page.")
+        await page.record(person_of(request), Deed.RESUMED, state.run.run_id)
         await _start(request, state, "resume", ["--yes"])
     return page.go(_path(state), "resumed")
 
