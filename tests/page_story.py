@@ -98,7 +98,7 @@ class Story:
                 self.ana.wait(plan)
             case "not made":
                 self.ana.press(plan, "Make the plan again")
-            case "approval not asked for yet":
+            case "approval not asked for":
                 self.ana.press(plan, "Ask for approval", comment="Please look")
             case "waits for approval":
                 seen = Form(self.ben.look(plan), "Confirm these rows")

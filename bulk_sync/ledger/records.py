@@ -235,6 +235,7 @@ class Deed(StrEnum):
     ASKED = "asked for approval"
     APPROVED = "approved"
     SENT_BACK = "sent back"
+    WITHDRAWN = "withdrew the request for approval"
     LIMIT_RAISED = "raised a limit"
     STOPPED = "asked to stop"
     RESUMED = "resumed"

@@ -137,6 +137,11 @@ class Paperwork:
         asked_ms = max([now_ms(), *(each.at_ms + 1 for each in self.verdicts(plan_id))])
         return self._changed(plan_id, is_open, asked_ms=asked_ms, asked_by=who, comment=comment)
 
+    def withdraw(self, plan_id: str) -> bool:
+        """End the request for approval; return False if there is none, or the plan is applied."""
+        is_open = plans.c.applied_by.is_(None) & plans.c.asked_ms.is_not(None)
+        return self._changed(plan_id, is_open, asked_ms=None)
+
     def decide(self, verdict: PlanVerdict) -> bool:
         """Keep a verdict; one to send back ends the request for approval.
 

@@ -41,7 +41,7 @@ class PlanStage(StrEnum):
     EMPTY = "nothing to change"
     LIMITED = "stopped by a limit"
     EXPIRED = "too old"
-    MADE = "approval not asked for yet"
+    MADE = "approval not asked for"
     ASKED = "waits for approval"
     APPROVED = "approved, not started"
     APPLYING = "being applied"
@@ -117,6 +117,11 @@ class PlanState:
     def is_preparer(self, person: Person) -> bool:
         """Return whether a person's approval does not count."""
         return any(map(person.is_same, self.preparers))
+
+    def may_withdraw(self, person: Person) -> bool:
+        """Return whether a person has asked for the approval that the plan waits for."""
+        asked_by = self.paper.asked_by
+        return self.stage is PlanStage.ASKED and asked_by is not None and person.is_same(asked_by)
 
     def has_approved(self, person: Person) -> bool:
         """Return whether a person's approval counts already."""

@@ -38,6 +38,7 @@ _NOTES: Final = {
     "raised": (PlanStage.MADE,),
     "stopping": (PlanStage.MAKING,),
     "sent-back": (PlanStage.MADE,),
+    "withdrawn": (PlanStage.MADE,),
 }
 """Stages in which sentences of ``rendering.NOTES`` still hold; the others hold in any."""
 

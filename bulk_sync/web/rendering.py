@@ -26,6 +26,7 @@ NOTES: Final[Mapping[str, str]] = {
     "raised": "The limit is raised for this plan, and the reason is recorded.",
     "approved": "Your approval is recorded.",
     "sent-back": "The plan was sent back, with the comment.",
+    "withdrawn": "Your request is withdrawn. Nobody can approve the plan until it is asked for.",
     "resumed": "The run goes on. You may close this page.",
     "stopping": "The run was asked to stop. It finishes what is in flight first.",
     "has-ended": "It has ended already.",

@@ -42,6 +42,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/plans/{id}/approve", Right.APPROVE, plans.approve),
     Route("POST", "/plans/{id}/apply", Right.RESUME, plans.apply),
     Route("POST", "/plans/{id}/send-back", Right.APPROVE, plans.send_back),
+    Route("POST", "/plans/{id}/withdraw", Right.PREPARE, plans.withdraw),
     Route("POST", "/plans/{id}/again", Right.PREPARE, plans.plan_again),
     Route("POST", "/plans/{id}/raise", Right.RAISE, plans.raise_limit),
     Route("POST", "/plans/{id}/stop", Right.PREPARE, plans.stop),

@@ -611,6 +611,33 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert re.search("sent it back: Who is row 2.* asked for approval: A cust.* ✓ approved", shown)
 
 
+def test_the_person_who_asked_withdraws_the_request_and_earlier_approvals_with_it(
+    sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with page_for(sim, tmp_path, monkeypatch, approvals=2) as served, without_processes():
+        plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
+        ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
+        path = f"/plans/{plan_id}"
+        approve(ben, served, plan_id)
+        assert not Form(ida.get(served.url + path).text, "Withdraw the request").is_there
+        assert [press(each, served, f"{path}/withdraw").status_code for each in (ida, ben)] == [
+            409,
+            403,
+        ]
+        button = Form(ana.get(served.url + path).text, "Withdraw the request")
+        for said in ("Your request is withdrawn", "State: approval not asked for"):
+            assert said in text_of(press(ana, served, button.action))
+        assert tasks(served, Role.UPLOADER) == [(plan_id, "A plan to ask approval for")]
+        answer = approve(ida, served, plan_id, sha256=sha256_of(served, plan_id))
+        assert (answer.status_code, "Nobody asks for" in answer.text) == (409, True)
+        press(ana, served, f"{path}/ask")
+        approve(ida, served, plan_id)
+        assert stage(served, plan_id) is PlanStage.ASKED  # Ben has to approve again
+        acts = [(act.deed, act.who) for act in served.page.ledger.acts(plan_id)]
+    asked = (Deed.ASKED, ANA)
+    assert acts == [asked, (Deed.APPROVED, BEN), (Deed.WITHDRAWN, ANA), asked, (Deed.APPROVED, IDA)]
+
+
 def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:

@@ -106,6 +106,21 @@ async def ask(request: web.Request) -> web.StreamResponse:
     return page.go(_path(state), "asked")
 
 
+async def withdraw(request: web.Request) -> web.StreamResponse:
+    """End one's own request for approval."""
+    page, person = page_of(request), person_of(request)
+    async with page.turn(request.match_info["id"]):
+        state = await _free(request)
+        if state.stage is PlanStage.MADE:
+            return page.go(_path(state))
+        if not state.may_withdraw(person):
+            raise _conflict(_why_not(state))
+        paper = state.paper
+        await page.record(person, Deed.WITHDRAWN, paper.id, sha256=paper.sha256)
+        await page.blocking(page.paperwork.withdraw, paper.id)
+    return page.go(_path(state), "withdrawn")
+
+
 async def seen(request: web.Request) -> web.StreamResponse:
     """Keep that the person has seen a page of opt-ins, and show the next one."""
     page, form = page_of(request), await Form.read(request)
@@ -233,7 +248,7 @@ def _why_not(state: PlanState, person: Person | None = None) -> str:
         PlanStage.EMPTY: "Nothing would be changed, so there is nothing to approve.",
         PlanStage.LIMITED: "A limit stops this plan. See the plan for what can be done.",
         PlanStage.EXPIRED: "The plan is too old: profiles may have changed since. Make a new plan.",
-        PlanStage.MADE: "Nobody has asked for the approval of this plan yet.",
+        PlanStage.MADE: "Nobody asks for the approval of this plan now.",
         PlanStage.ASKED: "The plan waits for approval.",
         PlanStage.APPROVED: "The plan has all approvals that it needs.",
         PlanStage.APPLYING: "The plan is being applied.",
