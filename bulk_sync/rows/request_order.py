@@ -106,8 +106,8 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     ]
 
 
-def known(frame: pd.DataFrame) -> list[RequestDate | None]:
-    """Return the request dates of all rows, as far as they are known.
+def latest_known(frame: pd.DataFrame) -> list[RequestDate | None]:
+    """Return the latest known request date of every row; None if no date of it is known.
 
     If one of repeated requests has none, it is the day of the first: the last was not earlier.
     """

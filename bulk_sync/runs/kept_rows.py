@@ -174,7 +174,7 @@ def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
         is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
     hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_unchanged)
     rows = part.filter(hits).to_pandas()
-    requests = request_order.known(rows)
+    requests = request_order.latest_known(rows)
     others = rows[name] if name in rows else [[]] * len(rows)
     for key, more, state, request, at_ms in zip(
         rows[columns.KEY].tolist(),

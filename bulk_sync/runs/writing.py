@@ -25,7 +25,9 @@ from bulk_sync.runs.write_records import Recording
 log = logging.getLogger(__name__)
 
 _STALE_MS: Final = 3_600_000
-"""Opt-outs are read again before they are lifted for a file that was given longer ago."""
+"""Opt-outs are read again before they are lifted for a file that was given longer ago.
+
+So they are for a reviewed plan, as ``apply`` reads them."""
 
 
 def write(
@@ -58,53 +60,53 @@ def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
 
 
 def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
-    requests = _requests(planned)
-    undated = {at: recording.keys[at] for at in recording.opt_ins if at not in requests}
+    """Return the writes with the reasons for care: dates, and what other runs have done."""
+    guarded, opt_ins = job.writing.guarded, recording.opt_ins
+    is_resumed = run.planned is not None  # else the states were compared just now
+    requests, is_stale, newer = _requests(planned), False, dict[int, str]()
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     since = precedence.superseded(run, recording, requests, last_writes)
-    given_ms, opt_ins = _given_ms(run, planned), recording.opt_ins
-    is_stale = given_ms is not None and _is_stale(run, given_ms)
-    if not job.writing.guarded:
-        read_first = set(opt_ins if is_stale else ())
-        if run.planned is not None:  # else compared just now
-            read_first |= {*opt_ins, *since.overruled}
-        requests = {at: requests[at] for at in read_first if at in requests}
+    uncertain, known_ms = precedence.put_back(run, recording)
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
-    uncertain, known_ms = precedence.put_back(run, recording)
-    if given_ms is not None:  # an opt-in in doubt is read in any case
-        judged = opt_ins if is_stale or job.writing.guarded else in_doubt.intersection(opt_ins)
+    if columns.UNJUDGED not in planned:
+        undated = {at: recording.keys[at] for at in opt_ins if at not in requests}
+        newer = overtaken.overtaken(run, job.state, planned, undated)
+        given_ms = _given_ms(run, planned)
+        is_stale = given_ms < now_ms() - _STALE_MS or run.lineage.plan is not None
+        judged = opt_ins if is_stale or guarded else in_doubt.intersection(opt_ins)  # read anyway
         known_ms = dict.fromkeys(judged, given_ms) | known_ms
+    if not guarded:
+        overruled = since.overruled if is_resumed else ()
+        read_first = {*overruled, *(opt_ins if is_stale or is_resumed else ())}
+        requests = {at: requests[at] for at in read_first if at in requests}
     protected = _protected(job.protection, planned)
-    newer = {} if given_ms is None else overtaken.overtaken(run, job.state, planned, undated)
-    forbidden = {**since.forbidden, **protected}
     written = precedence.own_writes(last_writes, recording.keys, requests)
-    finds_first = run.planned is not None
 
     def care(at: int) -> Care:
         key, body, request = recording.keys[at], recording.bodies.get(at), requests.get(at)
         return Care(
-            reads_first=job.writing.guarded if body is None else finds_first,
+            reads_first=guarded if body is None else is_resumed,
             in_doubt=at in in_doubt,
-            forbidden=forbidden.get(at),
+            forbidden=protected.get(at, since.forbidden.get(at)),
             forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
             overtaken=newer.get(at),
             uncertain=at in uncertain,
             request=request,
-            own=None if request is None else written.get((key, not recording.desired[at])),
+            own=written.get((key, not recording.desired[at])),
             known_ms=None if request else known_ms.get(at),
             body=body,
         )
 
-    in_general = {*in_doubt, *forbidden, *newer, *uncertain, *recording.bodies}
-    careful = {*in_general, *requests, *known_ms}
+    careful = {*in_doubt, *protected, *since.forbidden, *newer, *uncertain, *recording.bodies}
+    careful |= {*requests, *known_ms}
     return Writes(
         keys=recording.keys,
         desired=recording.desired,
         steps=recording.steps,
         verify=job.writing.verify,
         cares={at: care(at) for at in sorted(careful)},
-        usual=READ_FIRST if job.writing.guarded else None,
+        usual=READ_FIRST if guarded else None,
         resolver=Resolver(job.matching.keys, job.connection.attribute, is_wary=True),
     )
 
@@ -118,20 +120,13 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     return {at: sentences[row] for at, row in positions if row in sentences}
 
 
-def _is_stale(run: RunContext, given_ms: int) -> bool:
-    """Return whether opt-outs are read again before they are lifted, as ``apply`` reads them."""
-    return given_ms < now_ms() - _STALE_MS or run.lineage.plan is not None
-
-
-def _given_ms(run: RunContext, planned: pd.DataFrame) -> int | None:
-    """Return when a file was given at the latest, in ms; None if unknown, or if it does not count.
+def _given_ms(run: RunContext, planned: pd.DataFrame) -> int:
+    """Return when a file was given at the latest, in ms.
 
     That is when its run began, or its plan to read; the run of a retry is the first one, or its
     plan. Return ``AT_ANY_TIME`` if the clock was set back since: then it is not known how long ago
     that was.
     """
-    if columns.UNJUDGED in planned:
-        return None
     if run.begun.kind is Kind.RETRY:
         family = [run.ledger.run(each) for each in run.lineage.family]
         plan = lineage.reader(run.ledger.runs(), run.run_id, run.lineage.plan)
