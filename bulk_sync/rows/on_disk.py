@@ -4,7 +4,7 @@ The parts are Parquet files of this program. DuckDB reads nothing else, sorts an
 memory that it is given, and beyond that in the folder of the parts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -221,6 +221,7 @@ class Store:
     def __init__(self, folder: Path, memory: int, progress: RowProgress = lambda *_: None) -> None:
         self._folder, self._memory, self._progress = folder, memory, progress
         self._kept: dict[str, set[int]] = {}
+        self._schemas: dict[str, pa.Schema] = {}
         self._writing = BackgroundTasks()
 
     def __enter__(self) -> Self:
@@ -236,26 +237,23 @@ class Store:
             self._writing.do(partial(pq.write_table, table, path, **_FAST))
         self._kept.setdefault(kind, set()).add(number)
 
-    @contextmanager
-    def writer(self, kind: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-        """Open part 0 to write rows in batches."""
-        with (
-            self._explained(),
-            pq.ParquetWriter(self._path(kind, 0), schema, **_FAST) as writer,
-        ):
-            yield writer
-        self._kept[kind] = {0}
+    def save(self, kind: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch | pa.Table]) -> None:
+        """Write part 0, while its rows are made."""
+        path = self._path(kind, 0)
+        with self._explained(), pq.ParquetWriter(path, schema, **_FAST) as file:
+            for some in rows:
+                file.write(some.cast(schema))
+        self._kept[kind], self._schemas[kind] = {0}, schema
+
+    def saved(self, kind: str) -> Cursor:
+        """Return what was saved, to be read from its beginning."""
+        return Cursor(self._batches(kind), self._schemas[kind])
 
     def part(self, kind: str, number: int, names: Sequence[str] | None = None) -> pa.Table:
         """Read a part, or some of its columns."""
         with self._explained(pa.ArrowInvalid):
             self._writing.wait()
             return pq.read_table(self._path(kind, number), columns=names, memory_map=False)
-
-    def batches(self, kind: str) -> Iterator[pa.RecordBatch]:
-        """Read part 0 in batches."""
-        with self._explained(pa.ArrowInvalid), pq.ParquetFile(self._path(kind, 0)) as file:
-            yield from file.iter_batches(_BATCH_ROWS)
 
     def repeats(self, *, conflicts_first: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield the rows whose key, or one alike, stands in several usable rows, by position.
@@ -282,6 +280,10 @@ class Store:
         kinds = ("input", "listed")
         tables = {kind: sorted(folder.glob(f"{kind}-*.parquet")) for kind in kinds}
         return self._query("Comparing with Campaign's list", tables, _FOUND, (_MATCHED,))
+
+    def _batches(self, kind: str) -> Iterator[pa.RecordBatch]:
+        with self._explained(pa.ArrowInvalid), pq.ParquetFile(self._path(kind, 0)) as file:
+            yield from file.iter_batches(_BATCH_ROWS)
 
     def _path(self, kind: str, number: int) -> Path:
         return self._folder / f"{kind}-{number:06}.parquet"

@@ -163,10 +163,8 @@ class LargeInput:
             scratch.folder(state_dir, scratch.CHECKS) as folder,
             Store(folder, sliced_bytes(memory), progress) as store,
         ):
-            with store.writer("found", FOUND) as file:
-                for batch in store.found(self.checkpoint.folder):
-                    file.write_batch(batch.cast(FOUND))
-            yield lambda: Cursor(store.batches("found"), FOUND)
+            store.save("found", FOUND, store.found(self.checkpoint.folder))
+            yield lambda: store.saved("found")
 
     def pending(self, reason: Reason) -> Slices:
         """Return all rows as results, none of them read or written, for LIMIT or STOPPED."""

@@ -60,9 +60,8 @@ def test_a_full_disk_is_named_when_rows_are_written_one_after_the_other(tmp_path
     with (
         file_size_limit(10_000),
         pytest.raises(DiskFull, match="--state-dir"),
-        Store(tmp_path, MEMORY).writer("settled", KEYS) as writer,
     ):
-        writer.write_table(keys(10_000))
+        Store(tmp_path, MEMORY).save("settled", KEYS, [keys(10_000)])
 
 
 def test_a_full_disk_is_named_when_a_statement_spills_to_disk(
@@ -100,14 +99,14 @@ def test_a_missing_or_damaged_part_stops_the_command(content: bytes | None, tmp_
     with Store(tmp_path, MEMORY) as store:
         for number in (0, 1):
             store.keep("keys", number, keys(10))
-        store.keep("settled", 0, keys(10))
+        store.save("settled", KEYS, [keys(10)])
     for part in (tmp_path / "keys-000001.parquet", *tmp_path.glob("settled-*")):
         part.unlink() if content is None else part.write_bytes(content)
     says = f"^{tmp_path}: the parts of the input cannot be used: .*[Pp]arquet.*--state-dir"
     with pytest.raises(StoppedEarly, match=says):
         store.part("keys", 1)
     with pytest.raises(StoppedEarly, match=says):
-        next(store.batches("settled"))
+        store.saved("settled").until(10)
     with pytest.raises(StoppedEarly, match=says):
         list(store.repeats())
 

@@ -7,7 +7,7 @@ A part has rows, each judged by itself, their keys, and their dates. What needs 
 beside them, in the order of the rows, and put in its place whenever a slice is read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, pairwise
 from typing import Final
@@ -26,7 +26,7 @@ from bulk_sync.rows.check.duplicates import Places, Repeats
 from bulk_sync.rows.check.row_by_row import JudgedRows
 from bulk_sync.rows.check.rules import OnConflict, Rules
 from bulk_sync.rows.check.verdicts import Verdicts
-from bulk_sync.rows.on_disk import KEYS, TIMES, Cursor, Store
+from bulk_sync.rows.on_disk import KEYS, TIMES, Store
 from bulk_sync.rows.request_dates import DateColumn, RequestTimes
 from bulk_sync.rows.request_order import UNDATED
 from bulk_sync.rows.slices import Slices
@@ -109,15 +109,16 @@ class _Checking:
         ):
             if is_sure or at < self._last_usable:
                 raise problem
-        with self._store.writer(_SETTLED, _VERDICT) as file:
-            is_strict = self._rules.on_conflict is OnConflict.REJECT
-            for batch in self._store.repeats(conflicts_first=is_strict):
-                file.write_batch(self._settled(batch))
-        rows = Slices(self._starts[-1], lambda: prefetch(self._slices()))
-        if self._dates is None:
+        is_strict = self._rules.on_conflict is OnConflict.REJECT
+        repeats = self._store.repeats(conflicts_first=is_strict)
+        self._store.save(_SETTLED, _VERDICT, map(self._settled, repeats))
+        rows, dates = Slices(self._starts[-1], lambda: prefetch(self._slices())), self._dates
+        if dates is None:
             return Checked(rows, self._found)
-        self._read_dates(self._dates)
-        return Checked(rows, self._found, self._dates.read_as, self._dates.order)
+        self._store.save(_TIMES, TIMES, self._repeated_times(dates))
+        self._store.save(_COMBINED, TIMES, self._store.combined())
+        dates.warn()
+        return Checked(rows, self._found, dates.read_as, dates.order)
 
     def _keep(self, raw: pd.DataFrame, judged: JudgedRows) -> None:
         """Keep a part; keys by which rows are compared are not kept twice."""
@@ -144,25 +145,26 @@ class _Checking:
             dates = {"date": pa.chunked_array(texts), "desired": judged.desired}
             self._store.keep(_DATES, number, pa.table(dates))
 
-    def _read(self) -> Iterator[tuple[int, pd.DataFrame]]:
-        for number, start in enumerate(self._starts[:-1]):
-            rows = self._store.part(_ROWS, number)
-            if columns.KEY not in rows.column_names:
-                (identities,) = self._store.part(_KEYS, number, ["identity"])
-                after = rows.schema.get_field_index(columns.DESIRED)
-                rows = rows.add_column(after, columns.KEY, identities)
-            frame = parquet_rows.whole(rows)
-            if self._files is not None:
-                frame[columns.FILE] = frame[columns.FILE].cat.set_categories(self._files)
-            yield start, frame
+    def _part(self, number: int) -> pd.DataFrame:
+        rows = self._store.part(_ROWS, number)
+        if columns.KEY not in rows.column_names:
+            (identities,) = self._store.part(_KEYS, number, ["identity"])
+            after = rows.schema.get_field_index(columns.DESIRED)
+            rows = rows.add_column(after, columns.KEY, identities)
+        frame = parquet_rows.whole(rows)
+        if self._files is not None:
+            frame[columns.FILE] = frame[columns.FILE].cat.set_categories(self._files)
+        return frame
 
-    def _names(self, positions: npt.NDArray[np.int64], places: pa.StructArray) -> dict[int, str]:
-        """Return the names of some rows by their positions; those at -1 are left out."""
-        there, first = np.unique(positions, return_index=True)
-        named = self._named(places.take(pa.array(first[there >= 0])))
-        return {at: named.name(row) for row, at in enumerate(there[there >= 0].tolist())}
+    def _times(
+        self, dates: DateColumn, number: int, name_row: Callable[[int], str] | None = None
+    ) -> tuple[RequestTimes, npt.NDArray[np.int8]]:
+        """Return the times of a part's rows, each by itself, and their states."""
+        part = self._store.part(_DATES, number)
+        texts, desired = pd.Series(pd.array(part["date"], dtype="str")), part["desired"].to_numpy()
+        return request_dates.times_of(dates.read(texts, name_row), desired), desired
 
-    def _named(self, places: pa.StructArray) -> Places:
+    def _places(self, places: pa.StructArray) -> Places:
         number, file, *originals = places.flatten()
         rows = pd.DataFrame({columns.ROW: number.to_numpy()})
         if self._files is not None:
@@ -172,11 +174,18 @@ class _Checking:
                 rows[name] = pd.array(texts, dtype="str")
         return Places(rows)
 
+    def _naming(self, repeats: pa.RecordBatch) -> Callable[[int], str]:
+        """Return a function that names the other rows of repeats by their positions."""
+        others = ("first_forbids", "first_allows", "other")
+        positions = np.concatenate([repeats[each].to_numpy() for each in others])
+        places = pa.concat_arrays([repeats[f"{each}_place"] for each in others])
+        is_there = positions >= 0
+        named = self._places(places.filter(pa.array(is_there)))
+        rows = {at: row for row, at in enumerate(positions[is_there].tolist())}
+        return lambda at: named.name(rows[at])
+
     def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        names: dict[int, str] = {}
-        for name in ("first_forbids", "first_allows", "other"):
-            positions, places = batch[name].to_numpy(), batch[f"{name}_place"]
-            names |= self._names(positions, places)
+        name_row = self._naming(batch)
         positions, other, forbids, first_forbids = (
             batch[name].to_numpy(zero_copy_only=False)
             for name in ("position", "other", "forbids", "first_forbids")
@@ -186,14 +195,10 @@ class _Checking:
         facts = (batch[name].to_numpy(zero_copy_only=False)[at] for name in Repeats._fields[1:])
         counts_as = positions.copy()
         counts_as[at] = duplicates.settle(
-            Repeats(at, *facts),
-            self._rules.on_conflict,
-            names.__getitem__,
-            verdicts,
-            positions[at],
+            Repeats(at, *facts), self._rules.on_conflict, name_row, verdicts, positions[at]
         )
         for row in np.flatnonzero(other >= 0).tolist():
-            keys.refuse_doubtful_opt_in(row, names[int(other[row])], verdicts)
+            keys.refuse_doubtful_opt_in(row, name_row(int(other[row])), verdicts)
         is_same = (counts_as == positions) | ((counts_as == first_forbids) == forbids)
         said = {
             "position": positions,
@@ -205,41 +210,32 @@ class _Checking:
         }
         return pa.RecordBatch.from_pydict(said, _VERDICT)
 
-    def _read_dates(self, dates: DateColumn) -> None:
-        """Read all dates once, for the log, and combine those of rows that repeat a key."""
-        settled, part = Cursor(self._store.batches(_SETTLED), _VERDICT), self._store.part
-        with self._store.writer(_TIMES, TIMES) as file:
-            for number, (start, end) in enumerate(pairwise(self._starts)):
-                (places,) = part(_KEYS, number, ["place"])
-                named = self._named(places.combine_chunks())
-                texts, desired = _texts_and_states(part(_DATES, number))
-                times = request_dates.times_of(dates.read(texts, named.name), desired)
-                said = settled.until(end)
-                said = said.filter(said["is_same"])
-                at = said["position"].to_numpy() - start
-                latest = times.latest[at]
-                latest[(desired[at] != 1) & (latest == UNDATED)] = -UNDATED
-                found = {
-                    "position": said["counts_as"],
-                    "first": times.first[at],
-                    "latest": latest,
-                    "day": times.day[at],
-                    "precision": times.precision[at],
-                }
-                file.write_table(pa.table(found, TIMES))
-        with self._store.writer(_COMBINED, TIMES) as file:
-            for batch in self._store.combined():
-                file.write_batch(batch.cast(TIMES))
-        dates.warn()
+    def _repeated_times(self, dates: DateColumn) -> Iterator[pa.Table]:
+        """Read all dates once, for the log, and yield those of rows that repeat a key."""
+        settled = self._store.saved(_SETTLED)
+        for number, (start, end) in enumerate(pairwise(self._starts)):
+            (places,) = self._store.part(_KEYS, number, ["place"])
+            name_row = self._places(places.combine_chunks()).name
+            times, desired = self._times(dates, number, name_row)
+            said = settled.until(end)
+            said = said.filter(said["is_same"])
+            at = said["position"].to_numpy() - start
+            latest = times.latest[at]
+            latest[(desired[at] != 1) & (latest == UNDATED)] = -UNDATED  # before all others
+            found = {
+                "position": said["counts_as"],
+                "first": times.first[at],
+                "latest": latest,
+                "day": times.day[at],
+                "precision": times.precision[at],
+            }
+            yield pa.table(found)
 
     def _slices(self) -> Iterator[pd.DataFrame]:
-        settled = Cursor(self._store.batches(_SETTLED), _VERDICT)
-        combined = None
-        if self._dates is not None:
-            combined = Cursor(self._store.batches(_COMBINED), TIMES)
-        for number, (start, frame) in enumerate(self._read()):
-            end = start + len(frame)
-            said = settled.until(end)
+        settled, dates = self._store.saved(_SETTLED), self._dates
+        combined = None if dates is None else self._store.saved(_COMBINED)
+        for number, (start, end) in enumerate(pairwise(self._starts)):
+            frame, said = self._part(number), settled.until(end)
             at = said["position"].to_numpy() - start
             verdicts = Verdicts.from_rows(frame)
             verdicts.outcome[at] = said["outcome"].to_numpy()
@@ -249,9 +245,8 @@ class _Checking:
             counts_as = np.arange(start, end)
             counts_as[at] = said["counts_as"].to_numpy()
             rows = verdicts.applied(frame).assign(**{columns.COUNTS_AS: counts_as})
-            if self._dates is not None and combined is not None:
-                texts, desired = _texts_and_states(self._store.part(_DATES, number))
-                times = request_dates.times_of(self._dates.read(texts), desired)
+            if dates is not None and combined is not None:
+                times, _ = self._times(dates, number)
                 _replace(times, combined.until(end), start)
                 rows = row_by_row.dated(rows, times, self._rules)
             yield rows
@@ -270,10 +265,6 @@ def _places(raw: pd.DataFrame) -> pa.StructArray:
     ]
     numbers = pa.array(raw[columns.ROW]), pa.array(np.full(len(raw), _file_of(raw), np.int32))
     return pa.StructArray.from_arrays([*numbers, *originals], fields=list(_PLACE))
-
-
-def _texts_and_states(dates: pa.Table) -> tuple[pd.Series, npt.NDArray[np.int8]]:
-    return pd.Series(pd.array(dates["date"], dtype="str")), dates["desired"].to_numpy()
 
 
 def _replace(times: RequestTimes, combined: pa.Table, start: int) -> None:
