@@ -594,7 +594,10 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
     press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
     assert "in.csv: Who is row 2?" in ana.get(f"{served.url}/").text
-    assert "State: sent back" in text_of(ana.get(f"{served.url}/plans/{plan_id}"))
+    screen = ana.get(f"{served.url}/plans/{plan_id}")
+    assert "State: sent back" in text_of(screen)
+    (link,) = re.findall(r'correct it <a href="([^"]*)">at the upload', screen.text)
+    assert ana.get(served.url + link).status_code == 200
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
     (most,) = re.findall(
         r'<textarea [^>]*maxlength="(\d+)"', ana.get(f"{served.url}/plans/{plan_id}").text
