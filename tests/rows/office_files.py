@@ -101,7 +101,9 @@ def ods_row(*cells: str, attributes: str = "") -> str:
     return f"<table:table-row{attributes}>{inside}</table:table-row>"
 
 
-def ods(path: Path, sheets: Mapping[str, str], *, hidden: Sequence[str] = ()) -> Path:
+def ods(
+    path: Path, sheets: Mapping[str, str], *, hidden: Sequence[str] = (), settings: str = ""
+) -> Path:
     """Write an .ods: by name of the sheet, its rows as XML."""
     tables = "".join(
         f'<table:table table:name="{name}" table:style-name="{"h" if name in hidden else "v"}">'
@@ -119,6 +121,8 @@ def ods(path: Path, sheets: Mapping[str, str], *, hidden: Sequence[str] = ()) ->
             "META-INF/manifest.xml",
             '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
         )
+        if settings:
+            archive.writestr("settings.xml", settings)
         archive.writestr(
             "content.xml",
             f'<office:document-content {NAMESPACES} xmlns:calcext="{CALC}">'
@@ -134,15 +138,26 @@ def record(kind: int, data: bytes = b"") -> bytes:
     return struct.pack("<HH", kind, len(data)) + data
 
 
-def xls_text(at: int, column: int, content: str) -> bytes:
+def xls_text(at: int, column: int, content: str, style: int = 0) -> bytes:
     """Return a cell of an .xls with a text; rows and columns from 0."""
     chars = content.encode("utf-16-le")
-    return record(0x204, struct.pack("<HHHHB", at, column, 0, len(chars) // 2, 1) + chars)
+    return record(0x204, struct.pack("<HHHHB", at, column, style, len(chars) // 2, 1) + chars)
 
 
 def xls_number(at: int, column: int, value: float, style: int = 0) -> bytes:
     """Return a cell of an .xls with a number."""
     return record(0x203, struct.pack("<HHHd", at, column, style, value))
+
+
+def xls_boolean(at: int, column: int, value: int, style: int = 0) -> bytes:
+    """Return a cell of an .xls with a boolean."""
+    return record(0x205, struct.pack("<HHHBB", at, column, style, value, 0))
+
+
+def xls_merged(*ranges: tuple[int, int, int, int]) -> bytes:
+    """Return a record of merged cells: first and last rows, first and last columns."""
+    places = b"".join(struct.pack("<HHHH", *each) for each in ranges)
+    return record(0xE5, struct.pack("<H", len(ranges)) + places)
 
 
 def xls_error(at: int, column: int, code: int) -> bytes:

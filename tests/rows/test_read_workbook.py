@@ -409,7 +409,34 @@ def test_hidden_rows_are_read_and_counted(tmp_path: Path, suffix: str) -> None:
         ('"yes";;"no"', 1, "yes"),
         ('"yes";;"no"', 0, "no"),
         ('_(* #,##0_);_(* \\(#,##0\\);_(* "-"??_);_(@_)', 0, "-"),
-        ("#", 0, None),
+        ("#", 0, ""),
+        (";;;", 1, ""),
+        ("0;-0;;@", 0, ""),
+        ("0;-0;;@", 1, None),
+        ("#,##0;-#,##0;", 0, ""),
+        ("General;;", 0, ""),
+        ("General;;", 1, None),
+        ('"Yes";"No"', 0, "Yes"),
+        ('"Yes";"No";@', 0, "Yes"),
+        ('"Yes";"Yes";"No"', 1, "Yes"),
+        ('"No "General', 1, "No 1"),
+        ('"1"', 0, "1"),
+        ("@", 0, None),
+        ('[=1]"Yes";[=0]"No";General', 1, "Yes"),
+        ('[=1]"Yes";[=0]"No";General', 0, "No"),
+        ('[=1]"Yes";[=0]"No";General', 2, None),
+        ('[Red][<>1]"No";[Blue]"Yes"', 0, "No"),
+        ('[Red][<>1]"No";[Blue]"Yes"', 1, "Yes"),
+        ('[>=1]"Yes";"No"', 0, "No"),
+        ('[>0]"Yes";"No"', 1, "Yes"),
+        # LibreOffice shows Yes.
+        ('[>0]"Yes";"No"', 0, '0 shown as [>0]"Yes";"No"'),
+        # Excel shows Perhaps, LibreOffice No.
+        ('[=1]"Yes";"Perhaps";"No"', 0, '0 shown as [=1]"Yes";"Perhaps";"No"'),
+        ('[>1]"Yes";[=1]"No"', 0, '0 shown as [>1]"Yes";[=1]"No"'),
+        ('[>0]"Yes";"No"', -1, '-1 shown as [>0]"Yes";"No"'),
+        ("[<=9999999]###\\-####;\\(###\\)\\ ###\\-####", 5551234, None),
+        ("[Red][<0]0;[Blue][>100]0;0", -1, None),
         ("#,##0", 1234, None),
         ("0.00", 7, None),
         ("yyyy", 45000, None),
@@ -428,8 +455,18 @@ def test_a_number_format_displays_more_than_the_number(
 
 @pytest.mark.parametrize(
     ("code", "is_relevant"),
-    [("000", True), ('0;-0;"none"', True), ("yyyy", True), ("0", False), ("#,##0", False)],
-    ids=["zeros", "a word for zero", "a date", "digits", "an amount"],
+    [
+        pytest.param("000", True, id="zeros"),
+        pytest.param('0;-0;"none"', True, id="a word for zero"),
+        pytest.param('[=1]"once";General', True, id="a word for one"),
+        pytest.param("0;-0;", True, id="no zero"),
+        pytest.param('0;-0;0;"no"', True, id="a word for texts"),
+        pytest.param("yyyy", True, id="a date"),
+        pytest.param("0", False, id="digits"),
+        pytest.param("#,##0", False, id="an amount"),
+        pytest.param("General", False, id="a number"),
+        pytest.param("@", False, id="a text"),
+    ],
 )
 def test_a_number_format_matters_if_it_displays_more(code: str, *, is_relevant: bool) -> None:
     assert relevant(code) == (code if is_relevant else "")
@@ -459,6 +496,112 @@ PADDED: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("suffix", PADDED)
 def test_a_padded_number_is_read_as_it_is_displayed(tmp_path: Path, suffix: str) -> None:
     assert table(PADDED[suffix](tmp_path / f"in{suffix}")) == [(2, "0000123"), (3, "123")]
+
+
+HIDES: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {"S": office.row(1, "PKey", "n", "m", "o")
+              + '<row r="2"><c r="A2" s="2"><v>7</v></c><c r="B2" s="1"><v>0</v></c>'
+              '<c r="C2" s="1" t="str"><v>no</v></c><c r="D2" s="1" t="b"><v>0</v></c></row>'},
+        formats=[";;;", "0"],
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {"S": b"".join(office.xls_text(0, at, name) for at, name in enumerate(["PKey", *"nmo"]))
+              + office.xls_number(1, 0, 7, 2) + office.xls_number(1, 1, 0, 1)
+              + office.xls_text(1, 2, "no", 1) + office.xls_boolean(1, 3, 0, 1)},
+        formats=[";;;", "0"],
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {"S": office.ods_row("PKey", "n", "m", "o")
+              + office.ods_row(
+                  NUMBER.format(7, 7),
+                  NUMBER.format(0, ""),
+                  '<table:table-cell office:value-type="string" office:string-value="no"><text:p/>'
+                  "</table:table-cell>",
+                  '<table:table-cell office:value-type="boolean" office:boolean-value="false">'
+                  "<text:p/></table:table-cell>",
+              )},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", HIDES)
+def test_what_a_number_format_hides_is_not_read(tmp_path: Path, suffix: str) -> None:
+    assert table(HIDES[suffix](tmp_path / f"in{suffix}")) == [(2, "7", "", "", "")]
+
+
+def test_a_cell_without_a_style_has_the_first_one(tmp_path: Path) -> None:
+    path = office.xlsx(
+        tmp_path / "in.xlsx",
+        {"S": office.HEADER + f'<row r="2">{office.text("A2", "@a")}<c r="B2"><v>0</v></c></row>'},
+        formats=[";;"],
+    )
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, part in parts.items():
+            package.writestr(name, part.replace(b'<cellXfs><xf numFmtId="0"/>', b"<cellXfs>"))
+    assert table(path) == [(2, "@a", "")]
+
+
+def test_an_amount_that_excel_formats_by_number_alone_shows_no_zero(tmp_path: Path) -> None:
+    cell = '<c r="B2" s="1"><v>0</v></c>'
+    path = office.xlsx(
+        tmp_path / "in.xlsx",
+        {"S": office.HEADER + f'<row r="2">{office.text("A2", "@a")}{cell}</row>'},
+        formats=["0"],
+    )
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, part in parts.items():
+            package.writestr(name, part.replace(b'<xf numFmtId="170"/>', b'<xf numFmtId="41"/>'))
+    assert table(path) == [(2, "@a", "-")]
+
+
+ZERO = '<sheetViews><sheetView showZeros="{}"/></sheetViews>'
+NO_ZEROS: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {"S": f'</sheetData>{ZERO.format(0)}<sheetData>{office.HEADER}<row r="2">'
+              f'{office.text("A2", "@a")}<c r="B2"><v>0</v></c></row><row r="3">'
+              f'{office.text("A3", "@b")}<c r="B3"><v>1</v></c></row>'},
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {"S": office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
+              + office.xls_text(1, 0, "@a") + office.xls_number(1, 1, 0)
+              + office.xls_text(2, 0, "@b") + office.xls_number(2, 1, 1)
+              + office.record(0x23E, struct.pack("<H16x", 0x6A6))},
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {"S": office.ods_row("PKey", "ccpaOptOut") + office.ods_row("@a", NUMBER.format(0, 0))
+              + office.ods_row("@b", NUMBER.format(1, 1))},
+        settings='<c config:name="ShowZeroValues" config:type="boolean">false</c>',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", NO_ZEROS)
+def test_a_sheet_may_show_no_zeros(tmp_path: Path, suffix: str) -> None:
+    path = NO_ZEROS[suffix](tmp_path / f"in{suffix}")
+    assert table(path) == [(2, "@a", ""), (3, "@b", "1")]
+
+
+def test_a_number_whose_displayed_word_is_in_doubt_rejects_its_row(tmp_path: Path) -> None:
+    cell = '<row r="{0}"><c r="A{0}" t="str"><v>@{0}</v></c><c r="B{0}" s="1"><v>{1}</v></c></row>'
+    cells = cell.format(2, 1) + cell.format(3, 0)
+    path = office.xlsx(
+        tmp_path / "in.xlsx", {"S": office.HEADER + cells}, formats=['[>0]"Yes";"No"']
+    )
+    verdicts = judged(path)
+    assert verdicts[2] == ("usable", "")
+    assert verdicts[3][0] == Outcome.REJECTED
+    assert 'has \'0 shown as [>0]"Yes";"No"\', which is neither yes nor no' in verdicts[3][1]
 
 
 NO_DATES: dict[str, Callable[[Path], Path]] = {
@@ -506,7 +649,11 @@ def test_a_text_inside_a_cell_without_a_type_is_read(
         (1, "100%", "1"),
         (1234, "1,234", "1234"),
         (7, "###", "7"),
-        (0, "", "0"),
+        (0, "1", "1"),
+        (1, "0", "0"),
+        (0, "0 No", "0 No"),
+        (1, "1.00", "1"),
+        (0, "", ""),
     ],
 )
 def test_a_word_or_an_error_that_an_ods_displays_for_a_number_is_read(
@@ -546,12 +693,46 @@ def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
     assert table(office.xls(tmp_path / "in.xlsx", {"S": cells})) == [(2, "@b")]
 
 
-def test_what_a_merged_cell_of_an_ods_hides_is_not_read(tmp_path: Path) -> None:
+MERGED_ROWS = [["PKey", "n", "m"], ["@a", "yes", "1"], ["@b", "no", "2"], ["@c", "no", "no"]]
+
+
+def merged_xlsx(path: Path) -> Path:
+    rows = "".join(office.row(at, *row) for at, row in enumerate(MERGED_ROWS, 1))
+    merged = "".join(f'<mergeCell ref="{each}"/>' for each in ("B4:C5", "B2:B3"))
+    rows += f"</sheetData><mergeCells>{merged}</mergeCells><sheetData>"
+    return office.xlsx(path, {"S": rows})
+
+
+def merged_xls(path: Path) -> Path:
+    cells = b"".join(
+        office.xls_text(at, column, text)
+        for at, row in enumerate(MERGED_ROWS)
+        for column, text in enumerate(row)
+    )
+    return office.xls(path, {"S": cells + office.xls_merged((3, 4, 1, 2), (1, 2, 1, 1))})
+
+
+def merged_ods(path: Path) -> Path:
     hidden = office.ods_text("no").replace("table:table-cell", "table:covered-table-cell")
-    rows = office.ods_row("PKey", "n", "m") + office.ods_row("@a", "yes", "1")
-    rows += office.ods_row("@b", hidden, "2")
-    path = office.ods(tmp_path / "in.ods", {"S": rows})
-    assert table(path) == [(2, "@a", "yes", "1"), (3, "@b", "", "2")]
+    rows = [*MERGED_ROWS[:2], ["@b", hidden, "2"], ["@c", "no", hidden]]
+    return office.ods(path, {"S": "".join(office.ods_row(*row) for row in rows)})
+
+
+@pytest.mark.parametrize("write", [merged_xlsx, merged_xls, merged_ods])
+def test_what_a_merged_cell_hides_is_not_read(
+    tmp_path: Path, write: Callable[[Path], Path]
+) -> None:
+    path = write(tmp_path / f"in.{write.__name__.removeprefix('merged_')}")
+    assert table(path) == [(2, "@a", "yes", "1"), (3, "@b", "", "2"), (4, "@c", "no", "")]
+
+
+def test_merged_cells_are_found_wherever_a_piece_of_the_sheet_ends(tmp_path: Path) -> None:
+    """A piece has 2**18 bytes."""
+    ranges = "".join(f'<mergeCell ref="B{at}:C{at}"/>' for at in range(2, 20_002))
+    rows = "".join(office.row(at, f"@{at}", "yes", "no") for at in range(2, 20_002))
+    rows = f"{office.row(1, 'PKey', 'n', 'm')}{rows}</sheetData><mergeCells>{ranges}</mergeCells>"
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": f"{rows}<sheetData>"})
+    assert {row[2:] for row in table(path)} == {("yes", "")}
 
 
 def test_an_ods_with_line_breaks_between_its_tags_is_read(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
 _CONTENT: Final = "content.xml"
 _MANIFEST: Final = "META-INF/manifest.xml"
+_SETTINGS: Final = "settings.xml"
+_HIDES_ZEROS: Final = re.compile(rb"config:name=[\"']ShowZeroValues[\"'][^>]*>\s*false")
 _COVERED: Final = "table:covered-table-cell"
 """A cell below a merged one. It may keep a text of its own, which nobody sees."""
 _CELLS: Final = frozenset({"table:table-cell", _COVERED})
@@ -26,6 +28,9 @@ _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
 _MORE: Final = re.compile(r"-?0\d+|\D*[@A-Za-z_#]\D*\d+!?|\d+(?:-\d+)+|(?!#+$)\D+", re.DOTALL)
 """Texts with more than a number: leading zeros, a sign of a key, groups of digits, words, errors.
 Nothing but ``#`` is a number in a narrow column."""
+
+_STATES: Final = {"0", "1"}
+"""Numbers that may be displayed as the other one, or with a word behind them."""
 
 _MOST_ROWS: Final = 1 << 20
 _MOST_COLUMNS: Final = 1 << 14
@@ -45,14 +50,16 @@ def sheets(package: Package) -> Sequence[Sheet]:
     parser = _Tables(-1)
     for _ in package.parse(_CONTENT, parser.list_table):
         pass
+    settings = package.read(_SETTINGS) if _SETTINGS in package else b""
+    rows = partial(_rows, package, shows_zeros=_HIDES_ZEROS.search(settings) is None)
     return [
-        Sheet(name, style in parser.hidden_styles, partial(_rows, package, position))
+        Sheet(name, style in parser.hidden_styles, partial(rows, position))
         for position, (name, style) in enumerate(parser.tables)
     ]
 
 
-def _rows(package: Package, position: int) -> Iterator[SheetRow]:
-    return _Tables(position).rows(package)
+def _rows(package: Package, position: int, *, shows_zeros: bool) -> Iterator[SheetRow]:
+    return _Tables(position, shows_zeros=shows_zeros).rows(package)
 
 
 class _Tables:
@@ -61,7 +68,8 @@ class _Tables:
     It lists the name and the style of each table, and the styles of hidden ones.
     """
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, *, shows_zeros: bool = True) -> None:
+        self._shows_zeros = shows_zeros
         self.tables: list[tuple[str, str]] = []
         self.hidden_styles: set[str] = set()
         self._position = position
@@ -144,20 +152,35 @@ class _Tables:
             self._number += repeats
 
     def _cell_text(self) -> str:
-        kind = self._cell.get("office:value-type")
-        shown = "\n".join(self._paragraphs)
-        if kind is None:
-            return UNCALCULATED if "table:formula" in self._cell else shown
-        if kind in _NUMBERS:
-            number, text = self._cell.get("office:value"), shown.strip()
-            if number is not None and not _MORE.fullmatch(text):
-                text = number_text(float(number), "", self._number)
-            return text
-        if kind == "boolean":
-            return self._cell.get("office:boolean-value", "").upper()
-        if self._cell.get("calcext:value-type") == "error":
+        kind, shown = self._cell.get("office:value-type"), "\n".join(self._paragraphs)
+        if kind is None and "table:formula" in self._cell:
+            return UNCALCULATED
+        if self._paragraphs and not shown.strip():
+            return ""  # its number format hides it, or there are blanks alone
+        if kind is None or self._cell.get("calcext:value-type") == "error":
             return shown
+        if kind in _NUMBERS:
+            return self._number_text(shown.strip())
         value = self._cell.get(f"office:{kind}-value", shown)
-        if kind == "time":
-            return _TIME.sub(r"\1:\2:\3", value)
-        return value.replace("T", " ") if kind == "date" else value
+        match kind:
+            case "boolean":
+                value = value.upper()
+            case "date":
+                value = value.replace("T", " ")
+            case "time":
+                value = _TIME.sub(r"\1:\2:\3", value)
+            case "string" if self._paragraphs:
+                value = shown
+        return value
+
+    def _number_text(self, shown: str) -> str:
+        number = self._cell.get("office:value")
+        if number is None:
+            return shown
+        if float(number) == 0 and not self._shows_zeros:
+            return ""
+        is_word = number in _STATES and any(map(str.isalpha, shown))
+        is_other = {number, shown} == _STATES
+        if is_word or is_other or _MORE.fullmatch(shown):
+            return shown
+        return number_text(float(number), "", self._number)

@@ -40,7 +40,7 @@ class Package:
             InputProblem: the file unpacks to too much.
             KeyError: there is no such part.
         """
-        return b"".join(self._pieces(name))
+        return b"".join(self.pieces(name))
 
     def parse(
         self,
@@ -62,13 +62,14 @@ class Package:
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = start, end
         parser.CharacterDataHandler = text
-        for piece in self._pieces(name):
+        for piece in self.pieces(name):
             parser.Parse(piece)
             yield
         parser.Parse(b"", True)  # noqa: FBT003 - it takes no keyword
         yield
 
-    def _pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield a part piece by piece; raise as ``read``."""
         info = self._parts[_plain(name)]
         self._unpacked[info.filename] = info.file_size  # zipfile reads no more than that
         if sum(self._unpacked.values()) > self._most:

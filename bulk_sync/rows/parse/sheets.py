@@ -1,6 +1,6 @@
 """The sheets of a workbook, whatever its format."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -31,6 +31,48 @@ class SheetRow(NamedTuple):
     def texts(self) -> list[str]:
         """Return the texts of all cells up to the last one with content."""
         return [self.cells.get(at, "") for at in range(max(self.cells) + 1)]
+
+
+class Merged(NamedTuple):
+    """Merged cells: rows as the spreadsheet shows them, columns from 0, both with their ends."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def shows(self, row: int, column: int) -> bool:
+        """Return whether a cell of one of their rows is seen: it is beside them, or the first."""
+        return not self.left <= column <= self.right or (row, column) == (self.top, self.left)
+
+
+def without_covered(rows: Iterable[SheetRow], merged: Sequence[Merged]) -> Iterator[SheetRow]:
+    """Yield rows without what merged cells hide: all but the first may keep texts of their own.
+
+    Raises:
+        ValueError: the rows do not ascend.
+    """
+    if not merged:
+        yield from rows
+        return
+    waiting, covering, last = sorted(merged, reverse=True), list[Merged](), 0
+    for row in rows:
+        if row.number < last:
+            raise ValueError(f"row {row.number} stands below row {last}")
+        last = row.number
+        while waiting and waiting[-1].top <= last:
+            covering.append(waiting.pop())
+        covering = [each for each in covering if last <= each.bottom]
+        if not covering:
+            yield row
+            continue
+        cells = {
+            column: text
+            for column, text in row.cells.items()
+            if all(each.shows(last, column) for each in covering)
+        }
+        if cells:
+            yield row._replace(cells=cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import xlrd
 from xlrd.compdoc import CompDoc, CompDocError
 from xlrd.formula import FormulaError
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, relevant
-from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
+from bulk_sync.rows.parse.sheets import Merged, Protected, Sheet, SheetRow, without_covered
 
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
 """Errors of xlrd for damaged files, beside Python's own."""
@@ -54,23 +54,31 @@ def sheets(content: bytes) -> Sequence[Sheet]:
         Sheet(
             sheet.name,
             bool(sheet.visibility),
-            partial(_rows, sheet, formats, _uncalculated(stream, at)),
+            partial(_seen, sheet, formats, _uncalculated(stream, at)),
         )
         for sheet, at in zip(book.sheets(), _starts(stream), strict=True)
     ]
 
 
+def _seen(
+    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
+) -> Iterator[SheetRow]:
+    merged = [
+        Merged(top + 1, left, bottom, right - 1) for top, bottom, left, right in sheet.merged_cells
+    ]
+    return without_covered(_rows(sheet, formats, uncalculated), merged)
+
+
 def _rows(
     sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
-    is_1904 = bool(sheet.book.datemode)
     for at in range(sheet.nrows):
         cells = {}
         for column, cell in enumerate(sheet.row(at)):
             text = (
                 UNCALCULATED
                 if (at, column) in uncalculated
-                else _text(cell, formats.get(cell.xf_index, ""), at + 1, is_1904=is_1904)
+                else _text(cell, formats.get(cell.xf_index, ""), at + 1, sheet)
             )
             if text:
                 cells[column] = text
@@ -79,15 +87,17 @@ def _rows(
             yield SheetRow(at + 1, cells, info is not None and bool(info.hidden))
 
 
-def _text(cell: Any, code: str, row: int, *, is_1904: bool) -> str:
+def _text(cell: Any, code: str, row: int, sheet: Any) -> str:
     match cell.ctype:
         case xlrd.XL_CELL_NUMBER | xlrd.XL_CELL_DATE:
-            return number_text(cell.value, code, row, is_1904=is_1904)
+            if cell.value == 0 and not sheet.show_zero_values:
+                return ""
+            return number_text(cell.value, code, row, is_1904=bool(sheet.book.datemode))
         case xlrd.XL_CELL_BOOLEAN:
-            return "TRUE" if cell.value else "FALSE"
+            return displayed_text(code, "TRUE" if cell.value else "FALSE")
         case xlrd.XL_CELL_ERROR:
             return str(xlrd.error_text_from_code.get(cell.value, "#ERROR!"))
-    return str(cell.value)
+    return displayed_text(code, str(cell.value))
 
 
 def _records(stream: bytes, at: int) -> Iterator[tuple[int, bytes]]:

@@ -5,16 +5,17 @@ The XML of a sheet is parsed piece by piece. Memory: the shared texts, and the r
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property, lru_cache, partial
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, relevant
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
 from bulk_sync.rows.parse.package import Package
-from bulk_sync.rows.parse.sheets import Sheet, SheetRow
+from bulk_sync.rows.parse.sheets import Merged, Sheet, SheetRow, without_covered
 
 _TRUE: Final = frozenset({"1", "true"})
+_FALSE: Final = frozenset({"0", "false"})
 _BOOLEANS: Final = {"1": "TRUE", "true": "TRUE", "0": "FALSE", "false": "FALSE"}
 """The spellings of a boolean in XML, and the texts of a cell."""
 _DIGITS: Final = "0123456789"
@@ -24,10 +25,15 @@ _ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
 _BLANKS: Final = " \t\r\n"
 
 _BUILT_IN: Final = {
+    **dict.fromkeys(map(str, range(41, 45)), '0;-0;"-";@'),
     **dict.fromkeys(map(str, (*range(14, 23), *range(27, 37), 45, 47, *range(50, 59))), "yyyy"),
     "46": "[h]:mm:ss",
 }
-"""The number formats of dates and durations outside a workbook's own list."""
+"""The formats outside a workbook's own list that display more than a number."""
+
+_MERGED: Final = re.compile(
+    rb"<(?:\w+:)?mergeCell\s[^>]*?ref\s*=\s*[\"']([A-Z]+)(\d+):([A-Z]+)(\d+)[\"']"
+)
 
 
 def sheets(package: Package) -> Sequence[Sheet]:
@@ -46,7 +52,9 @@ def sheets(package: Package) -> Sequence[Sheet]:
         kind, part = book.related[identity]
         if kind == "worksheet":
             is_hidden = each.get("state", "visible") != "visible"
-            found.append(Sheet(each.get("name", ""), is_hidden, partial(_rows, book, part)))
+            merged = cache(partial(_merged, package, part))
+            rows = partial(_seen, book, part, merged)
+            found.append(Sheet(each.get("name", ""), is_hidden, rows))
     return found
 
 
@@ -61,6 +69,8 @@ class _Book:
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
         self.formats = self._formats()
+        codes = self.formats.values()
+        self.has_text_formats = any(displayed_text(code, "x") != "x" for code in codes)
         self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
         self.is_calculated_on_load = _first(self.root, "calcPr").get("fullCalcOnLoad") in _TRUE
 
@@ -86,6 +96,27 @@ class _Book:
         numbers = [each.get("numFmtId", "") for each in _first(root, "cellXfs")]
         formats = {str(at): relevant(codes.get(number, "")) for at, number in enumerate(numbers)}
         return {style: code for style, code in formats.items() if code}
+
+
+def _seen(book: _Book, part: str, merged: Callable[[], Sequence[Merged]]) -> Iterator[SheetRow]:
+    return without_covered(_rows(book, part), merged())
+
+
+def _merged(package: Package, part: str) -> list[Merged]:
+    """Return the merged cells: they are listed below the rows, so the part is read once for them.
+
+    To look for their bytes takes a twentieth of the time that parsing takes.
+    """
+    found, rest = list[Merged](), b""
+    for piece in package.pieces(part):
+        text = rest + piece
+        if b"mergeCell" in text:
+            found += (
+                Merged(int(top), _position(left.decode()), int(bottom), _position(right.decode()))
+                for left, top, right, bottom in _MERGED.findall(text)
+            )
+        rest = text[text.rfind(b"<") :]
+    return found
 
 
 def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
@@ -159,6 +190,7 @@ class _Rows(_Texts):
         self._cell: dict[str, str] = {}
         self._has_formula = False
         self._value: list[str] | None = None
+        self._shows_zeros = True
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
@@ -174,6 +206,8 @@ class _Rows(_Texts):
             self._cells, self._column = {}, -1
         elif tag == "f":
             self._has_formula = True
+        elif tag == "sheetView":
+            self._shows_zeros = attributes.get("showZeros") not in _FALSE
         elif ":" in tag:
             self.start(tag.rpartition(":")[2], attributes)
         else:
@@ -197,24 +231,31 @@ class _Rows(_Texts):
 
     def _cell_text(self) -> str:
         kind = self._cell.get("t", "n")
-        if self._value is None and (kind == "inlineStr" or self._pieces):
-            text, self._pieces = self.whole(), []
-            return text
         value = None if self._value is None else "".join(self._value)
-        if self._has_formula and self._is_uncalculated(kind, value):
-            text = UNCALCULATED
+        if value is None and (kind == "inlineStr" or self._pieces):
+            text, self._pieces = self.whole(), []
+        elif self._has_formula and self._is_uncalculated(kind, value):
+            return UNCALCULATED
         elif not value:
-            text = ""
+            return ""
         elif kind == "s":
             text = self._book.texts[int(value)]
         elif kind == "n":
-            code = self._book.formats.get(self._cell.get("s", ""), "")
-            text = number_text(float(value), code, self._number, is_1904=self._book.is_1904)
+            return self._number_text(float(value))
         elif kind == "b":
             text = _BOOLEANS.get(value.strip().lower(), value)
         else:
             text = value.replace("T", " ") if kind == "d" else _unescaped(value)
-        return text
+        return displayed_text(self._format, text) if self._book.has_text_formats else text
+
+    @property
+    def _format(self) -> str:
+        return self._book.formats.get(self._cell.get("s", "0"), "")
+
+    def _number_text(self, value: float) -> str:
+        if value == 0 and not self._shows_zeros:
+            return ""
+        return number_text(value, self._format, self._number, is_1904=self._book.is_1904)
 
     def _is_uncalculated(self, kind: str, value: str | None) -> bool:
         """Check whether a formula has no value, or XlsxWriter's 0 in place of one."""
