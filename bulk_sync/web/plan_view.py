@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from bulk_sync.amounts import count, duration
 from bulk_sync.errors import UsageProblem
-from bulk_sync.ledger import Deed, Run
+from bulk_sync.ledger import Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.html_file import SECTIONS
@@ -145,9 +145,7 @@ def values(
         else _message(state, state.making),
         "why_not_applied": _message(state, state.applying),
         "limit": without_advice(str(state.limit.get("message") or "")),
-        "raises": [
-            act for act in page.ledger.acts(state.paper.id) if act.deed == Deed.LIMIT_RAISED
-        ],
+        "acts": page.ledger.acts(state.paper.id),
         "limits": "" if planned is None else _limits(planned),
         "holds": bool(state.paper.options.get(HOLD)),
         "approval_valid_ms": round(page.settings.approval_valid_s * 1000),
