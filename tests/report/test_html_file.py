@@ -171,7 +171,7 @@ def test_every_chart_has_its_numbers_as_a_table(path: Path) -> None:
     ]
     assert reasons == [["Reason", "Rows"], ["HTTP 403", "1"]]
     assert days[1:] == [["overdue", "1"], ["0 to 3 days", "0"]]
-    assert runs[1] == ["2026-11-24 03:17", "1,029", "29", "1"]
+    assert runs[1] == ["2026-11-24 03:17 UTC", "1,029", "29", "1"]
     assert len(runs) == 31
     charts = [each for each in found.having("svg") if each.get("role") == "img"]
     ids = {attributes["id"] for _, attributes in found.tags if "id" in attributes}

@@ -48,7 +48,9 @@ def test_the_result_is_shown_with_its_files_and_undone_after_an_approval(
     path.write_text(path.read_text() + f"{key(9)},true\n")
     run = apply_file(served, path)
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
-    shown = text_of(ana.get(served.url + run))
+    screen = ana.get(served.url + run)
+    assert '<tr><th scope="row"><time datetime="' in screen.text  # in the reader's zone, as others
+    shown = text_of(screen)
     assert "(0 opt-ins, 3 opt-outs); 1 row needs a person. Files " in shown
     assert "3 of 4 rows were changed in Campaign" in shown
     assert not re.search("(?i)exit status", shown)

@@ -158,6 +158,7 @@ def test_the_verdict_has_counts_and_rows_by_reason(served: Served, ana: requests
     assert "3 p1@example.com ✗ wrong perhaps 2026-11-21" in text
     assert "5 ✗ wrong nobody ✗ empty 2026-11-23" in text
     assert "E-mail Key column p0@example.com p1@example.com 4.5E+11" in text
+    assert "<details open>" in ana.get(path(answer)).text  # rows name choices in it
     fields = form(ana.get(path(answer)).text)
     assert fields["key_column"] == "E-mail"
     assert fields["key"] == "email"
