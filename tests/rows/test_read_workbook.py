@@ -197,6 +197,42 @@ def test_the_0_written_by_xlsxwriter_for_a_formula_is_no_value(tmp_path: Path) -
     assert judged(tmp_path / "in.xlsx")[2][0] == Outcome.REJECTED
 
 
+SAVED = '<calcPr calcId="191029"/>'
+
+
+@pytest.mark.parametrize(
+    ("value", "calculation", "expected"),
+    [
+        pytest.param("0.0", "", Outcome.REJECTED, id="POI"),
+        pytest.param("0.0", SAVED, Outcome.REJECTED, id="POI, in a workbook of Excel"),
+        pytest.param("0", "", Outcome.REJECTED, id="NPOI"),
+        pytest.param("0", SAVED, "usable", id="Excel"),
+        pytest.param("0", "<calcPr/>", "usable", id="Google Sheets"),
+        pytest.param("1.0", "", "usable", id="calculated by POI"),
+    ],
+)
+def test_a_0_of_a_program_that_does_not_calculate_is_no_value(
+    tmp_path: Path, value: str, calculation: str, expected: str
+) -> None:
+    cell = f'<c r="B2" t="n"><f>IF(C2="out",1,0)</f><v>{value}</v></c>'
+    rows = office.HEADER + f'<row r="2">{office.text("A2", "@a")}{cell}</row>'
+    path = office.xlsx(tmp_path / "in.xlsx", {"S": rows}, calculation=calculation)
+    assert judged(path)[2][0] == expected
+
+
+def test_a_formula_that_poi_adds_to_an_xls_is_rejected_whatever_other_formulas_have(
+    tmp_path: Path,
+) -> None:
+    one, zero = struct.pack("<d", 1), bytes(8)
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
+    for at, (result, flags) in enumerate([(one, 0), (zero, 2), (zero, 0), (one, 2)], start=1):
+        cells += office.xls_text(at, 0, f"@{at}") + office.xls_formula(at, 1, result, flags)
+    verdicts = judged(office.xls(tmp_path / "in.xls", {"S": cells}))
+    assert [verdict for verdict, _ in verdicts.values()] == [
+        "usable", Outcome.REJECTED, "usable", "usable"
+    ]  # fmt: skip
+
+
 def test_formulas_written_by_openpyxl_are_rejected(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     page = book.create_sheet("Keys", 0)

@@ -118,18 +118,21 @@ def _starts(stream: bytes) -> list[int]:
 
 
 def _uncalculated(stream: bytes, start: int) -> frozenset[tuple[int, int]]:
-    """Return by row and column the formulas of a sheet, if none of them has a value.
+    """Return by row and column the formulas of a sheet without a value.
 
     Spreadsheets write the empty text as well, as a result; but hardly ever for every formula.
     """
     formulas = [data for kind, data in _records(stream, start) if kind == _FORMULA]
-    if not all(map(_is_blank, formulas)):
-        return frozenset()
-    return frozenset(struct.unpack_from("<HH", data) for data in formulas)
+    found = [data for data in formulas if _is_empty_text(data) or _is_to_calculate(data)]
+    if len(found) < len(formulas):
+        found = [data for data in found if _is_to_calculate(data)]
+    return frozenset(struct.unpack_from("<HH", data) for data in found)
 
 
-def _is_blank(formula: bytes) -> bool:
-    """Check for no text, or a 0 to be calculated on loading: of programs that do not calculate."""
-    if formula[12:14] == b"\xff\xff":
-        return formula[6] == 3
+def _is_empty_text(formula: bytes) -> bool:
+    return formula[12:14] == b"\xff\xff" and formula[6] == 3
+
+
+def _is_to_calculate(formula: bytes) -> bool:
+    """Check for a 0 to be calculated on loading: spreadsheet programs never write that flag."""
     return bool(formula[14] & 2) and not any(formula[6:14])

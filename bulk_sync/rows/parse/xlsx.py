@@ -72,7 +72,7 @@ class _Book:
         codes = self.formats.values()
         self.has_text_formats = any(displayed_text(code, "x") != "x" for code in codes)
         self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
-        self.is_calculated_on_load = _first(self.root, "calcPr").get("fullCalcOnLoad") in _TRUE
+        self.is_calculated_on_load = self._is_calculated_on_load()
 
     @cached_property
     def texts(self) -> list[str]:
@@ -83,6 +83,14 @@ class _Book:
             for _ in self.package.parse(part, parser.start, parser.end, parser.text):
                 pass
         return parser.texts
+
+    def _is_calculated_on_load(self) -> bool:
+        """Return whether programs calculate all formulas when they open it.
+
+        Programs that do not calculate say so, or write no settings of calculation at all.
+        """
+        settings = [each for each in self.root.iter() if _local(each.tag) == "calcPr"]
+        return not settings or settings[0].get("fullCalcOnLoad") in _TRUE
 
     def _formats(self) -> dict[str, str]:
         part = self._parts.get("styles", "")
@@ -258,11 +266,15 @@ class _Rows(_Texts):
         return number_text(value, self._format, self._number, is_1904=self._book.is_1904)
 
     def _is_uncalculated(self, kind: str, value: str | None) -> bool:
-        """Check whether a formula has no value, or XlsxWriter's 0 in place of one."""
+        """Check whether a formula has no value, or a 0 in its place.
+
+        XlsxWriter and NPOI write 0; POI writes 0.0, and spreadsheet programs never do.
+        """
         if kind == "str":
             return value is None
         value = (value or "").strip()
-        return not value or (kind == "n" and value == "0" and self._book.is_calculated_on_load)
+        is_zero = value == "0.0" or (value == "0" and self._book.is_calculated_on_load)
+        return not value or (kind == "n" and is_zero)
 
 
 def _unescaped(text: str) -> str:
