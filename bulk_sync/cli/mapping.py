@@ -11,7 +11,8 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import Values, plain, table_name
-from bulk_sync.cli.config import FILE, GIVEN, JOBS, Configuration
+from bulk_sync.cli.config import GIVEN, Configuration
+from bulk_sync.cli.config_file import FILE, JOBS
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.cli.summary import shown

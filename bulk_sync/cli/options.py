@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli import config, deployment_options, input_options, page_options
+from bulk_sync.cli import config, config_file, deployment_options, input_options, page_options
 from bulk_sync.cli.option import Group, Option, Recorded, refuse_untyped
 from bulk_sync.cli.value_types import (
     FILE,
@@ -264,7 +264,7 @@ CONFIG: Final = config.Config(
     is_eager=True,
     expose_value=False,
     callback=config.load,
-    show_default=f"{config.FILE}, if it is there",
+    show_default=f"{config_file.FILE}, if it is there",
 )
 LOGGING: Final = (LOG_FORMAT, _output("-v --verbose", "Log more."), QUIET, CONFIG)
 

@@ -12,7 +12,9 @@ from typing import Final
 
 import click
 
-from bulk_sync.cli.config import FILE, NEVER_TYPED, Configuration
+from bulk_sync.cli import config_file
+from bulk_sync.cli.config import Configuration
+from bulk_sync.cli.config_file import FILE, NEVER_TYPED
 from bulk_sync.cli.option import MASK, variable
 from bulk_sync.errors import UsageProblem
 
@@ -100,12 +102,10 @@ def _configuration(words: Sequence[str]) -> Path:
 
 
 def _values_in(path: Path) -> dict[str, str]:
-    with suppress(OSError, ValueError):  # the command explains them
+    with suppress(OSError, UsageProblem):  # the command explains them
         if path.is_file():
-            import tomllib
-
-            content = tomllib.loads(path.read_text("utf-8-sig"))
-            return {name.replace("-", "_"): str(value) for name, value in content.items()}
+            values, _ = config_file.read(path)
+            return {name.replace("-", "_"): str(value) for name, value in values.items()}
     return {}
 
 

@@ -9,7 +9,8 @@ import click
 
 from bulk_sync.cli import arguments, deployment_options, options
 from bulk_sync.cli.command import Command
-from bulk_sync.cli.config import JOBS, Configuration
+from bulk_sync.cli.config import Configuration
+from bulk_sync.cli.config_file import JOBS
 from bulk_sync.cli.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
