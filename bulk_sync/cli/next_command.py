@@ -20,13 +20,7 @@ from bulk_sync.cli import options
 from bulk_sync.cli.config import Configuration, job_of
 from bulk_sync.cli.deployment_options import CONNECTION, STATE
 from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
-from bulk_sync.cli.option import (
-    DECLARED,
-    MASK,
-    Group,
-    Option,
-    Recorded,
-)
+from bulk_sync.cli.option import DECLARED, MASK, Group, Option, Recorded, pair
 from bulk_sync.cli.value_types import NAME
 from bulk_sync.remote import url
 
@@ -106,6 +100,8 @@ class Typed:
             if isinstance(param, Option)
             and context.get_parameter_source(param.key) is ParameterSource.COMMANDLINE
         ]
+        self._is_saved = bool(context.params.get(SAVE_MAPPING.key))
+        self._saved = [each for each in self._options if each.is_of_input and self._is_saved]
 
     def resume(self, run_id: str, instead: Collection[str] = ()) -> NextCommand:
         """Return the command to go on with a run."""
@@ -127,23 +123,17 @@ class Typed:
 
     def after_validate(self, command: str, source: str, job: str) -> NextCommand:
         """Return the command to go on with an input of a job, or with its marked copy."""
-        is_saved = bool(self._params.get(SAVE_MAPPING.key))
-        has_table = is_saved or job in self._jobs
-        if source == self._params.get("input") or not has_table:
-            return suggested(command, source, self._words_for(source, _OF_VALIDATE))
-        typed = [
-            each
-            for each in self._options
-            if each not in {*_OF_VALIDATE, options.JOB} and not (is_saved and each.is_of_input)
-        ]
-        return suggested(command, source, [options.JOB.flag, job, *self._words(typed)])
+        unwanted, name = {*_OF_VALIDATE, *self._saved}, list[str]()
+        if source != self._params.get("input") and (self._is_saved or job in self._jobs):
+            unwanted, name = {*unwanted, options.JOB}, [options.JOB.flag, job]
+        return suggested(command, source, [*name, *self._all_but(unwanted)])
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> NextCommand:
         """Return the command to carry out a plan file, in the place where it was made."""
         words = [
-            *("--expect-sha256", sha256),
+            *(options.EXPECT_SHA256.flag, sha256),
             *self._again(settings, CONNECTION),
             *self._words([*_SEALED, *_PLACE], instead),
             *(options.APPROVED_BY.flag, NAME) * (settings.get(options.APPROVALS.key) or 0),
@@ -166,22 +156,24 @@ class Typed:
         if self._command == "resume":
             words = self._for_input(settings, [*_OF_A_PLAN, *CONNECTION], instead)
         else:
-            unwanted = _OF_A_PREVIEW if is_approved else (*_OF_A_PREVIEW, options.APPROVALS)
-            words = self._words_for(source, unwanted, instead)
-        if is_approved:  # `run` would write it without an approval
-            from bulk_sync.runs import Input
+            unwanted = {
+                *_OF_A_PREVIEW,
+                *self._saved,
+                *(() if is_approved else (options.APPROVALS,)),
+            }
+            words = self._all_but(unwanted, instead)
+        if not is_approved:
+            return suggested("run", source, words)
+        from bulk_sync.runs import Input
 
-            return suggested(
-                "plan",
-                source,
-                [*words, options.PLAN_OUT.flag, f"{Input(source).stem}.plan.parquet"],
-            )
-        return suggested("run", source, words)
+        # `run` would write it without an approval.
+        out = f"{Input(source).stem}.plan.parquet"
+        return suggested("plan", source, [*words, options.PLAN_OUT.flag, out])
 
     def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> NextCommand:
         """Return the command for the rows of a job's todo file, a plan where plans are approved."""
         if self._command == "run":
-            words = self._words_for(todo, _OF_THE_INPUT)
+            words = self._all_but(_OF_THE_INPUT)
         else:
             words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
         if options.JOB.flag not in words:
@@ -205,20 +197,10 @@ class Typed:
         ]
         return [*chain(*kept), *instead]
 
-    def _words_for(
-        self, source: str, unwanted: Collection[Option], instead: Collection[str] = ()
-    ) -> list[str]:
-        """Return all options but some, for the input or its todo file.
-
-        What the configuration holds for the job counts for both.
-        """
-        is_saved = source == self._params.get("input") and self._params.get(SAVE_MAPPING.key)
-        typed = [
-            each
-            for each in self._options
-            if each not in {*unwanted, SAVE_MAPPING} and not (is_saved and each.is_of_input)
-        ]
-        return self._words(typed, instead)
+    def _all_but(self, unwanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
+        """Return the options that were typed, but for some, then those of ``instead``."""
+        kept = [each for each in self._options if each not in {*unwanted, SAVE_MAPPING}]
+        return self._words(kept, instead)
 
     def _for_input(
         self, settings: Mapping[str, Any], wanted: Iterable[Option], instead: Collection[str] = ()
@@ -261,10 +243,9 @@ def again(words: Sequence[str], remedy: Sequence[str]) -> NextCommand:
         value = value if equals else next(typed, "")
         if flag not in instead:
             kept += valued[flag].words(value)
-    pairs = zip(remedy[::2], remedy[1::2], strict=True)
-    added = [[f"{flag}={word}"] if word.startswith("-") else [flag, word] for flag, word in pairs]
+    added = chain(*map(pair, remedy[::2], remedy[1::2]))
     lacks = [each for word in [*kept, *arguments] for each in _missing(word)]
-    return NextCommand.build([*kept, *chain(*added), *words[end : end + 1], *arguments], lacks)
+    return NextCommand.build([*kept, *added, *words[end : end + 1], *arguments], lacks)
 
 
 def suggested(command: str, argument: str, further: Iterable[str]) -> NextCommand:

@@ -123,7 +123,7 @@ class Option(click.Option):
             return [self.flag] if value else []
         values = value if self.multiple and isinstance(value, list | tuple) else [value]
         shown = [MASK if self._hides(each) else each for each in values]
-        return [word for each in shown for word in _pair(self.flag, each)]
+        return [word for each in shown for word in pair(self.flag, each)]
 
     def _hides(self, value: object) -> bool:
         is_path = isinstance(value, Path)
@@ -159,6 +159,7 @@ def refuse_untyped(ctx: click.Context, param: click.Parameter, value: Any) -> An
     return value
 
 
-def _pair(flag: str, value: object) -> list[str]:
+def pair(flag: str, value: object) -> list[str]:
+    """Return an option and its value as words to type."""
     text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
