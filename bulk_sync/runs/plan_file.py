@@ -14,7 +14,6 @@ from functools import partial
 from hashlib import file_digest
 from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final
 
 import pyarrow as pa
@@ -103,24 +102,12 @@ def check_place(path: Path, reports: Iterable[Destination]) -> None:
     """Check the same for a path that the plan's run has had from its beginning."""
     if any(each.is_file(path) for each in reports):
         raise UsageProblem(f"--out and --report both name {path}. Name two files.")
-    try:
-        if path.exists() and not path.is_file():
-            raise UsageProblem(
-                f"--out {path} cannot be written: what has this name is no file. Name another path."
-            )
-        if path.is_file() and path.stat().st_size and job_of(path) is None:
-            raise UsageProblem(
-                f"--out {path} would replace a file that is no plan. Name another path, or move "
-                "that file away."
-            )
-        with TemporaryFile(dir=path.absolute().parent):
-            pass
-    except OSError as error:
-        raise unwritable(
-            error,
-            f"--out {path} cannot be written: {error.strerror}. Name a path in a folder that is "
-            "there, that has room, and that you may write to.",
-        ) from error
+    LocalFile(path).check("--out")
+    if path.is_file() and path.stat().st_size and job_of(path) is None:
+        raise UsageProblem(
+            f"--out {path} would replace a file that is no plan. Name another path, or move that "
+            "file away."
+        )
 
 
 def check_older(path: Path, run: Run) -> None:
