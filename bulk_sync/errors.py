@@ -94,10 +94,7 @@ class InputProblem(UsageProblem):
     """
 
     def __init__(
-        self,
-        message: str,
-        overview: Sequence[str] = (),
-        remedies: Sequence[Remedy] = (),
+        self, message: str, overview: Sequence[str] = (), remedies: Sequence[Remedy] = ()
     ) -> None:
         super().__init__(message)
         self.overview = overview

@@ -31,11 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CAUSES: Final = {
-    signal.SIGINT: Interrupted,
-    signal.SIGTERM: Terminated,
-    signal.SIGHUP: Terminated,
-}
+_CAUSES: Final = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated, signal.SIGHUP: Terminated}
 _END_WITHIN_S: Final = 18.0
 """Seconds from the first SIGTERM to the end of the process, at most."""
 

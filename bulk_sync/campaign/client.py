@@ -73,8 +73,7 @@ def _within_open_files(pace: Pace) -> Pace:
     if room == wanted:
         return pace
     log.warning(
-        "At most %d requests are in flight: the system allows no more open files (ulimit -n)",
-        room,
+        "At most %d requests are in flight: the system allows no more open files (ulimit -n)", room
     )
     return replace(pace, concurrency=room)
 
@@ -215,10 +214,7 @@ class Client:
         )
 
     def _read(
-        self,
-        key: str,
-        take: Callable[[profiles.Profile], T],
-        check: profiles.Check | None = None,
+        self, key: str, take: Callable[[profiles.Profile], T], check: profiles.Check | None = None
     ) -> Tried[T]:
         """Read a part of one profile. No coroutine of its own: there are many rows."""
         attribute = self._attribute

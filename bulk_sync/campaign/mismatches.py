@@ -30,12 +30,7 @@ class Mismatches:
         self.doubted: dict[Request, Response | None] = {}
 
     def accept(
-        self,
-        request: Request,
-        response: Response,
-        parse: Callable[[Response], T],
-        *,
-        repeats: bool,
+        self, request: Request, response: Response, parse: Callable[[Response], T], *, repeats: bool
     ) -> T:
         """Return the content of a good response.
 

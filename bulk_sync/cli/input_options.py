@@ -79,8 +79,7 @@ INPUT: Final = (
         "means.",
     ),
     _input(
-        "--false-values LIST",
-        "Further words that allow the sale. They do so whatever yes means.",
+        "--false-values LIST", "Further words that allow the sale. They do so whatever yes means."
     ),
     _input(
         "--date-column NAME",

@@ -170,10 +170,7 @@ PACE: Final = (
     ),
     _pace("--rate R", "Most requests a second.", type=_ABOVE_0, show_default="adaptive"),
     _pace(
-        "--max-calls N",
-        "Stop cleanly after so many calls.",
-        recorded=Recorded.SPENT,
-        type=_FROM_1,
+        "--max-calls N", "Stop cleanly after so many calls.", recorded=Recorded.SPENT, type=_FROM_1
     ),
     _pace(
         "--max-calls-per-day N",

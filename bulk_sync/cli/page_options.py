@@ -23,12 +23,7 @@ _page = partial(Option, group=Group.PAGE, recorded=Recorded.NEVER)
 
 PAGE: Final = (
     _page("--host ADDRESS", "Address to listen on.", type=address, default="127.0.0.1"),
-    _page(
-        "--port N",
-        "Port to listen on; 0: a free one.",
-        type=Whole(0, 65_535),
-        default=8710,
-    ),
+    _page("--port N", "Port to listen on; 0: a free one.", type=Whole(0, 65_535), default=8710),
     _page(
         "--open/--no-open",
         "Open the page in a browser.",
@@ -66,10 +61,7 @@ PAGE: Final = (
         show_default="the role of the account of that name, else viewer",
     ),
     _page(
-        "--approval-valid DURATION",
-        "How long an approval counts.",
-        type=validity,
-        default="24h",
+        "--approval-valid DURATION", "How long an approval counts.", type=validity, default="24h"
     ),
     _page("--max-upload SIZE", "The largest file to upload.", type=size(), default="200MB"),
 )

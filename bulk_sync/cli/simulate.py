@@ -114,10 +114,7 @@ def _shares(
             type=_FROM_0,
         ),
         _option(
-            "--latency MS",
-            "Delay of every answer, in milliseconds.",
-            type=Number(0),
-            default=0,
+            "--latency MS", "Delay of every answer, in milliseconds.", type=Number(0), default=0
         ),
         _option(
             "--rate R",

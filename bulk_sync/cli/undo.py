@@ -34,9 +34,5 @@ def command(**values: Any) -> Exit:
     out, stem = values["out"], str(run.begun.settings["stem"])
     reports = values["report"] if out else arguments.reports(values, stem)
     job = arguments.follow_up(values, run, reports, is_undo=True)
-    screen = Screen(
-        f"the undo of {run.run_id} ({run.begun.input})",
-        values,
-        preview=bool(out),
-    )
+    screen = Screen(f"the undo of {run.run_id} ({run.begun.input})", values, preview=bool(out))
     return screen.finish(runs.undo(job, run.run_id, screen, out))

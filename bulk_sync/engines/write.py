@@ -18,16 +18,7 @@ import numpy as np
 from bulk_sync.amounts import count
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
-from bulk_sync.engines.decide import (
-    NO_CARE,
-    Care,
-    Decision,
-    Done,
-    LookFirst,
-    Seen,
-    decide,
-    learned,
-)
+from bulk_sync.engines.decide import NO_CARE, Care, Decision, Done, LookFirst, Seen, decide, learned
 from bulk_sync.engines.journal import IntentQueue, ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.workers import Workers

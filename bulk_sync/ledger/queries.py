@@ -295,8 +295,6 @@ def _of_kind(kind: LineKind, *columns: Any) -> Select[Any]:
 
 _OUTCOMES: Final = lines.alias()
 _WRITES: Final = _of_kind(
-    LineKind.INTENT,
-    *(lines.c[name] for name in _INTENT),
-    *(_OUTCOMES.c[name] for name in _OUTCOME),
+    LineKind.INTENT, *(lines.c[name] for name in _INTENT), *(_OUTCOMES.c[name] for name in _OUTCOME)
 ).outerjoin_from(lines, _OUTCOMES, _OUTCOMES.c.intent == lines.c.position)
 """Intents, each beside its outcome if there is one."""

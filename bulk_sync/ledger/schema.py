@@ -78,12 +78,7 @@ lines: Final = Table(
     Index("lines_by_run", "run_id", "position"),
     Index("lines_by_key", "profile_key", "position"),
     Index("lines_by_intent", "intent"),
-    Index(
-        "lines_of_no_write",
-        "position",
-        sqlite_where=IS_NO_WRITE,
-        postgresql_where=IS_NO_WRITE,
-    ),
+    Index("lines_of_no_write", "position", sqlite_where=IS_NO_WRITE, postgresql_where=IS_NO_WRITE),
     Index("lines_by_used", USED_BEGINS, sqlite_where=IS_USED, postgresql_where=IS_USED),
 )
 

@@ -187,10 +187,7 @@ def deadlines(late: Late | None) -> list[str]:
     """Return how many opt-outs are late, or soon will be, as sentences; none without any."""
     if late is None or not (late.left or late.done or late.soon or late.undated):
         return []
-    left = [
-        f"{late.left:,} past their last day",
-        f"{late.soon:,} due within {SOON} business days",
-    ]
+    left = [f"{late.left:,} past their last day", f"{late.soon:,} due within {SOON} business days"]
     if late.undated:
         left.append(f"{late.undated:,} without a date that can be read")
     deadline = (

@@ -14,13 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from bulk_sync.report import wording
 from bulk_sync.report.facts import STATES, Facts
-from bulk_sync.report.xlsx_cells import (
-    LINE_PX,
-    MOST_LINES,
-    Styles,
-    strong_color,
-    write_text,
-)
+from bulk_sync.report.xlsx_cells import LINE_PX, MOST_LINES, Styles, strong_color, write_text
 
 NAME: Final = "Summary"
 

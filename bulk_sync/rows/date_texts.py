@@ -47,10 +47,7 @@ _ORDERS: Final = {
 }
 """The possible orders of numbers with strokes, and their forms."""
 _ORDER_NAMES: Final = list(_ORDERS)
-_STATED: Final = {
-    DateOrder.MONTH_FIRST: "month/day/year",
-    DateOrder.DAY_FIRST: "day/month/year",
-}
+_STATED: Final = {DateOrder.MONTH_FIRST: "month/day/year", DateOrder.DAY_FIRST: "day/month/year"}
 _YEAR_FIRST: Final = _ORDER_NAMES.index("year/month/day")
 _IN_NAMES: Final = {"mm/dd": 0, "dd/mm": 1}
 """What a column's name may say of its order, such as ``Received (MM/DD/YYYY)``."""

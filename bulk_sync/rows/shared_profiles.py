@@ -71,9 +71,7 @@ def _groups(rows: pd.DataFrame, with_profile: Positions) -> list[list[int]]:
 
 
 def _contradicted(
-    groups: Sequence[Sequence[int]],
-    owner: npt.NDArray[np.int64],
-    desired: npt.NDArray[np.int8],
+    groups: Sequence[Sequence[int]], owner: npt.NDArray[np.int64], desired: npt.NDArray[np.int8]
 ) -> dict[int, int]:
     """Return the rows of the input in contradiction to another one, with this one."""
     found = {}

@@ -71,13 +71,7 @@ def finish_run(
 
 
 def refuse(
-    book: Ledger,
-    job: Job,
-    run_id: str,
-    begun: Begun,
-    stem: str,
-    rows: Slices,
-    why: Refused,
+    book: Ledger, job: Job, run_id: str, begun: Begun, stem: str, rows: Slices, why: Refused
 ) -> None:
     """Record a run that was refused before it began: it is finished, and nothing can resume it.
 
@@ -90,8 +84,7 @@ def refuse(
         settings = {**begun.settings, "report": [], "stem": stem}
         book.begin(run_id, replace(begun, settings=settings))
         book.end(
-            run_id,
-            replace(line, rows_kept_until=kept_rows.keep(job.state, run_id, begun, rows)),
+            run_id, replace(line, rows_kept_until=kept_rows.keep(job.state, run_id, begun, rows))
         )
     except StopRun as problem:
         log.warning("%s", problem)

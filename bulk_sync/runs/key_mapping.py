@@ -142,9 +142,7 @@ def _check(job: Job, given: Input, out: Path, part: Path) -> None:
 
 
 def _placed(
-    rows: pd.DataFrame,
-    found: Mapping[RowIndex, Sequence[Match]],
-    on_ambiguous: OnAmbiguous | None,
+    rows: pd.DataFrame, found: Mapping[RowIndex, Sequence[Match]], on_ambiguous: OnAmbiguous | None
 ) -> dict[int, Sequence[Match]]:
     """Return the placed rows with their profiles, rows with a repeated key included."""
     takes_all = on_ambiguous is OnAmbiguous.ALL

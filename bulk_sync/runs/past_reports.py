@@ -26,14 +26,7 @@ from bulk_sync.report.table import Results
 from bulk_sync.rows import due_dates, expand
 from bulk_sync.rows.slices import RowProgress, Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import (
-    finish,
-    kept_rows,
-    lineage,
-    plan_file,
-    report_facts,
-    write_records,
-)
+from bulk_sync.runs import finish, kept_rows, lineage, plan_file, report_facts, write_records
 from bulk_sync.runs.exclusion import at_work
 from bulk_sync.runs.job import JobRecord
 from bulk_sync.runs.kept_rows import KeptRows

@@ -17,13 +17,7 @@ import pandas as pd
 from bulk_sync.amounts import count
 from bulk_sync.engines.current import Read, StateReader
 from bulk_sync.engines.session import Session
-from bulk_sync.errors import (
-    BudgetSpent,
-    BudgetTooSmall,
-    Interrupted,
-    Refused,
-    StoppedEarly,
-)
+from bulk_sync.errors import BudgetSpent, BudgetTooSmall, Interrupted, Refused, StoppedEarly
 from bulk_sync.ledger import Kind
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import comparison, plan_limits

@@ -13,13 +13,7 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import (
-    checkpoint_place,
-    current_states,
-    kept_rows,
-    large_input,
-    precedence,
-)
+from bulk_sync.runs import checkpoint_place, current_states, kept_rows, large_input, precedence
 from bulk_sync.runs.checkpoint import Checkpoint
 from bulk_sync.runs.job import Matching
 from bulk_sync.runs.write_records import Recording

@@ -102,10 +102,7 @@ def facts_from(
             dates=Dates(*dates) if (dates := begun.settings.get("dates")) else None,
         ),
         result=Result(
-            sentences=(
-                _sentence(subject, ended, tally),
-                f"E{_how_it_ended(ended, subject)[1:]}.",
-            ),
+            sentences=(_sentence(subject, ended, tally), f"E{_how_it_ended(ended, subject)[1:]}."),
             refusal=_text(ended.message),
             deadlines=tuple(wording.deadlines(tally.late)),
             all_rows=_all_rows(run, reports, subject),

@@ -13,12 +13,7 @@ from bulk_sync.ledger import Begun, Kind, Ledger, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import comparison
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import (
-    finish,
-    pipeline,
-    plan_file,
-    validation,
-)
+from bulk_sync.runs import finish, pipeline, plan_file, validation
 from bulk_sync.runs.begin import begin, begun_as, check_files, warn_of_same_file
 from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Input, Job

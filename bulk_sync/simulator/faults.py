@@ -61,11 +61,7 @@ class FaultPlan:
     _seen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def queue(
-        self,
-        fault: Fault,
-        method: str | None = None,
-        times: int = 1,
-        matching: str | None = None,
+        self, fault: Fault, method: str | None = None, times: int = 1, matching: str | None = None
     ) -> None:
         """Let so many of the next requests fail; earlier faults in the queue go first.
 

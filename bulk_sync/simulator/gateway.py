@@ -40,10 +40,7 @@ class Gateway:
         credentials = (form.get("client_id"), form.get("client_secret"))
         accepted = (options.api_key, options.client_secret)
         if options.client_secret is None or credentials != accepted:
-            error = {
-                "error": "invalid_client",
-                "error_description": "invalid client_id parameter",
-            }
+            error = {"error": "invalid_client", "error_description": "invalid client_id parameter"}
             return answers.json(error, HTTPStatus.BAD_REQUEST)
         self._issued += 1
         token = f"ims-token-{self._issued}"

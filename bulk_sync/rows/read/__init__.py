@@ -35,26 +35,10 @@ from bulk_sync.rows.read.sources import (
 from bulk_sync.rows.read.tables import legible
 
 __all__ = [
-    "STDIN",
-    "SUFFIXES",
-    "RawSlices",
-    "Wanted",
-    "cell_bytes",
-    "default_job",
-    "digest",
-    "files",
-    "is_data",
-    "is_todo",
-    "legible",
-    "of_workbook",
-    "origin",
-    "slices",
-    "spooling",
-    "stdin",
-    "table",
-    "text_bytes",
-    "warn_of_skipped",
-]
+    "STDIN", "SUFFIXES", "RawSlices", "Wanted", "cell_bytes", "default_job", "digest", "files",
+    "is_data", "is_todo", "legible", "of_workbook", "origin", "slices", "spooling", "stdin",
+    "table", "text_bytes", "warn_of_skipped",
+]  # fmt: skip
 
 
 def stdin(spool: Spool) -> tuple[BinaryIO, str]:

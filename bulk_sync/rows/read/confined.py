@@ -107,11 +107,7 @@ def _parsed(
 ) -> Generator[Cells, None, None]:
     """Run the process, and yield what it writes; raise _Died if it is too much, or not all."""
     with subprocess.Popen(  # noqa: S603 - this program
-        _COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        env=environment(),
+        _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment()
     ) as process:
         try:
             if process.stdin is None or process.stdout is None:
