@@ -168,6 +168,7 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
         yield re.compile(flag), f"“{LABELS[name]}”"
     for text, instead in _WITHOUT_FIELD.items():
         yield re.compile(re.escape(text)), instead
+    yield re.compile(r" \(--[^()]+\)"), ""
 
 
 KEEPER: Final = "the person who looks after this page"
