@@ -79,3 +79,19 @@ def test_a_file_dropped_onto_the_field_is_uploaded(
     page.get_by_role("button", name="Check file").click()
     expect(page.get_by_role("heading", name="dropped.csv")).to_be_visible(timeout=WAIT_MS)
     assert shown.complaints == []
+
+
+def test_an_upload_after_the_end_of_the_session_leads_to_the_sign_in(
+    shown: Shown, served: Served, tmp_path: Path
+) -> None:
+    page, path = shown.page, tmp_path / "late.csv"
+    path.write_text("PKey,Opt out\n@a,yes\n")
+    begin(page, served)
+    page.get_by_label("Spreadsheet or CSV file", exact=True).set_input_files(path)
+    served.page.accounts.end_sessions(NAMES[Role.UPLOADER])
+    page.get_by_role("button", name="Check file").click()
+    expect(page.get_by_role("heading", name="Please sign in")).to_be_visible()
+    expect(page).to_have_title("Please sign in - bulk-sync")
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+    page.get_by_role("link", name="To the sign-in page").click()
+    page.wait_for_url("**/sign-in?next=/uploads/new")

@@ -79,10 +79,11 @@ if (first) watch(first);
 
 // Uploads: how much has been sent; the answer is shown as if the browser had sent the form.
 function show(html) {
-  const main = new DOMParser().parseFromString(html, "text/html").querySelector("main");
-  document.querySelector("main").replaceWith(main);
-  prepare(main.querySelector("form[data-upload]"));
-  main.querySelector("[autofocus]")?.focus();
+  const shown = new DOMParser().parseFromString(html, "text/html");
+  document.title = shown.title;
+  document.body.replaceWith(shown.body);
+  prepare(document.querySelector("form[data-upload]"));
+  document.querySelector("[autofocus]")?.focus();
 }
 function prepare(form) {
   if (!form) return;
