@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import PurePath
 from types import MappingProxyType
@@ -15,12 +15,13 @@ from aiohttp import hdrs, web
 
 from bulk_sync.errors import StopRun
 from bulk_sync.ledger import Act, Deed
+from bulk_sync.settings import folded
 from bulk_sync.storage import lock
 from bulk_sync.web import rendering, reverse_proxy
 from bulk_sync.web.accounts import Accounts
 from bulk_sync.web.attempts import Attempts
 from bulk_sync.web.database import open_database
-from bulk_sync.web.identity import Person, Right
+from bulk_sync.web.identity import RIGHTS, Person, Right
 from bulk_sync.web.jobs import Jobs, PageJob
 from bulk_sync.web.ledger_view import LedgerView
 from bulk_sync.web.paperwork import Paperwork
@@ -88,17 +89,17 @@ class Page:
         session_id = request.cookies.get(self.cookie(request))
         return None if not session_id else self.sessions.find(session_id)
 
-    def may_approve(self, name: str) -> bool:
-        """Return whether a person may approve now, so that their approval counts. Blocks.
+    def approvers(self) -> Collection[str] | None:
+        """Return who may approve now, by folded names; None if a proxy names the roles. Blocks.
 
-        Roles that a proxy names are only known while the person makes a request.
+        Those roles are only known while the person makes a request.
         """
         if self.settings.proxy.role_header:
-            return True
-        if self.sessions.token is not None and not self.accounts.are_there():
-            return name == lock.user()
-        person = self.accounts.find(name)
-        return person is not None and person.may(Right.APPROVE)
+            return None
+        accounts = self.accounts.list()
+        if self.sessions.token is not None and not accounts:
+            return {folded(lock.user())}
+        return {folded(each.name) for each in accounts if Right.APPROVE in RIGHTS[each.role]}
 
     def address_of(self, request: web.Request) -> str:
         """Return the address of the browser."""

@@ -8,7 +8,7 @@ making --> made --ask--> asked --enough approvals--> approved --> applying --> a
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from bulk_sync.ledger import Run
 from bulk_sync.runs import lineage, plan_file
+from bulk_sync.settings import folded
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
@@ -61,6 +62,7 @@ class PlanState:
         approvals: those that count.
         verdicts: all that people decided.
         preparers: people whose approval does not count.
+        approvers: who may approve now, by folded names; None if that is not known.
     """
 
     paper: Paper
@@ -76,6 +78,7 @@ class PlanState:
     approvals: tuple[PlanVerdict, ...]
     verdicts: tuple[PlanVerdict, ...]
     preparers: tuple[str, ...]
+    approvers: Collection[str] | None
 
     @property
     def is_of_another_file(self) -> bool:
@@ -127,6 +130,11 @@ class PlanState:
         """Return whether a person's approval counts already."""
         return any(person.is_same(each.who) for each in self.approvals)
 
+    def lacks_approvers(self, needed: int) -> bool:
+        """Return whether fewer other people may approve it than are needed."""
+        others = set(self.approvers or ()).difference(map(folded, self.preparers))
+        return self.approvers is not None and len(others) < needed
+
     def may_approve(self, person: Person, needed: int) -> bool:
         """Return whether a person may approve it now; the rows have to be seen besides."""
         if not person.may(Right.APPROVE):
@@ -175,6 +183,7 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
     verdicts = tuple(page.paperwork.verdicts(plan_id))
     needs_others = page.settings.approvals > 0
     approvals = page.paperwork.approvals(paper) if needs_others else _own(verdicts, paper)
+    approvers = page.approvers()
     state = PlanState(
         paper=paper,
         stage=PlanStage.MADE,
@@ -186,9 +195,12 @@ def read(page: Page, plan_id: str, runs: Sequence[Run] | None = None) -> PlanSta
         planned=planned,
         made_ms=0 if made is None else round(made.timestamp() * 1000),
         facts=dict(making.plan or {}),
-        approvals=tuple(each for each in approvals if page.may_approve(each.who)),
+        approvals=tuple(
+            each for each in approvals if approvers is None or folded(each.who) in approvers
+        ),
         verdicts=verdicts,
         preparers=tuple(page.paperwork.preparers(paper)),
+        approvers=approvers,
     )
     return replace(state, stage=_stage(state, page))
 

@@ -248,6 +248,7 @@ def test_an_approval_counts_as_long_as_its_giver_may_approve(
             assert f"{BEN} approved (no longer counts)" in shown
             assert f"{needed - 1} of {needed} approval" in shown
             assert f"{IDA} approved (no longer counts)" not in shown
+            assert ("Too few people have a role" in shown) is (needed == 2)
         assert not page.jobs.list_about(plan_id, "apply")
 
 
@@ -333,6 +334,8 @@ def test_without_approvals_the_run_names_the_approver_whoever_starts_it(
     assert run is not None
     assert run.begun.settings["approved_by"] == [IDA]
     assert run.begun.settings["comment"] == f"{IDA}: By phone"
+    started = served.page.ledger.acts(plan_id)[-1]
+    assert (started.deed, started.who) == (Deed.RESUMED, ANA)
 
 
 def test_an_approval_is_for_the_plan_that_was_seen(

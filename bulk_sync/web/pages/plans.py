@@ -188,6 +188,7 @@ async def apply(request: web.Request) -> web.StreamResponse:
             return page.go(_path(state))
         if state.stage is not PlanStage.APPROVED:
             raise _conflict(_why_not(state))
+        await page.record(person_of(request), Deed.RESUMED, state.paper.id)
         job = await page.blocking(planning.apply, page, state)
     return await page.go_to_run(job, _path(state))
 
