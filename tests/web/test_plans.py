@@ -622,6 +622,26 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert re.search(f"{asked} .* sent back: Who is row 2.* {asked}: A cust.* approved", shown)
 
 
+def test_a_plan_that_holds_opt_ins_says_so_while_and_after_another_limit_stops_it(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    first = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 20, 40))
+    ana, ben, ida = map(served.signed_in, (Role.UPLOADER, Role.APPROVER, Role.ADMIN))
+    path = press(ana, served, f"/plans/{first}/again", hold="yes").url.removeprefix(served.url)
+    plan_id = path.rpartition("/")[2]
+    wait_for_jobs(served, plan_id)
+    says = "Opt-ins will be held back if they are more than the limit"
+    assert stage(served, plan_id) is PlanStage.LIMITED
+    assert says in text_of(ana.get(served.url + path))
+    press(ida, served, f"{path}/raise", reason="A list of consents")
+    press(ana, served, f"{path}/ask")
+    assert says in text_of(ben.get(served.url + path))
+    confirm_opt_ins(ben, served, plan_id)
+    approve(ben, served, plan_id)
+    wait_for_jobs(served, plan_id)
+    assert set(sim.states.values()) == {True}
+
+
 def test_the_person_who_asked_withdraws_the_request_and_earlier_approvals_with_it(
     sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
