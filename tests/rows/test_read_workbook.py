@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 import report_frames
 import xlsxwriter
+from openpyxl.cell.rich_text import CellRichText, TextBlock
+from openpyxl.cell.text import InlineFont
+from openpyxl.styles import Font
 from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
@@ -567,6 +570,71 @@ HIDES: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("suffix", HIDES)
 def test_what_a_number_format_hides_is_not_read(tmp_path: Path, suffix: str) -> None:
     assert table(HIDES[suffix](tmp_path / f"in{suffix}")) == [(2, "7", "", "", "")]
+
+
+def looks_xlsx(path: Path, name: str, *, is_struck: bool) -> Path:
+    book = openpyxl.Workbook()
+    sheet = book.create_sheet("S", 0)
+    sheet.append(["PKey", "ccpaOptOut"])
+    within = TextBlock(InlineFont(rFont=name, strike=is_struck), "n")
+    for cells in (["@a", "n"], ["@b", CellRichText(within)], ["@c", 0], ["@d", "no"], ["@e", "no"]):
+        sheet.append(cells)
+    for place in ("B2", "B4", "A5"):
+        sheet[place].font = Font(name=name, strike=is_struck)
+    sheet["A1"].font = Font(name="Arial", strike=False)
+    book.save(path)
+    return path
+
+
+def looks_xls(path: Path, name: str, *, is_struck: bool) -> Path:
+    cells = office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
+    for at, key in enumerate("abcde", start=1):
+        cells += office.xls_text(at, 0, f"@{key}", key == "d")
+    within = "n".encode("utf-16-le") + struct.pack("<HHH", 1, 0, 1)
+    cells += office.xls_text(1, 1, "n", 1)
+    cells += office.record(0xD6, struct.pack("<HHHHB", 2, 1, 0, 1, 1) + within)
+    cells += office.xls_number(3, 1, 0, 1)
+    cells += office.xls_text(4, 1, "no") + office.xls_text(5, 1, "no")
+    fonts = [("Arial", 0), (name, 8 * is_struck)]
+    return office.xls(path, {"S": cells}, formats=["General"], fonts=fonts)
+
+
+def looks_ods(path: Path, name: str, *, is_struck: bool) -> Path:
+    line = 'style:text-line-through-style="solid"' if is_struck else f'style:font-name="{name}"'
+    styles = f'<style:style style:name="x"><style:text-properties {line}/></style:style>'
+    within = '<table:table-cell><text:p><text:span text:style-name="x">n</text:span></text:p>'
+
+    def seen(cell: str) -> str:
+        return cell.replace("<table:table-cell", '<table:table-cell table:style-name="x"')
+
+    rows = [
+        ["PKey", "ccpaOptOut"],
+        ["@a", seen(office.ods_text("n"))],
+        ["@b", f"{within}</table:table-cell>"],
+        ["@c", seen(NUMBER.format(0, 0))],
+        [seen(office.ods_text("@d")), "no"],
+        ["@e", "no"],
+    ]
+    sheet = "".join(office.ods_row(*row) for row in rows)
+    return office.ods(path, {"S": sheet}, more_styles=styles)
+
+
+@pytest.mark.parametrize("write", [looks_xlsx, looks_xls, looks_ods])
+@pytest.mark.parametrize(
+    ("name", "is_struck", "remark"),
+    [("Arial", True, "struck out"), ("Wingdings", False, "in the font Wingdings")],
+    ids=["struck out", "a box for n"],
+)
+def test_a_text_that_is_not_seen_as_it_stands_rejects_its_row(
+    tmp_path: Path, write: Callable[..., Path], name: str, *, is_struck: bool, remark: str
+) -> None:
+    suffix = write.__name__.removeprefix("looks_")
+    verdicts = judged(write(tmp_path / f"in.{suffix}", name, is_struck=is_struck))
+    assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED] * 4 + ["usable"]
+    sentences = [sentence for _, sentence in verdicts.values()]
+    for sentence, word in zip(sentences, ["'n", "'n", "'0", "'@d"], strict=False):
+        assert f"{word} ({remark})'" in sentence
+    assert "Take the line through it or the font of symbols off" in sentences[3]
 
 
 def test_a_cell_without_a_style_has_the_first_one(tmp_path: Path) -> None:

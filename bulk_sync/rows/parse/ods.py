@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, remark
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
@@ -22,6 +22,7 @@ _CELLS: Final = frozenset({"table:table-cell", _COVERED})
 _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
+_LINE: Final = "style:text-line-through"
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
 _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
 _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
@@ -65,13 +66,16 @@ def _rows(package: Package, position: int, *, shows_zeros: bool) -> Iterator[She
 class _Tables:
     """Collects the rows of the table at a position, -1 for none, while the XML is parsed.
 
-    It lists the name and the style of each table, and the styles of hidden ones.
+    It lists the name and the style of each table, the styles of hidden ones, and by style the
+    remarks on texts.
     """
 
     def __init__(self, position: int, *, shows_zeros: bool = True) -> None:
         self._shows_zeros = shows_zeros
         self.tables: list[tuple[str, str]] = []
         self.hidden_styles: set[str] = set()
+        self._remarks: dict[str, str] = {}
+        self._said = ""
         self._position = position
         self._rows: list[tuple[SheetRow, int]] = []
         self._style = ""
@@ -105,6 +109,10 @@ class _Tables:
             self._style = attributes.get("style:name", "")
         elif tag == "style:table-properties" and attributes.get("table:display") == "false":
             self.hidden_styles.add(self._style)
+        elif tag == "style:text-properties":
+            lines = {attributes.get(f"{_LINE}-{what}", "none") for what in ("style", "type")}
+            said = remark(attributes.get("style:font-name", ""), is_struck=lines != {"none"})
+            self._remarks[self._style] = said
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._depth_aside:
@@ -113,6 +121,10 @@ class _Tables:
             self.list_table(tag, attributes)
         elif tag in _CELLS:
             self._cell, self._paragraphs = attributes, []
+            self._said = self._remarks.get(attributes.get("table:style-name", ""), "")
+        elif tag == "text:span":
+            said = self._remarks.get(attributes.get("text:style-name", ""), "")
+            self._said = self._said or said
         elif tag == "text:p":
             self._paragraphs.append("")
             self._is_in_paragraph = True
@@ -140,6 +152,7 @@ class _Tables:
             repeats = int(self._cell.get("table:number-columns-repeated", 1))
             text = "" if tag == _COVERED else self._cell_text()
             if text:
+                text += self._said
                 columns = range(self._column, self._column + min(repeats, _MOST_COLUMNS))
                 self._cells.update(dict.fromkeys(columns, text))
             self._column += repeats

@@ -9,13 +9,19 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import xlrd
 from xlrd.compdoc import CompDoc, CompDocError
 from xlrd.formula import FormulaError
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
+from bulk_sync.rows.parse.cell_text import (
+    UNCALCULATED,
+    displayed_text,
+    number_text,
+    relevant,
+    remark,
+)
 from bulk_sync.rows.parse.sheets import Merged, Protected, Sheet, SheetRow, without_covered
 
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
@@ -48,43 +54,65 @@ def sheets(content: bytes) -> Sequence[Sheet]:
         ole = CompDoc(content, logfile=log, ignore_workbook_corruption=True)
     content, start, length = next(filter(any, map(ole.locate_named_stream, _STREAMS)))
     stream = content[start : start + length]
-    codes = (book.format_map[style.format_key].format_str or "" for style in book.xf_list)
-    formats = {style: relevant(code) for style, code in enumerate(codes)}
+    styles = {number: _style(book, each) for number, each in enumerate(book.xf_list)}
     return [
         Sheet(
             sheet.name,
             bool(sheet.visibility),
-            partial(_seen, sheet, formats, _uncalculated(stream, at)),
+            partial(_seen, sheet, styles, _uncalculated(stream, at)),
         )
         for sheet, at in zip(book.sheets(), _starts(stream), strict=True)
     ]
 
 
+class _Style(NamedTuple):
+    """What matters of the style of a cell: its number format, and a remark on its text."""
+
+    code: str = ""
+    said: str = ""
+
+
+def _style(book: Any, style: Any) -> _Style:
+    code = book.format_map[style.format_key].format_str or ""
+    fonts = book.font_list[style.font_index : style.font_index + 1]
+    return _Style(relevant(code), "".join(map(_remark, fonts)))
+
+
+def _remark(font: Any) -> str:
+    return remark(font.name, is_struck=bool(font.struck_out))
+
+
 def _seen(
-    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
+    sheet: Any, styles: Mapping[int, _Style], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
     merged = [
         Merged(top + 1, left, bottom, right - 1) for top, bottom, left, right in sheet.merged_cells
     ]
-    return without_covered(_rows(sheet, formats, uncalculated), merged)
+    return without_covered(_rows(sheet, styles, uncalculated), merged)
 
 
 def _rows(
-    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
+    sheet: Any, styles: Mapping[int, _Style], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
     for at in range(sheet.nrows):
         cells = {}
         for column, cell in enumerate(sheet.row(at)):
-            text = (
-                UNCALCULATED
-                if (at, column) in uncalculated
-                else _text(cell, formats.get(cell.xf_index, ""), at + 1, sheet)
-            )
+            if (at, column) in uncalculated:
+                cells[column] = UNCALCULATED
+                continue
+            style = styles.get(cell.xf_index, _Style())
+            text = _text(cell, style.code, at + 1, sheet)
             if text:
-                cells[column] = text
+                cells[column] = text + (style.said or _remark_within(sheet, at, column))
         if cells:
             info = sheet.rowinfo_map.get(at)
             yield SheetRow(at + 1, cells, info is not None and bool(info.hidden))
+
+
+def _remark_within(sheet: Any, row: int, column: int) -> str:
+    """Return the remark on a part of a text with a font of its own."""
+    runs = sheet.rich_text_runlist_map.get((row, column), ())
+    return next(filter(None, (_remark(sheet.book.font_list[font]) for _, font in runs)), "")
 
 
 def _text(cell: Any, code: str, row: int, sheet: Any) -> str:

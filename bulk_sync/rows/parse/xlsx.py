@@ -10,7 +10,13 @@ from functools import cache, cached_property, lru_cache, partial
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
+from bulk_sync.rows.parse.cell_text import (
+    UNCALCULATED,
+    displayed_text,
+    number_text,
+    relevant,
+    remark,
+)
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Merged, Sheet, SheetRow, without_covered
 
@@ -68,7 +74,7 @@ class _Book:
         self.related = relations(package, main)
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
-        self.formats = self._formats()
+        self.formats, self.remarks = self._styles()
         codes = self.formats.values()
         self.has_text_formats = any(displayed_text(code, "x") != "x" for code in codes)
         self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
@@ -92,18 +98,32 @@ class _Book:
         settings = [each for each in self.root.iter() if _local(each.tag) == "calcPr"]
         return not settings or settings[0].get("fullCalcOnLoad") in _TRUE
 
-    def _formats(self) -> dict[str, str]:
+    def _styles(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return by style the number formats, and the remarks on texts, that matter."""
         part = self._parts.get("styles", "")
         if part not in self.package:
-            return {}
+            return {}, {}
         root = ET.fromstring(self.package.read(part))  # noqa: S314 - expat bounds expansion
         listed = _first(root, "numFmts")  # those of conditional formats stand elsewhere
         codes = _BUILT_IN | {
             each.get("numFmtId", ""): each.get("formatCode", "") for each in listed
         }
-        numbers = [each.get("numFmtId", "") for each in _first(root, "cellXfs")]
-        formats = {str(at): relevant(codes.get(number, "")) for at, number in enumerate(numbers)}
-        return {style: code for style, code in formats.items() if code}
+        fonts = {str(at): _remark(font) for at, font in enumerate(_first(root, "fonts"))}
+        styles = {str(at): each for at, each in enumerate(_first(root, "cellXfs"))}
+        formats = {
+            at: relevant(codes.get(each.get("numFmtId", ""), "")) for at, each in styles.items()
+        }
+        remarks = {at: fonts.get(each.get("fontId", ""), "") for at, each in styles.items()}
+        return (
+            {at: code for at, code in formats.items() if code},
+            {at: said for at, said in remarks.items() if said},
+        )
+
+
+def _remark(font: ET.Element) -> str:
+    values = {_local(each.tag): each.get("val", "1") for each in font}
+    is_struck = values.get("strike", "0") not in _FALSE
+    return remark(values.get("name", ""), is_struck=is_struck)
 
 
 def _seen(book: _Book, part: str, merged: Callable[[], Sequence[Merged]]) -> Iterator[SheetRow]:
@@ -151,6 +171,7 @@ class _Texts:
         self._is_aside = False
         self._pieces: list[str] = []
         self._current: list[str] | None = None
+        self._remark = ""
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
@@ -159,7 +180,11 @@ class _Texts:
             self._current = []
             self._is_kept = attributes.get("xml:space") == "preserve"
         elif tag in {"si", "is"}:
-            self._pieces = []
+            self._pieces, self._remark = [], ""
+        elif tag == "strike" and attributes.get("val") not in _FALSE:
+            self._remark = remark("", is_struck=True)
+        elif tag == "rFont":
+            self._remark = self._remark or remark(attributes.get("val", ""), is_struck=False)
         elif tag == "rPh":  # how a text is pronounced
             self._is_aside = True
 
@@ -183,7 +208,8 @@ class _Texts:
 
     def whole(self) -> str:
         """Return the text of the pieces so far."""
-        return _unescaped("".join(self._pieces))
+        text = _unescaped("".join(self._pieces))
+        return text + self._remark if text.strip() else text
 
 
 class _Rows(_Texts):
@@ -228,7 +254,9 @@ class _Rows(_Texts):
         elif tag == "c":
             text = self._cell_text()
             if text:
-                self._cells[self._column] = text
+                remarks = self._book.remarks
+                said = remarks.get(self._cell.get("s", "0"), "") if remarks else ""
+                self._cells[self._column] = text if text.endswith(said) else text + said
         elif tag == "row":
             if self._cells:
                 self.rows.append(SheetRow(self._number, self._cells, self._is_hidden))
