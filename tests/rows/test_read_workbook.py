@@ -830,6 +830,18 @@ def test_what_a_merged_cell_hides_is_not_read(
     assert table(path) == [(2, "@a", "yes", "1"), (3, "@b", "", "2"), (4, "@c", "no", "")]
 
 
+def test_a_sheet_in_utf_16_is_refused_as_merged_cells_would_not_be_found(tmp_path: Path) -> None:
+    path = merged_xlsx(tmp_path / "in.xlsx")
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, part in parts.items():
+            is_sheet = name.startswith("xl/worksheets/")
+            package.writestr(name, part.decode().encode("utf-16") if is_sheet else part)
+    with pytest.raises(InputProblem, match="is in UTF-16"):
+        parse_here(path)
+
+
 def test_merged_cells_are_found_wherever_a_piece_of_the_sheet_ends(tmp_path: Path) -> None:
     """A piece has 2**18 bytes."""
     ranges = "".join(f'<mergeCell ref="B{at}:C{at}"/>' for at in range(2, 20_002))

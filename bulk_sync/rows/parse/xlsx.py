@@ -138,6 +138,8 @@ def _merged(package: Package, part: str) -> list[Merged]:
     found, rest = list[Merged](), b""
     for piece in package.pieces(part):
         text = rest + piece
+        if b"\0" in text:
+            raise ValueError(f"{part} is in UTF-16")
         if b"mergeCell" in text:
             found += (
                 Merged(int(top), _position(left.decode()), int(bottom), _position(right.decode()))
