@@ -89,8 +89,8 @@ class Page:
         session_id = request.cookies.get(self.cookie(request))
         return None if not session_id else self.sessions.find(session_id)
 
-    def approvers(self) -> Collection[str] | None:
-        """Return who may approve now, by folded names; None if a proxy names the roles. Blocks.
+    def who_may(self, right: Right) -> Collection[str] | None:
+        """Return who has a right now, by folded names; None if a proxy names the roles. Blocks.
 
         Those roles are only known while the person makes a request.
         """
@@ -99,7 +99,7 @@ class Page:
         accounts = self.accounts.list()
         if self.sessions.token is not None and not accounts:
             return {folded(lock.user())}
-        return {folded(each.name) for each in accounts if Right.APPROVE in RIGHTS[each.role]}
+        return {folded(each.name) for each in accounts if right in RIGHTS[each.role]}
 
     def address_of(self, request: web.Request) -> str:
         """Return the address of the browser."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run, key, populate, write_states
-from serving import NAMES, Served, serving, settings_in, wait_for
+from serving import NAMES, PASSWORD, Served, serving, settings_in, wait_for
 
 from bulk_sync.ledger import Act, Deed
 from bulk_sync.simulator import Simulator
@@ -69,6 +69,29 @@ def test_each_person_sees_their_tasks(served: Served) -> None:
         Role.APPROVER: [("p1", "A plan to approve")],
         Role.ADMIN: [("p3", "A plan to approve"), ("p1", "A plan to approve")],
     }
+
+
+def test_work_left_by_one_who_may_not_upload_any_more_waits_for_all_who_may(
+    served: Served, tmp_path: Path
+) -> None:
+    def seen(role: Role) -> list[str]:
+        text = served.signed_in(role).get(f"{served.url}/").text
+        return re.findall(r'href="(/(?:plans/p1|uploads/u1))">', text)
+
+    paperwork, path = served.page.paperwork, tmp_path / "a.csv"
+    path.write_text(f"PKey,ccpaOptOut\n{key(0)},maybe\n{key(1)},true\n")
+    paperwork.add(Upload("u1", 1, ANA, "a.csv", 9, "f" * 64, "", "", {}, None, False))
+    wait_for(served.page.jobs.start("validate", [str(path)], about="u1", who=ANA))
+    paperwork.add(Paper("p1", 1, ANA, None, None, None))
+    paperwork.set_made("p1", "a" * 64)
+    paperwork.ask("p1", ANA, "")
+    paperwork.decide(PlanVerdict("p1", "a" * 64, now_ms(), BEN, False, "Row 7 is odd"))
+    theirs = ["/plans/p1", "/uploads/u1"]
+    assert [seen(role) for role in Role] == [[], theirs, [], []]
+    served.page.accounts.remove(ANA)
+    served.page.accounts.add(ANA, Role.VIEWER, PASSWORD)
+    assert seen(Role.ADMIN) == theirs
+    assert seen(Role.UPLOADER) == []  # Ana, who only reads now
 
 
 def test_an_upload_with_bad_rows_waits_until_it_is_corrected(

@@ -17,7 +17,7 @@ from bulk_sync.errors import UsageProblem
 from bulk_sync.settings import folded
 from bulk_sync.storage import lock
 from bulk_sync.web import attempts, database, reverse_proxy, sessions
-from bulk_sync.web.identity import Role
+from bulk_sync.web.identity import Right, Role
 from bulk_sync.web.settings import TrustedProxy
 
 WRONG = "a wrong password"
@@ -232,15 +232,15 @@ def test_the_token_signs_in_once_as_a_person_with_every_role(tmp_path: Path) -> 
 
 def test_who_may_approve_is_known_unless_a_proxy_names_the_roles(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path), people=False) as served:
-        assert served.page.approvers() == {folded(lock.user())}
+        assert served.page.who_may(Right.APPROVE) == {folded(lock.user())}
         served.page.accounts.add("Ana Diaz", Role.UPLOADER, PASSWORD)
-        assert served.page.approvers() == set()
+        assert served.page.who_may(Right.APPROVE) == set()
         served.page.accounts.add("Ben Miller", Role.APPROVER, PASSWORD)
         served.page.accounts.add("Ida Berg", Role.ADMIN, PASSWORD)
-        assert served.page.approvers() == {"ben miller", "ida berg"}
+        assert served.page.who_may(Right.APPROVE) == {"ben miller", "ida berg"}
     proxy = TrustedProxy(user_header="X-User", role_header="X-Roles")
     with serving(settings_in(tmp_path, proxy=proxy), people=False) as served:
-        assert served.page.approvers() is None
+        assert served.page.who_may(Right.APPROVE) is None
 
 
 @pytest.mark.parametrize("token", ["x", "", "\udcff", "%ff" * 20])

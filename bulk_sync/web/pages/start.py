@@ -13,6 +13,7 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import PAST_RUNS
 from bulk_sync.runs import lineage, report_facts
 from bulk_sync.runs.report_facts import for_a_person
+from bulk_sync.settings import folded
 from bulk_sync.web import plan_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
@@ -71,7 +72,7 @@ def _tasks(
 
 
 def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
-    """Yield plans that the person may approve, start or let pass, and their own to go on with."""
+    """Yield plans that the person may approve, start or let pass, and those to go on with."""
     for paper in _open_plans(page, runs):
         path, verdicts = f"/plans/{paper.id}", page.paperwork.verdicts(paper.id)
         if paper.asked_ms is not None:
@@ -79,13 +80,24 @@ def _plans(page: Page, person: Person, runs: Sequence[Run]) -> Iterator[Task]:
             if title := _title_once_asked(page, person, paper, verdicts, runs):
                 yield Task(path, title, asked, paper.asked_ms)
         elif verdicts and not verdicts[-1].is_approval:
-            if person.is_same(paper.who):
+            if _goes_on(page, person, paper.who):
                 last = verdicts[-1]
                 said = f"{_subject(page, paper)}: {last.comment}"
                 yield Task(path, "A plan that was sent back", said, last.at_ms)
-        elif person.is_same(paper.who) or person.may(Right.RAISE):
+        elif _goes_on(page, person, paper.who) or person.may(Right.RAISE):
             title = _title(page, person, paper, _stage(page, paper, runs))
             yield from [Task(path, title, _subject(page, paper), paper.at_ms)] if title else []
+
+
+def _goes_on(page: Page, person: Person, who: str) -> bool:
+    """Return whether a person goes on with some work: their own, or what another has left.
+
+    It is left by a person who may not upload any more.
+    """
+    if not person.may(Right.PREPARE) or person.is_same(who):
+        return person.may(Right.PREPARE)
+    at_work = page.who_may(Right.PREPARE)
+    return at_work is not None and folded(who) not in at_work
 
 
 def _open_plans(page: Page, runs: Sequence[Run]) -> list[Paper]:
@@ -110,7 +122,7 @@ def _title_once_asked(
 ) -> str:
     """Return what the person may do about a plan whose approval was asked for; "" if nothing."""
     if plan_state.is_too_old(page, paper):
-        return "A plan that is too old" if person.is_same(paper.who) else ""
+        return "A plan that is too old" if _goes_on(page, person, paper.who) else ""
     # Without an approval it waits for one: how it stands need not be read.
     is_approved = any(each.is_approval for each in verdicts)
     stage = _stage(page, paper, runs) if is_approved else PlanStage.ASKED
@@ -123,7 +135,7 @@ def _title_once_asked(
 
 def _title(page: Page, person: Person, paper: Paper, stage: PlanStage | None) -> str:
     """Return what the person may do about a plan at a stage; "" if nothing."""
-    is_own = person.is_same(paper.who)
+    is_own = _goes_on(page, person, paper.who)
     if stage is PlanStage.APPROVED and person.may(Right.RESUME):
         return "An approved plan that was not started"
     if stage is PlanStage.LIMITED and (is_own or person.may(Right.RAISE)):
@@ -176,7 +188,7 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
     done = {upload.corrects for upload in uploads}
     contents, jobs = set[str](), set[str]()
     for upload in uploads:
-        if not person.is_same(upload.who):
+        if not _goes_on(page, person, upload.who):
             continue
         is_repeated, has_newer = upload.sha256 in contents, upload.job in jobs
         contents.add(upload.sha256)
