@@ -28,10 +28,11 @@ _MODE: Final = 0o644
 _PREVIEWS: Final = (Outcome.USABLE, Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE)
 
 _LAST_RUN: Final = "bulk_sync_last_run_timestamp_seconds"
+_SUCCESS: Final = "bulk_sync_last_success_timestamp_seconds"
 _CALLS: Final = "bulk_sync_calls_today"
 _GAUGES: Final = {
     _LAST_RUN: "When the last run ended.",
-    "bulk_sync_last_success_timestamp_seconds": "When a run last ended with exit status 0.",
+    _SUCCESS: "When a run last ended with exit status 0.",
     "bulk_sync_last_run_exit_status": "Exit status of the last run.",
     "bulk_sync_last_run_duration_seconds": "How long the last run took.",
     "bulk_sync_last_run_rows": "Rows of the last run by outcome.",
@@ -97,7 +98,7 @@ class _Merged(Collector):
 def _lines(end: RunEnd, standing: JobStanding, own: Mapping[str, float]) -> _Lines:
     """Return the new lines of a job; ``own`` are its former ones without further labels."""
     counted = {
-        "bulk_sync_last_success_timestamp_seconds": standing.last_success_s,
+        _SUCCESS: standing.last_success_s or own.get(_SUCCESS, standing.last_success_s),
         "bulk_sync_opt_outs_overdue": end.overdue,
         "bulk_sync_opt_outs_due_soon": end.due_soon,
         _CALLS: standing.calls_today,

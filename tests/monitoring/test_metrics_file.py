@@ -158,6 +158,17 @@ def test_the_last_success_is_kept_through_failures(
     assert found["last_success_timestamp_seconds", "in"] > resumed
 
 
+def test_the_last_success_is_kept_if_the_job_is_sent_to_a_wrong_address(
+    filled: Simulator, tmp_path: Path, path: Path, run: Run
+) -> None:
+    source, options = write_states(tmp_path / "in.csv", 5), ("--metrics-file", path)
+    run(filled, "run", source, *options)
+    succeeded = gauges(path)["last_success_timestamp_seconds", "in"]
+    wrong = ("--endpoint", "http://127.0.0.1:1", "--patience", 0.1)
+    assert run(filled, "run", source, *options, *wrong).status == 6
+    assert gauges(path)["last_success_timestamp_seconds", "in"] == succeeded > 0
+
+
 def test_without_a_ledger_the_file_keeps_its_values(path: Path) -> None:
     end = RunEnd("a", None, 100.0, 0, 1.0, overdue=4, due_soon=2)
     metrics_file.write(path, end, JobStanding(90.0, 1, 70))
