@@ -132,6 +132,7 @@ class Invocation:
             if self.command is not None:
                 with context, suppress(UsageProblem, click.UsageError):
                     self.monitor.watch(str(self.command.name), self.params)
+                    self.monitor.start()
         return {"summary": None, "log_format": "text", "quiet": False, **self.params}
 
     def origins(self, message: str) -> str:

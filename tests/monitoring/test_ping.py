@@ -70,14 +70,14 @@ def test_a_run_that_fails_pings_its_exit_status(
     assert receiver.paths == paths
 
 
-def test_wrong_usage_pings_only_the_end(run: Run, receiver: Receiver) -> None:
-    assert run(None, "run", "in.csv", "--bogus").status == 2
-    assert receiver.paths == [f"{PATH}/2"]
-    assert run(None, "run", "in.csv", "--max-opt-ins", "many", "--organization", "acme").status == 2
-    assert receiver.paths[1:] == [f"{PATH}/start", f"{PATH}/2"]
-    assert run(None, "runs", "--bogus").status == 2
-    assert run(None, "validate", "missing.csv").status == 2
-    assert len(receiver.paths) == 3
+def test_wrong_usage_is_pinged_like_every_run(run: Run, receiver: Receiver) -> None:
+    for words in (("--bogus",), ("--max-opt-ins", "many", "--organization", "acme")):
+        receiver.received.clear()
+        assert run(None, "run", "in.csv", *words).status == 2
+        assert receiver.paths == [f"{PATH}/start", f"{PATH}/2"]
+    for line in ("runs --bogus", "validate missing.csv", "plan in.csv --bogus", "run a -n --bogus"):
+        assert run(None, *line.split()).status == 2
+    assert len(receiver.paths) == 2
 
 
 def test_each_resumed_run_has_pings_and_nothing_to_resume_has_none(
