@@ -83,40 +83,43 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     return finish_run(run, job, ended, cost, screen.show_progress)
 
 
-def _of_preview(run: RunContext, reviewed: Plan, how: Writing) -> Plan:
-    """Return a plan with the calls of reading again before it is carried out."""
+def _shown_alone(
+    execution: Execution, run: RunContext, planned: pd.DataFrame, read: Read
+) -> StageEnd:
+    """Show a plan that is not carried out now, with the calls of reading again before it is."""
+    reviewed = execution.review(run, planned, read)
     calls_before = 1  # ``apply`` reads only what is to be written
-    if not how.guarded:  # a run begins anew, with what earlier processes of the plan have read too
+    if not execution.job.writing.guarded:
+        # A run begins anew, with what earlier processes of the plan have read too.
         earlier = run.ledger.run(run.run_id).ended
-        spent = 0 if earlier is None else sum(earlier.calls.values())
-        calls_before = reviewed.forecast.calls + spent
-    return replace(reviewed, forecast=reviewed.forecast.of_preview(calls_before))
+        calls_before = reviewed.forecast.calls
+        calls_before += 0 if earlier is None else sum(earlier.calls.values())
+    forecast = reviewed.forecast.of_preview(calls_before)
+    execution.screen.show(replace(reviewed, forecast=forecast))
+    return StageEnd(planned, None, warning=reviewed.warning)
 
 
 def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> StageEnd:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
-    planned, read, needed = run.planned, _NOTHING_READ, None
-    if execution.session.cause is not None:
-        left = _results_so_far(run, execution.job)
-        return early_end(left, execution.session.cause, run.rest)
-    is_plan = run.begun.kind is Kind.PLAN
-    if planned is not None:
-        planned = current_states.protected(run, planned, execution.job.protection)
-        if is_plan:  # of an undo: the ledger has the states
-            reviewed = execution.review(run, planned, read)
-            execution.screen.show(_of_preview(run, reviewed, execution.job.writing))
-            return StageEnd(planned, None, warning=reviewed.warning)
-    else:
+    job, is_plan = execution.job, run.begun.kind is Kind.PLAN
+    if (cause := execution.session.cause) is not None:
+        return early_end(_results_so_far(run, job), cause, run.rest)
+    if run.planned is None:
         ended, read = _read(execution, run)
-        if ended.cause is not None or is_plan:
-            return ended
-        planned, needed = ended.rows, ended.needed
+    else:
+        planned, read = current_states.protected(run, run.planned, job.protection), _NOTHING_READ
+        ended = StageEnd(planned, None)
+        if is_plan:  # of an undo: the ledger has the states
+            ended = _shown_alone(execution, run, planned, read)
+    if ended.cause is not None or is_plan:
+        return ended
+    planned = ended.rows
     if run.planned is not None or run.lineage.since is not None:  # not all was read just now
         planned = written_since.without_outdated(run, planned)
     recording = writing.recorded(run, planned)
     if recording.has_begun:
         waiting = _held_still(execution, run, planned, recording)
-        _warn_of_limits(run, execution.job)
+        _warn_of_limits(run, job)
     else:
         reviewed = execution.review(run, planned, read)
         waiting = reviewed.held
@@ -131,7 +134,8 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned = plan_limits.without_opt_ins(planned)
         recording = writing.recorded(run, planned)
     interrupts.defer()
-    return replace(writing.write(execution, run, planned, recording), needed=needed, held=waiting)
+    written = writing.write(execution, run, planned, recording)
+    return replace(written, needed=ended.needed, held=waiting)
 
 
 def _held_still(
@@ -176,20 +180,19 @@ def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
     reader = current_states.reader_of(session, run.rows, states, left, run.checkpoint)
     refused, needed = _read_states(execution, run, states, reader)
     planned = current_states.compare_run(run, states, job)
-    cause, warning = session.cause or refused, ""
+    read, cause = execution.read_with(reader), session.cause or refused
+    ended = StageEnd(planned, None)
     try:
         if cause is None and is_plan:
-            reviewed = execution.review(run, planned, execution.read_with(reader))
-            execution.screen.show(_of_preview(run, reviewed, job.writing))
-            warning = reviewed.warning
+            ended = _shown_alone(execution, run, planned, read)
         elif cause is None:
             run.checkpoint.keep_plan(planned)
     except StoppedEarly as full:
         cause = full
-    if cause is None:
-        return StageEnd(planned, None, needed=needed, warning=warning), execution.read_with(reader)
-    ended = early_end(early_writes.results_so_far(run, planned), cause, run.rest)
-    return replace(ended, reads=reader.calls_left, needed=needed), execution.read_with(reader)
+    if cause is not None:
+        ended = early_end(early_writes.results_so_far(run, planned), cause, run.rest)
+        ended = replace(ended, reads=reader.calls_left)
+    return replace(ended, needed=needed), read
 
 
 def _read_states(
