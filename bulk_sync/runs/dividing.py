@@ -63,7 +63,7 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
             "--fetch lookup."
         )
     job = execution.job
-    progress, protected = execution.screen.show_progress, job.protection.keys
+    progress, protected = execution.screen.show_progress, job.protection.read()
     work = large.divide(job.state.folder, job.reading.memory, protected, progress)
     read = np.flatnonzero(work.states.attempts).tolist()
     if read:

@@ -59,7 +59,6 @@ class KeptRows:
     """
 
     path: Path
-    run_id: str
     until: date
 
     def identity_columns(self) -> IdentityColumns:
@@ -142,7 +141,7 @@ def all_of(state_dir: Path) -> Mapping[str, KeptRows]:
     folder = state_dir / FOLDER
     found = filter(None, (_NAME.fullmatch(path.name) for path in reading.listed(folder)))
     return {
-        match["run"]: KeptRows(folder / match[0], match["run"], date.fromisoformat(match["day"]))
+        match["run"]: KeptRows(folder / match[0], date.fromisoformat(match["day"]))
         for match in found
     }
 

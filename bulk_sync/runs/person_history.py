@@ -7,7 +7,6 @@ A person is found by PKey, by e-mail address (capitals aside), or by any key of 
 lists what it cannot know: rows not kept here, and runs without addresses.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +23,6 @@ from bulk_sync.runs.identity import Identity, IdentityColumns, is_address
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_rows import PastRow, PastRows
 from bulk_sync.settings import EmailCase, Fetch, KeyKind, Keys, Reading, State
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

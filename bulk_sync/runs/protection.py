@@ -28,11 +28,6 @@ class Protection:
         self.files = tuple(files)
         self._listed: ProtectedKeys | None = None
 
-    @property
-    def keys(self) -> ProtectedKeys:
-        """Return the keys of the lists."""
-        return self.read()
-
     def read(self) -> ProtectedKeys:
         """Read the lists, once for each command, and return their keys.
 
@@ -46,7 +41,8 @@ class Protection:
 
     def find_profiles(self, session: Session, attribute: str) -> None:
         """Look up the profiles of protected addresses; ``session.cause`` says why it stopped."""
-        addresses = list(self.keys.addresses)
+        listed = self.read()
+        addresses = list(listed.addresses)
         if not addresses:
             return
         log.info("Looking up the profiles of protected e-mail addresses: %d", len(addresses))
@@ -55,7 +51,7 @@ class Protection:
         session.read(addresses, steps, Reading(), resolver)
         for at, problem in steps.problems.items():
             if problem.outcome is not Outcome.NOT_FOUND:
-                place = self.keys.addresses[addresses[at]]
+                place = listed.addresses[addresses[at]]
                 session.stop(
                     StoppedEarly(
                         f"The protected address in {place} could not be looked up: "
@@ -63,16 +59,16 @@ class Protection:
                     )
                 )
         found = {
-            match.pkey: self.keys.addresses[addresses[at]]
+            match.pkey: listed.addresses[addresses[at]]
             for at, matches in steps.matches(addresses)
             for match in matches
         }
-        self._listed = self.keys | ProtectedKeys(exactly=found)
+        self._listed = listed | ProtectedKeys(exactly=found)
 
     def rejected(self, planned: pd.DataFrame, written: Collection[str] = ()) -> pd.DataFrame:
         """Return a plan with the rows of protected people rejected, but for written profiles."""
-        return self.keys.rejected(planned, written) if self.files else planned
+        return self.read().rejected(planned, written) if self.files else planned
 
     def rejected_in(self, checked: Slices) -> Slices:
         """Return results of a check with the rows of protected people rejected."""
-        return self.keys.rejected_in(checked) if self.files else checked
+        return self.read().rejected_in(checked) if self.files else checked

@@ -79,8 +79,8 @@ def preview(
                 if not fresh:
                     inputs.close()
                     settings = {**run.begun.settings, **begun.settings}
-                    run = replace(run, begun=replace(begun, settings=settings))  # noqa: PLW2901
-                    return continue_run(book, job, run, screen, interrupts)
+                    same = replace(run, begun=replace(begun, settings=settings))
+                    return continue_run(book, job, same, screen, interrupts)
                 give_up(book, job.state, run, "Given up for a fresh start.")
         warn_of_same_file(book, job, begun.input_sha256)
         opening = begin(book, job, run_id, begun, rows, given.stem)
@@ -92,10 +92,8 @@ def preview(
 def _check_preview(job: Job, run_id: str, given: Input, out: Path | None) -> None:
     """Check files as for a run, and that its reports replace nothing of another program."""
     job.protection.read()
-    inputs, reports = (
-        {*validation.files(given), *job.protection.files},
-        job.record.reports_of(run_id),
-    )
+    inputs = {*validation.files(given), *job.protection.files}
+    reports = job.record.reports_of(run_id)
     report.check_reports(reports, inputs)
     if out is not None:
         plan_file.check_path(out, inputs, reports)

@@ -115,7 +115,7 @@ def _protected(protection: Protection, planned: pd.DataFrame) -> dict[int, str]:
     """Return the writes of protected people that an earlier process intended, with sentences."""
     if not protection.files:
         return {}
-    sentences = protection.keys.sentences(planned)
+    sentences = protection.read().sentences(planned)
     positions = enumerate(comparison.writes(planned).tolist())
     return {at: sentences[row] for at, row in positions if row in sentences}
 

@@ -72,14 +72,14 @@ def test_they_may_be_kept_beyond_the_last_possible_date(
 def test_they_are_removed_after_their_last_day(sim: Simulator, tmp_path: Path, run: Run) -> None:
     populate(sim, 1)
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    ((_, found),) = kept_files(tmp_path).items()
+    ((run_id, found),) = kept_files(tmp_path).items()
     today = datetime.now(UTC).date()
     old, new = "20190101T020000Z-0a1b2c", "20261101T020000Z-7f3a9c"
     for name, until in {old: date(2020, 1, 1), new: today + timedelta(9)}.items():
         copy = found.path.with_name(f"{name}.{until:%Y%m%d}.parquet")
         copy.write_bytes(found.path.read_bytes())
     assert run(sim, "run", write_states(tmp_path / "in.csv", 1)).status == 0
-    assert set(kept_files(tmp_path)) == {new, found.run_id, newest_run(run)["run_id"]}
+    assert set(kept_files(tmp_path)) == {new, run_id, newest_run(run)["run_id"]}
 
 
 def test_a_run_that_is_given_up_keeps_the_outcomes_of_its_rows(
