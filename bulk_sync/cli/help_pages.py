@@ -20,23 +20,9 @@ from bulk_sync.cli.output import say
 from bulk_sync.errors import UsageProblem
 
 TOPICS: Final = (
-    "nightly",
-    "monitoring",
-    "spreadsheets",
-    "page",
-    "backfill",
-    "keys",
-    "requests",
-    "report",
-    "ledger",
-    "remote",
-    "options",
-    "adobe",
-    "troubleshooting",
-    "campaign-api",
-    "design",
-    "changes",
-)
+    "nightly", "monitoring", "spreadsheets", "page", "backfill", "keys", "requests", "report",
+    "ledger", "remote", "options", "adobe", "troubleshooting", "campaign-api", "design", "changes",
+)  # fmt: skip
 """The pages, in the order of the list. Each is ``manual/TOPIC.md``."""
 
 _LINE_CELLS: Final = 100

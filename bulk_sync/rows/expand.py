@@ -26,20 +26,10 @@ from bulk_sync.rows.results import UNREAD, Match, Steps
 from bulk_sync.settings import KeyKind, Keys, OnAmbiguous
 
 _WORST: Final = (
-    Outcome.FAILED,
-    Outcome.PENDING,
-    Outcome.DRIFTED,
-    Outcome.REJECTED,
-    Outcome.NOT_FOUND,
-    Outcome.WOULD_UPDATE,
-    Outcome.UPDATED,
-    Outcome.WOULD_CREATE,
-    Outcome.CREATED,
-    Outcome.UNCHANGED,
-    Outcome.USABLE,
-    Outcome.SKIPPED,
-    Outcome.DUPLICATE,
-)
+    Outcome.FAILED, Outcome.PENDING, Outcome.DRIFTED, Outcome.REJECTED, Outcome.NOT_FOUND,
+    Outcome.WOULD_UPDATE, Outcome.UPDATED, Outcome.WOULD_CREATE, Outcome.CREATED, Outcome.UNCHANGED,
+    Outcome.USABLE, Outcome.SKIPPED, Outcome.DUPLICATE,
+)  # fmt: skip
 """Outcomes of a row's profiles, the worst first: the row has that outcome."""
 
 _OVERRULED: Final = _WORST.index(Outcome.WOULD_UPDATE) - 0.5

@@ -80,17 +80,10 @@ class Totals:
 
 NO_ROWS: Final = Totals(rows=0, outcomes={})
 
-_COMPLETE: Final = frozenset(
-    {
-        Outcome.UNCHANGED,
-        Outcome.UPDATED,
-        Outcome.WOULD_UPDATE,
-        Outcome.CREATED,
-        Outcome.WOULD_CREATE,
-        Outcome.DUPLICATE,
-        Outcome.SKIPPED,
-    }
-)
+_COMPLETE: Final = frozenset({
+    Outcome.UNCHANGED, Outcome.UPDATED, Outcome.WOULD_UPDATE, Outcome.CREATED, Outcome.WOULD_CREATE,
+    Outcome.DUPLICATE, Outcome.SKIPPED,
+})  # fmt: skip
 
 
 _PAIRS: Final = [*product(map(str, Outcome), map(str, Reason))]

@@ -34,20 +34,7 @@ from bulk_sync.simulator.server import running, serve_in_foreground
 from bulk_sync.simulator.simulation import Simulator
 
 __all__ = [
-    "Apis",
-    "ByEmail",
-    "CountStyle",
-    "Dialect",
-    "ErrorStyle",
-    "Fault",
-    "GetStyle",
-    "NextStyle",
-    "Options",
-    "PatchStyle",
-    "ReceivedRequest",
-    "RetryAfter",
-    "ScanFault",
-    "Simulator",
-    "running",
+    "Apis", "ByEmail", "CountStyle", "Dialect", "ErrorStyle", "Fault", "GetStyle", "NextStyle",
+    "Options", "PatchStyle", "ReceivedRequest", "RetryAfter", "ScanFault", "Simulator", "running",
     "serve_in_foreground",
-]
+]  # fmt: skip
