@@ -25,22 +25,23 @@ from bulk_sync.settings import Oddity
 log = logging.getLogger(__name__)
 
 
-def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext]:
-    """Read the list, unless the rows are a plan, and return a run of the rows with work to do.
+def divide(execution: Execution) -> Execution:
+    """Read the list, unless the rows are a plan; go on with a run of the rows with work to do.
 
     ``session.cause`` says why it is not divided, if it is not. If looking keys up one by one takes
     fewer calls than the list, all rows are held in memory.
     """
-    large, session, job = run.large, execution.session, execution.job
+    run, session, job = execution.run, execution.session, execution.job
+    large = run.large
     if large is None:
-        return execution, run
+        return execution
     is_cheaper = True
     if not large.is_planned:
         is_plan = run.begun.kind is Kind.PLAN
         refused = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
         if refused is not None:
             session.stop(refused)
-            return execution, run
+            return execution
         if wanted := large.wanted:
             some_keys = list if Oddity.UNKNOWN_KEYS in job.limits.allowed else large.some_keys
             whole = session.reading_list(wanted, job.reading, large.save, large.place(), some_keys)
@@ -48,21 +49,21 @@ def divide(execution: Execution, run: RunContext) -> tuple[Execution, RunContext
             execution = replace(execution, listed=whole)
     try:
         if session.cause is None:
-            run = (_divided if is_cheaper else _held_whole)(execution, run, large)
+            run = (_divided if is_cheaper else _held_whole)(execution, large)
     except StopRun as cause:
         session.stop(cause)
-    return execution, run
+    return replace(execution, run=run)
 
 
-def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
+def _divided(execution: Execution, large: LargeInput) -> RunContext:
     """Return a run of the rows with work; raise StoppedEarly if they cannot be divided."""
+    run, job = execution.run, execution.job
     if execution.listed is not None and not execution.listed.is_read:
         raise StoppedEarly(
             "Campaign's list ended before its end. What it showed is kept: `bulk-sync resume "
             f"{run.run_id}` goes on there. If it ends there again, run the input anew with --fresh "
             "--fetch lookup."
         )
-    job = execution.job
     progress, protected = execution.screen.show_progress, job.protection.read()
     work = large.divide(job.state.folder, job.reading.memory, protected, progress)
     read = np.flatnonzero(work.states.attempts).tolist()
@@ -79,19 +80,18 @@ def _divided(execution: Execution, run: RunContext, large: LargeInput) -> RunCon
 
 
 def undivided(
-    execution: Execution, run: RunContext, ended: StageEnd
-) -> tuple[RunContext, StageEnd]:
+    execution: Execution, large: LargeInput, ended: StageEnd
+) -> tuple[Execution, StageEnd]:
     """Return a run, ended before its input was divided, with all rows left undone."""
-    if run.large is not None:
-        run = replace(run, rest=Rest.unread(run.large.pending(why_left(ended.cause))))
+    rest = Rest.unread(large.pending(why_left(ended.cause)))
     if execution.listed is not None:
         ended = replace(ended, reads=execution.listed.calls_left)
-    return run, ended
+    return replace(execution, run=replace(execution.run, rest=rest)), ended
 
 
-def _held_whole(execution: Execution, run: RunContext, large: LargeInput) -> RunContext:
+def _held_whole(execution: Execution, large: LargeInput) -> RunContext:
     """Return a run with all rows in memory; raise StoppedEarly if they do not fit."""
-    count = large.slices.count
+    run, count = execution.run, large.slices.count
     why, instead = "are looked up one by one", ", or run the input anew with --fresh --fetch scan"
     check_fits(count, execution.job.reading.memory, why, instead)
     log.warning(

@@ -25,9 +25,7 @@ from bulk_sync.settings import Limits
 log = logging.getLogger(__name__)
 
 
-def write_early(
-    execution: Execution, run: RunContext, states: Steps, reader: StateReader
-) -> Refused | None:
+def write_early(execution: Execution, states: Steps, reader: StateReader) -> Refused | None:
     """Write the opt-outs known to be due, if the budget does not cover the rest too.
 
     Only if no limit can be passed, whatever the unread rows turn out to be; and a person is asked
@@ -36,7 +34,7 @@ def write_early(
     Returns:
         Why nothing was written; None if the run may go on.
     """
-    session = execution.session
+    run, session = execution.run, execution.session
     left = session.run(session.client.calls.left())
     if left is None or session.cause is not None or not reader.calls_left:
         return None
@@ -65,14 +63,14 @@ def write_early(
         f"{writes:,}",
     )
     try:
-        _approve(execution, run, early, reader)
+        _approve(execution, early, reader)
         run.checkpoint.keep_early(list(recording.keys))
     except Refused as refused:
         return refused
     except StoppedEarly as full:
         session.stop(full)
         return None
-    writing.write(execution, run, early, recording)
+    writing.write(execution, early, recording)
     return None
 
 
@@ -98,10 +96,8 @@ def refusal_after(refused: Refused, early: int) -> Refused:
     )
 
 
-def _approve(
-    execution: Execution, run: RunContext, early: pd.DataFrame, reader: StateReader
-) -> None:
-    reviewed = execution.review(run, early, execution.read_with(reader))
+def _approve(execution: Execution, early: pd.DataFrame, reader: StateReader) -> None:
+    reviewed = execution.review(early, execution.read_with(reader))
     calls_to_come = reviewed.forecast.calls_to_come + reader.calls_left
     forecast = replace(reviewed.forecast, calls_to_come=calls_to_come)
     execution.screen.show(replace(reviewed, forecast=forecast, refusal=None))

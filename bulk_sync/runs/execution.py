@@ -22,13 +22,14 @@ from bulk_sync.runs.run_context import RunContext
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What the stages share.
+    """A run at work, and what its stages share.
 
     Attributes:
         budget: the calls of all runs in a day; None if unknown.
         listed: what has read Campaign's whole list for a large input; None if nothing has.
     """
 
+    run: RunContext
     job: Job
     screen: Screen
     session: Session
@@ -44,9 +45,9 @@ class Execution:
         seconds = listed.seconds + read.seconds
         return replace(listed, looked_up=read.looked_up, seconds=seconds)
 
-    def review(self, run: RunContext, planned: pd.DataFrame, read: Read) -> Plan:
-        """Return the plan of a run for a person, with its limits and its forecast."""
-        job, calls, rest = self.job, self.session.client.calls, run.rest.totals
+    def review(self, planned: pd.DataFrame, read: Read) -> Plan:
+        """Return the plan of the run for a person, with its limits and its forecast."""
+        run, job, calls, rest = self.run, self.job, self.session.client.calls, self.run.rest.totals
         totals = Totals.count(planned) + rest
         refusal = plan_limits.refusal(planned, job.limits, run.past, rest)
         held = None if refusal else plan_limits.held_opt_ins(planned, job.limits, rest)

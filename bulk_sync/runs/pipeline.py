@@ -61,33 +61,32 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
         failures = replace(failures, lost=None)
     is_plan = run.begun.kind is Kind.PLAN
     with Session(job.connection, job.pace, screen.show_progress, failures, budget) as session:
-        execution = Execution(job, screen, session, budget)
+        execution = Execution(run, job, screen, session, budget)
         try:
             check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
             if job.matching.keys.kind is not KeyKind.EMAIL:  # else the rows have the addresses
                 job.protection.find_profiles(session, job.connection.attribute)
             if session.cause is None:
-                execution, run = dividing.divide(execution, run)
-            ended = _carry_out(execution, run, interrupts)
+                execution = dividing.divide(execution)
+            ended = _carry_out(execution, interrupts)
         except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()
-            ended = early_end(_results_so_far(run, job), stopped, run.rest)
+            left = _results_so_far(execution.run, job)
+            ended = early_end(left, stopped, execution.run.rest)
     interrupts.defer()
-    if run.large is not None:
-        run, ended = dividing.undivided(execution, run, ended)
+    if execution.run.large is not None:
+        execution, ended = dividing.undivided(execution, execution.run.large, ended)
     cost = replace(cost_of(session, job.seconds), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
-        to_come = _cost_to_come(execution, run, ended)
+        to_come = _cost_to_come(execution, ended)
         cost = replace(cost, to_come=to_come)
         ended = replace(ended, cause=_budget_spent(ended.cause, to_come, session))
-    return finish_run(run, job, ended, cost, screen.show_progress)
+    return finish_run(execution.run, job, ended, cost, screen.show_progress)
 
 
-def _shown_alone(
-    execution: Execution, run: RunContext, planned: pd.DataFrame, read: Read
-) -> StageEnd:
+def _shown_alone(execution: Execution, planned: pd.DataFrame, read: Read) -> StageEnd:
     """Show a plan that is not carried out now, with the calls of reading again before it is."""
-    reviewed = execution.review(run, planned, read)
+    run, reviewed = execution.run, execution.review(planned, read)
     calls_before = 1  # ``apply`` reads only what is to be written
     if not execution.job.writing.guarded:
         # A run begins anew, with what earlier processes of the plan have read too.
@@ -99,18 +98,19 @@ def _shown_alone(
     return StageEnd(planned, None, warning=reviewed.warning)
 
 
-def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) -> StageEnd:
+def _carry_out(execution: Execution, interrupts: Interrupts) -> StageEnd:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
-    job, is_plan = execution.job, run.begun.kind is Kind.PLAN
+    run, job = execution.run, execution.job
+    is_plan = run.begun.kind is Kind.PLAN
     if (cause := execution.session.cause) is not None:
         return early_end(_results_so_far(run, job), cause, run.rest)
     if run.planned is None:
-        ended, read = _read(execution, run)
+        ended, read = _read(execution)
     else:
         planned, read = current_states.protected(run, run.planned, job.protection), _NOTHING_READ
         ended = StageEnd(planned, None)
         if is_plan:  # of an undo: the ledger has the states
-            ended = _shown_alone(execution, run, planned, read)
+            ended = _shown_alone(execution, planned, read)
     if ended.cause is not None or is_plan:
         return ended
     planned = ended.rows
@@ -118,10 +118,10 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned = written_since.without_outdated(run, planned)
     recording = writing.recorded(run, planned)
     if recording.has_begun:
-        waiting = _held_still(execution, run, planned, recording)
+        waiting = _held_still(execution, planned, recording)
         _warn_of_limits(run, job)
     else:
-        reviewed = execution.review(run, planned, read)
+        reviewed = execution.review(planned, read)
         waiting = reviewed.held
         try:
             _approve(execution, reviewed)
@@ -134,22 +134,22 @@ def _carry_out(execution: Execution, run: RunContext, interrupts: Interrupts) ->
         planned = plan_limits.without_opt_ins(planned)
         recording = writing.recorded(run, planned)
     interrupts.defer()
-    written = writing.write(execution, run, planned, recording)
+    written = writing.write(execution, planned, recording)
     return replace(written, needed=ended.needed, held=waiting)
 
 
 def _held_still(
-    execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
+    execution: Execution, planned: pd.DataFrame, recording: Recording
 ) -> Refused | None:
     """Return why opt-ins that were held back wait on; ask a person if they may pass by now."""
     limits, opt_ins = execution.job.limits, comparison.opt_ins(planned)
     if not limits.hold_opt_ins or recording.has_lifted or not len(opt_ins):
         return None
-    held = plan_limits.held_opt_ins(planned, limits, run.rest.totals)
+    held = plan_limits.held_opt_ins(planned, limits, execution.run.rest.totals)
     if held is None:
         try:
             alone = comparison.narrowed(planned, opt_ins)
-            execution.screen.approve(execution.review(run, alone, _NOTHING_READ))
+            execution.screen.approve(execution.review(alone, _NOTHING_READ))
         except Refused as refused:
             return refused
     return held
@@ -164,9 +164,10 @@ def _approve(execution: Execution, reviewed: Plan) -> None:
         execution.screen.approve(reviewed)
 
 
-def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
+def _read(execution: Execution) -> tuple[StageEnd, Read]:
     """Read the unknown states, and compare; show the plan if the run is no more than that."""
-    job, session, is_plan = execution.job, execution.session, run.begun.kind is Kind.PLAN
+    run, job, session = execution.run, execution.job, execution.session
+    is_plan = run.begun.kind is Kind.PLAN
     cut_off = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
     if cut_off is not None:
         unread = comparison.without_states(run.rows, Outcome.PENDING)
@@ -178,13 +179,13 @@ def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
         is_known = run.rest.totals.rows > 0 or bool(states.attempts.any())
         left = job.after_the_list(is_known=is_known)
     reader = current_states.reader_of(session, run.rows, states, left, run.checkpoint)
-    refused, needed = _read_states(execution, run, states, reader)
+    refused, needed = _read_states(execution, states, reader)
     planned = current_states.compare_run(run, states, job)
     read, cause = execution.read_with(reader), session.cause or refused
     ended = StageEnd(planned, None)
     try:
         if cause is None and is_plan:
-            ended = _shown_alone(execution, run, planned, read)
+            ended = _shown_alone(execution, planned, read)
         elif cause is None:
             run.checkpoint.keep_plan(planned)
     except StoppedEarly as full:
@@ -196,7 +197,7 @@ def _read(execution: Execution, run: RunContext) -> tuple[StageEnd, Read]:
 
 
 def _read_states(
-    execution: Execution, run: RunContext, states: Steps, reader: StateReader
+    execution: Execution, states: Steps, reader: StateReader
 ) -> tuple[Refused | None, RemainingCost | None]:
     """Carry out the stages of reading, with early writes between them.
 
@@ -207,8 +208,8 @@ def _read_states(
     session.run(reader.begin())
     needed = _forecast(execution, reader)
     session.run(reader.scan())
-    if run.begun.kind is not Kind.PLAN and (was_known or reader.pages):
-        refused = early_writes.write_early(execution, run, states, reader)
+    if execution.run.begun.kind is not Kind.PLAN and (was_known or reader.pages):
+        refused = early_writes.write_early(execution, states, reader)
     if refused is None:
         session.run(reader.look_up())
     return refused, needed
@@ -250,7 +251,8 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
 
 
-def _cost_to_come(execution: Execution, run: RunContext, ended: StageEnd) -> RemainingCost:
+def _cost_to_come(execution: Execution, ended: StageEnd) -> RemainingCost:
+    run = execution.run
     is_plan = run.begun.kind is Kind.PLAN
     of_change = 0 if is_plan else calls_per_change(execution.job.writing)
     elsewhere = run.rest.totals.outcomes.get(Outcome.PENDING, 0)

@@ -30,13 +30,11 @@ _STALE_MS: Final = 3_600_000
 So they are for a reviewed plan, as ``apply`` reads them."""
 
 
-def write(
-    execution: Execution, run: RunContext, planned: pd.DataFrame, recording: Recording
-) -> StageEnd:
+def write(execution: Execution, planned: pd.DataFrame, recording: Recording) -> StageEnd:
     """Send the remaining writes, and return the results."""
     if not recording.keys:
         return StageEnd(planned, None)
-    session = execution.session
+    run, session = execution.run, execution.session
     writes = _writes(run, execution.job, planned, recording)
     session.write(writes, recording)
     recording.leave_in_doubt(at for at in recording.steps.open() if writes.may_have_arrived(at))
