@@ -7,7 +7,7 @@ command too. Nor are those that may hold a secret: the sentence before the comma
 """
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -30,16 +30,15 @@ if TYPE_CHECKING:
 _PLACE: Final = (*STATE, options.CONFIG)
 """Where a run is kept: the next command needs it too."""
 
-_SEALED: Final = [each for each in DECLARED if each.recorded is Recorded.SEALED]
-_SPENT: Final = [each for each in DECLARED if each.recorded is Recorded.SPENT]
 _FILES: Final = (options.REPORT, options.TODO, options.OUTLINE)
-_OF_VALIDATE: Final = (*_FILES, SAVE_MAPPING)
-"""These are of this `validate` alone."""
+"""What this command alone writes."""
 
 _OF_THE_INPUT: Final = (*_FILES, SHEET, HEADER_ROW)
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
 _OF_A_PREVIEW: Final = (options.DRY_RUN, options.PLAN_OUT, options.FRESH)
+_SEALED: Final = [each for each in DECLARED if each.recorded is Recorded.SEALED]
+_SPENT: Final = [each for each in DECLARED if each.recorded is Recorded.SPENT]
 _OF_A_PLAN: Final = [
     option
     for option in DECLARED
@@ -105,28 +104,28 @@ class Typed:
 
     def resume(self, run_id: str, instead: Collection[str] = ()) -> NextCommand:
         """Return the command to go on with a run."""
-        return suggested("resume", run_id, self._words([*_PLACE, *_SPENT], instead))
+        return suggested("resume", run_id, self._typed([*_PLACE, *_SPENT], instead))
 
     def retry(self, run_id: str) -> NextCommand:
         """Return the command to try the failed rows of a run again."""
-        return suggested("retry", run_id, self._words(_PLACE))
+        return suggested("retry", run_id, self._typed(_PLACE))
 
     def plan_of(self, file: str, job: str) -> NextCommand:
         """Return the command to plan a file made by ``map`` from an input of a job."""
-        words = [*self._naming(job, file), *self._words([*CONNECTION, *_PLACE])]
+        words = [*self._naming(job, file), *self._typed([*CONNECTION, *_PLACE])]
         return suggested("plan", file, words)
 
     def carried_out(self) -> NextCommand:
         """Return the command of a preview without ``-n``."""
-        words = self._words([each for each in self._options if each.flag != options.DRY_RUN.flag])
-        return NextCommand.build([str(self._command), *words])
+        preview = (options.DRY_RUN, options.SHOW_ONLY)
+        return NextCommand.build([str(self._command), *self._typed_but(preview)])
 
     def after_validate(self, command: str, source: str, job: str) -> NextCommand:
         """Return the command to go on with an input of a job, or with its marked copy."""
-        unwanted, name = {*_OF_VALIDATE, *self._saved}, list[str]()
+        unwanted, name = {*_FILES, *self._saved}, list[str]()
         if source != self._params.get("input") and (self._is_saved or job in self._jobs):
             unwanted, name = {*unwanted, options.JOB}, [options.JOB.flag, job]
-        return suggested(command, source, [*name, *self._all_but(unwanted)])
+        return suggested(command, source, [*name, *self._typed_but(unwanted)])
 
     def apply(
         self, plan: str, sha256: str, settings: Mapping[str, Any], instead: Collection[str]
@@ -134,16 +133,15 @@ class Typed:
         """Return the command to carry out a plan file, in the place where it was made."""
         words = [
             *(options.EXPECT_SHA256.flag, sha256),
-            *self._again(settings, CONNECTION),
-            *self._words([*_SEALED, *_PLACE], instead),
+            *self._recorded_alone(settings, CONNECTION),
+            *self._typed([*_SEALED, *_PLACE], instead),
             *(options.APPROVED_BY.flag, NAME) * (settings.get(options.APPROVALS.key) or 0),
         ]
         return suggested("apply", plan, words)
 
     def plan_again(self, begun: "Begun", out: Path) -> NextCommand:
         """Return the command to make a plan anew, with the options that it was made with."""
-        words = [options.PLAN_OUT.flag, str(out), *self._again(begun.settings, _OF_A_PLAN)]
-        words += self._words(_PLACE)
+        words = [options.PLAN_OUT.flag, str(out), *self._recorded(begun.settings, _OF_A_PLAN)]
         if begun.parent is not None:
             return suggested("undo", begun.parent, words)
         return suggested("plan", begun.input, words)
@@ -154,14 +152,12 @@ class Typed:
         """Return the command to carry out a preview, or to plan it where plans are approved."""
         is_approved = bool(settings.get(options.APPROVALS.key))
         if self._command == "resume":
-            words = self._for_input(settings, [*_OF_A_PLAN, *CONNECTION], instead)
+            words = self._recorded(settings, [*_OF_A_PLAN, *CONNECTION], instead)
         else:
-            unwanted = {
-                *_OF_A_PREVIEW,
-                *self._saved,
-                *(() if is_approved else (options.APPROVALS,)),
-            }
-            words = self._all_but(unwanted, instead)
+            unwanted = {*_OF_A_PREVIEW, *self._saved}
+            if not is_approved:
+                unwanted.add(options.APPROVALS)
+            words = self._typed_but(unwanted, instead)
         if not is_approved:
             return suggested("run", source, words)
         from bulk_sync.runs import Input
@@ -173,9 +169,9 @@ class Typed:
     def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> NextCommand:
         """Return the command for the rows of a job's todo file, a plan where plans are approved."""
         if self._command == "run":
-            words = self._all_but(_OF_THE_INPUT)
+            words = self._typed_but(_OF_THE_INPUT)
         else:
-            words = self._for_input(settings, [*_OF_THE_REST, *CONNECTION])
+            words = self._recorded(settings, [*_OF_THE_REST, *CONNECTION])
         if options.JOB.flag not in words:
             words = [*self._naming(job, todo), *words]
         if self._command == "apply" or settings.get(options.APPROVALS.key):
@@ -188,7 +184,7 @@ class Typed:
         is_found = job not in self._jobs or job == job_of({"input": file})
         return [] if is_found else [options.JOB.flag, job]
 
-    def _words(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
+    def _typed(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
         """Return those of some options that were typed, as they were, then those of ``instead``."""
         kept = [
             option.words(self._params[option.key])
@@ -197,29 +193,28 @@ class Typed:
         ]
         return [*chain(*kept), *instead]
 
-    def _all_but(self, unwanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
-        """Return the options that were typed, but for some, then those of ``instead``."""
+    def _typed_but(self, unwanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
+        """Return the same of all options but some."""
         kept = [each for each in self._options if each not in {*unwanted, SAVE_MAPPING}]
-        return self._words(kept, instead)
+        return self._typed(kept, instead)
 
-    def _for_input(
+    def _recorded(
         self, settings: Mapping[str, Any], wanted: Iterable[Option], instead: Collection[str] = ()
     ) -> list[str]:
-        """Return recorded options to read an input again, for a command other than this one."""
+        """Return some options of a run that another command needs, then where the run is kept."""
         again = [each for each in wanted if each.flag not in instead]
-        return [*self._again(settings, again), *self._words(_PLACE, instead)]
+        return [*self._recorded_alone(settings, again), *self._typed(_PLACE, instead)]
 
-    def _again(self, settings: Mapping[str, Any], among: Iterable[Option]) -> list[str]:
-        """Return those of some recorded options that another command would not have by itself."""
-        words = [
-            option.words(settings[option.key])
-            for option in among
-            if settings.get(option.key) is not None
-            and self._is_needed(option, settings[option.key])
-        ]
-        return [*chain(*words)]
+    def _recorded_alone(
+        self, settings: Mapping[str, Any], wanted: Iterable[Option]
+    ) -> Iterator[str]:
+        for option in wanted:
+            value = settings.get(option.key)
+            if value is not None and self._is_needed(option, value):
+                yield from option.words(value)
 
     def _is_needed(self, option: Option, value: Any) -> bool:
+        """Return whether another command would not have a recorded option by itself."""
         if option.group is Group.CONNECTION:
             now = str(self._params.get(option.key)).rstrip("/")
             return option in self._options or str(value).rstrip("/") != now
