@@ -1,13 +1,9 @@
-"""What a person at a terminal sees of a run, and what a log without a terminal holds."""
+"""What a person at a terminal sees of a run, and what a script or a log gets of it."""
 
-import logging
-import os
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import click
 
@@ -19,27 +15,14 @@ from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.config import job_of
 from bulk_sync.cli.next_command import NextCommand, Typed
 from bulk_sync.cli.output import say, say_error, say_json
+from bulk_sync.cli.progress_bar import ProgressBar
 from bulk_sync.errors import BudgetTooSmall, Exit, Refused
 from bulk_sync.ledger import Begun
 from bulk_sync.outcomes import Kind, Outcome
 from bulk_sync.rows.layout import Layout
 from bulk_sync.runs import Finished, Judged, Mapped, Plan
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
-
-log = logging.getLogger(__name__)
-
-_DRAWN_EVERY_S: Final = 0.1
-"""tqdm draws no more often, and to call it costs more than a row."""
-
 _NOT_CARRIED_OUT: Final = frozenset({Exit.USAGE, Exit.ACCESS_DENIED, Exit.STOPPED_EARLY})
-
-_PASSES: Final = {
-    "scan": ("Reading Campaign's list", "profile"),
-    "read": ("Reading states", "row"),
-    "write": ("Writing", "row"),
-}
 
 
 class Screen:
@@ -70,18 +53,18 @@ class Screen:
         self._json = values["summary"] is not None
         # A JSON log has neither a line for people nor a bar on its stream.
         self._quiet = values["quiet"] or values["log_format"] == "json"
-        self._logged_every_s: float = values.get("progress_every", 0.0)
         self._typed = Typed(click.get_current_context())
         self._monitor = Invocation.current().monitor
         self._ask = not values.get("yes") and (sys.stderr.isatty() or sys.stdout.isatty())
         self.layout: Layout | None = None
-        self._bars = not self._quiet and sys.stderr.isatty()
+        self._progress = ProgressBar(
+            has_bar=not self._quiet and sys.stderr.isatty(),
+            every_s=values.get("progress_every", 0.0),
+            monitor=self._monitor,
+        )
         self._option = ""
         self._limit: Refused | None = None
         self._of_plan: dict[str, object] = {}
-        self._what = ""
-        self._bar: tqdm[Any] | None = None
-        self._status_at = 0.0
 
     def begin(self, run_id: str, begun: Begun) -> None:
         """Log for machines the run at its beginning, or when it goes on."""
@@ -94,39 +77,12 @@ class Screen:
         self._print("\n".join([f"{judged.layout}.", *judged.hints, ""]))
 
     def show_progress(self, what: str, done: int, total: int, pacer: Pacer | None = None) -> None:
-        """Move the bar on a terminal; elsewhere log a line now and then, but not of reports."""
-        is_short = done >= total and what != self._what
-        if pacer is None and (is_short or not self._bars):
-            return
-        if what != self._what:
-            self.end_pass()
-            self._what, self._status_at = what, time.monotonic() + self._logged_every_s
-            if self._bars:
-                self._status_at = 0.0
-                with suppress(OSError):  # the terminal may have gone
-                    self._bar = _bar(what, total)
-        now = time.monotonic()
-        if now < self._status_at:
-            return
-        if self._bar is not None:
-            self._status_at = now + _DRAWN_EVERY_S
-            self._bar.total = total
-            self._bar.set_postfix_str(str(pacer or ""), refresh=False)
-            with suppress(OSError):
-                self._bar.update(done - self._bar.n)
-        elif pacer is not None:
-            self._status_at = now + self._logged_every_s
-            facts = {"pass": what, "done": done, "total": total, **pacer.facts()}
-            facts = self._monitor.named("progress") | facts
-            title = _PASSES[what][0]
-            log.info("%s: %d of %d, %s", title, done, total, pacer, extra={"facts": facts})
+        """Move the bar on a terminal; elsewhere log a line now and then."""
+        self._progress.show(what, done, total, pacer)
 
     def end_pass(self) -> None:
         """Take the bar off the terminal."""
-        if self._bar is not None:
-            with suppress(OSError):
-                self._bar.close()
-        self._bar, self._what = None, ""
+        self._progress.end()
 
     def show(self, reviewed: Plan) -> None:
         """Print the plan, and the limit against it."""
@@ -257,13 +213,3 @@ class Screen:
         """Print lines: on standard error if a script reads standard output, or not at all."""
         for line in () if self._json and self._quiet else lines:
             say(line, err=self._json)
-
-
-def _bar(what: str, total: int) -> "tqdm[Any]":
-    """Draw a bar. A terminal in a container may not know its size."""
-    from tqdm import tqdm
-
-    title, unit = _PASSES.get(what, (what, "row"))
-    columns, lines = os.get_terminal_size(sys.stderr.fileno())
-    width, height = (columns or 80) - 1, lines or 24
-    return tqdm(desc=title, unit=unit, total=total, leave=False, ncols=width, nrows=height)
