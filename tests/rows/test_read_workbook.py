@@ -431,6 +431,41 @@ def test_hidden_rows_are_read_and_counted(tmp_path: Path, suffix: str) -> None:
     assert "2 rows are hidden and were read too (rows 3, 5)" in parse_here(path)[1]
 
 
+HIDDEN_COLUMNS: dict[str, Callable[[Path], Path]] = {
+    ".xlsx": lambda path: office.xlsx(
+        path,
+        {
+            "S": '</sheetData><cols><col min="1" max="1" hidden="0"/><col min="2" max="3" '
+            'width="0" hidden="1"/><col hidden="true" min="5" max="16384"/></cols><sheetData>'
+            + office.row(1, "PKey", "ccpaOptOut", "", "note")
+        },
+    ),
+    ".xls": lambda path: office.xls(
+        path,
+        {
+            "S": b"".join(
+                office.xls_text(0, at, name) for at, name in ((0, "PKey"), (1, "ccpaOptOut"))
+            )
+            + office.record(0x7D, struct.pack("<HHHHHH", 1, 2, 0, 0, 1, 0))
+        },
+    ),
+    ".ods": lambda path: office.ods(
+        path,
+        {
+            "S": '<table:table-column/><table:table-column table:visibility="collapse" '
+            'table:number-columns-repeated="2"/><table:table-column/>'
+            + office.ods_row("PKey", "ccpaOptOut", "", "note")
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", HIDDEN_COLUMNS)
+def test_hidden_columns_are_read_and_named(tmp_path: Path, suffix: str) -> None:
+    notes = parse_here(HIDDEN_COLUMNS[suffix](tmp_path / f"in{suffix}"))[1]
+    assert "on the sheet 'S', 1 column is hidden and read too: 'ccpaOptOut' (B). Unhide" in notes
+
+
 @pytest.mark.parametrize(
     ("code", "value", "expected"),
     [

@@ -23,6 +23,7 @@ _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
 _LINE: Final = "style:text-line-through"
+_HIDDEN: Final = {"filter", "collapse"}
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
 _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
 _TIME: Final = re.compile(r"PT(\d+)H(\d+)M([\d.]+)S")
@@ -54,7 +55,12 @@ def sheets(package: Package) -> Sequence[Sheet]:
     settings = package.read(_SETTINGS) if _SETTINGS in package else b""
     rows = partial(_rows, package, shows_zeros=_HIDES_ZEROS.search(settings) is None)
     return [
-        Sheet(name, style in parser.hidden_styles, partial(rows, position))
+        Sheet(
+            name,
+            style in parser.hidden_styles,
+            partial(rows, position),
+            partial(parser.hidden_columns.__getitem__, position),
+        )
         for position, (name, style) in enumerate(parser.tables)
     ]
 
@@ -66,14 +72,15 @@ def _rows(package: Package, position: int, *, shows_zeros: bool) -> Iterator[She
 class _Tables:
     """Collects the rows of the table at a position, -1 for none, while the XML is parsed.
 
-    It lists the name and the style of each table, the styles of hidden ones, and by style the
-    remarks on texts.
+    It lists the name, the style and the hidden columns of each table, the styles of hidden ones,
+    and by style the remarks on texts.
     """
 
     def __init__(self, position: int, *, shows_zeros: bool = True) -> None:
         self._shows_zeros = shows_zeros
         self.tables: list[tuple[str, str]] = []
         self.hidden_styles: set[str] = set()
+        self.hidden_columns: list[list[tuple[int, int]]] = []
         self._remarks: dict[str, str] = {}
         self._said = ""
         self._position = position
@@ -104,7 +111,14 @@ class _Tables:
         if tag == "table:table":
             style = attributes.get("table:style-name", "")
             self.tables.append((attributes.get("table:name", ""), style))
+            self.hidden_columns.append([])
+            self._column = 0
             self._is_inside = len(self.tables) - 1 == self._position
+        elif tag == "table:table-column":
+            last = self._column + int(attributes.get("table:number-columns-repeated", 1)) - 1
+            if attributes.get("table:visibility") in _HIDDEN and self.hidden_columns:
+                self.hidden_columns[-1].append((self._column, last))
+            self._column = last + 1
         elif tag == "style:style":
             self._style = attributes.get("style:name", "")
         elif tag == "style:table-properties" and attributes.get("table:display") == "false":
@@ -159,7 +173,7 @@ class _Tables:
         elif tag == "table:table-row":
             repeats = int(self._row.get("table:number-rows-repeated", 1))
             if self._cells:
-                is_hidden = self._row.get("table:visibility") in {"filter", "collapse"}
+                is_hidden = self._row.get("table:visibility") in _HIDDEN
                 row = SheetRow(self._number, self._cells, is_hidden)
                 self._rows.append((row, min(repeats, _MOST_ROWS)))
             self._number += repeats

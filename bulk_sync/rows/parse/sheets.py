@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -83,11 +84,13 @@ class Sheet:
         name: the sheet's name.
         is_hidden: a person or a program hid it.
         rows: yields its rows with content, each time from the first one.
+        hidden: returns the first and the last of each range of hidden columns, from 0.
     """
 
     name: str
     is_hidden: bool
     rows: Callable[[], Iterator[SheetRow]]
+    hidden: Callable[[], Sequence[tuple[int, int]]]
 
     def first_rows(self) -> list[tuple[int, list[str]]]:
         """Return its first rows with content, with their numbers; long texts are cut off."""
@@ -102,6 +105,15 @@ def column_letters(column: int) -> str:
         column, rest = divmod(column - 1, 26)
         text = chr(65 + rest) + text
     return text
+
+
+@lru_cache(1 << 14)
+def column_of(letters: str) -> int:
+    """Return the column, from 0, with some letters."""
+    position = -1
+    for letter in letters:
+        position = 26 * (position + 1) + ord(letter) - ord("A")
+    return position
 
 
 Choose = Callable[[Sequence[Sheet]], Sequence[int]]

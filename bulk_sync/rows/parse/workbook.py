@@ -51,6 +51,7 @@ def parse(path: Path, choose: Choose) -> Parsed:
         at, number = choose(sheets)
         rows = sheets[at].rows()
         header = next((row for row in rows if row.number >= number), None)
+        ranges = sheets[at].hidden()
     if header is None or header.number != number:
         raise InputProblem(
             f"Row {number} on the sheet {sheets[at].name!r} of {path} is empty. Name the row with "
@@ -58,6 +59,10 @@ def parse(path: Path, choose: Choose) -> Parsed:
         )
     names = [*header.texts(), ""]  # the last column has what stands beside the table
     parsed = Parsed(names, iter(()), sheets[at].name, number)
+    named = [at for at, name in enumerate(names) if name.strip()]
+    hidden = [at for at in named if any(first <= at <= last for first, last in ranges)]
+    if hidden:
+        parsed.notes.append(_note_of_hidden_columns(hidden, parsed, path))
     parsed.batches = _batches(rows, parsed, path)
     return parsed
 
@@ -129,6 +134,15 @@ def _beside(row: SheetRow, width: int) -> str:
     if max(row.cells) < width:
         return ""
     return " | ".join(text for column, text in sorted(row.cells.items()) if column >= width)
+
+
+def _note_of_hidden_columns(hidden: Sequence[int], parsed: Parsed, path: Path) -> str:
+    named = [f"{parsed.names[at]!r} ({column_letters(at)})" for at in hidden]
+    columns = "1 column is" if len(hidden) == 1 else f"{len(hidden)} columns are"
+    return (
+        f"{path}: on the sheet {parsed.sheet!r}, {columns} hidden and read too: "
+        f"{first_few(named, _NAMED)}. Unhide what you rely on, and look at it."
+    )
 
 
 def _note_of_hidden(hidden: list[int], sheet: str | None, path: Path) -> str:

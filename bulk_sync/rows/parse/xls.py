@@ -60,6 +60,7 @@ def sheets(content: bytes) -> Sequence[Sheet]:
             sheet.name,
             bool(sheet.visibility),
             partial(_seen, sheet, styles, _uncalculated(stream, at)),
+            partial(_hidden, sheet),
         )
         for sheet, at in zip(book.sheets(), _starts(stream), strict=True)
     ]
@@ -107,6 +108,10 @@ def _rows(
         if cells:
             info = sheet.rowinfo_map.get(at)
             yield SheetRow(at + 1, cells, info is not None and bool(info.hidden))
+
+
+def _hidden(sheet: Any) -> list[tuple[int, int]]:
+    return [(column, column) for column, info in sheet.colinfo_map.items() if info.hidden]
 
 
 def _remark_within(sheet: Any, row: int, column: int) -> str:
