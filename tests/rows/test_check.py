@@ -119,6 +119,27 @@ def test_a_state_in_words_of_the_user_is_no_header_beside_a_damaged_key(word: st
     assert check.rows(raw, rules)[columns.REASON].astype("str").tolist()[1] == "bad_key"
 
 
+@pytest.mark.parametrize(
+    ("question", "is_header"),
+    [
+        ("Wants sale?", True),
+        ("Do they agree to sharing?", True),
+        ("Opt-out?", False),
+        ("Whom to ask?", False),
+        ("no sale", False),
+    ],
+)
+def test_a_question_about_sales_is_the_header_of_a_second_table(
+    question: str, *, is_header: bool
+) -> None:
+    lines = [("a@example.com", "yes"), ("Address", question), ("b@example.com", "no")]
+    raw = pd.DataFrame(lines, columns=["email", "opt out?"], dtype="str")
+    raw[columns.ROW] = range(2, 5)
+    says = "Row 3 looks like the header of a second table"
+    with pytest.raises(InputProblem, match=says) if is_header else nullcontext():
+        assert check.rows(raw, Rules())[columns.REASON].astype("str").tolist()[1] == "bad_key"
+
+
 def test_the_header_of_a_second_table_may_have_the_name_of_the_keys_above_it() -> None:
     lines = [("7", "yes"), ("CRM ID", "May we sell?"), ("8", "no")]
     raw = pd.DataFrame(lines, columns=["CRM id", "opt out?"], dtype="str")

@@ -1,6 +1,8 @@
 """Refuses a file with a second table below the first: its columns may mean something else."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,12 @@ from bulk_sync.settings import KeyKind
 _DAMAGED = [columns.REASON_CODES[each] for each in (Reason.BAD_KEY, Reason.BAD_STATE)]
 _OF_KEYS = r"[@\d]"
 """PKeys and addresses have one of these; names of columns hardly ever."""
+
+_QUESTION: Final = re.compile(
+    r"\b(?:sales?|sell(?:ing)?|sold|shar\w+|consent\w*|allow\w*|permit\w*|agree\w*)\b.*\?",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A question that a yes or no below answers, such as ``Wants sale?``."""
 
 
 def problems(
@@ -47,7 +55,7 @@ def problems(
     if found.keys.kind is not KeyKind.CUSTOM:  # which may be any text
         can_be = ~keys.str.contains(_OF_KEYS)
         names = [name for name in states[can_be].unique() if rules.words.state(name) is None]
-        known = [name for name in names if allows(name) or forbids(name, rules)]
+        known = [name for name in names if _is_name(name, rules)]
         is_header = is_sure | (can_be & states.isin(known)).to_numpy()
     for at in np.flatnonzero(is_header).tolist():
         state = states[at]
@@ -61,3 +69,8 @@ def problems(
                 "Put each table into a file or sheet of its own."
             )
             yield row, bool(is_sure[at]), problem
+
+
+def _is_name(text: str, rules: Rules) -> bool:
+    """Check whether a text may be the name of a column of states."""
+    return allows(text) or forbids(text, rules) or _QUESTION.search(text) is not None
