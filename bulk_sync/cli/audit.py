@@ -34,7 +34,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Screen
 
     state, run_id = arguments.state(values), values["run_id"]
-    run = runs.recorded(state, run_id) if run_id else runs.newest_change(state)
+    run = runs.find_run(state, run_id) if run_id else runs.newest_change(state)
     if run is None:
         raise runs.NothingLeft("No run has changed anything yet, so there is nothing to audit.")
     job = arguments.follow_up(values, run, values["report"])

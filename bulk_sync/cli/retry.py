@@ -25,7 +25,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
 
-    run = runs.recorded(arguments.state(values), values["run_id"])
+    run = runs.find_run(arguments.state(values), values["run_id"])
     reports = arguments.reports(values, str(run.begun.settings["stem"]))
     job = arguments.follow_up(values, run, reports)
     screen = Screen(f"the retry of {run.run_id} ({run.begun.input})", values)

@@ -30,7 +30,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync import runs
     from bulk_sync.cli.screen import Screen
 
-    run = runs.recorded(arguments.state(values), values["run_id"])
+    run = runs.find_run(arguments.state(values), values["run_id"])
     out, stem = values["out"], str(run.begun.settings["stem"])
     reports = values["report"] if out else arguments.reports(values, stem)
     job = arguments.follow_up(values, run, reports, is_undo=True)

@@ -116,7 +116,7 @@ def chosen(values: Values) -> Run:
     """
     state = arguments.state(values)
     if values["run_id"]:
-        return runs.recorded(state, values["run_id"])
+        return runs.find_run(state, values["run_id"])
     unfinished = runs.interrupted(state)
     here = [run for run in unfinished if arguments.is_for(values, run)]
     at_hand = [run for run in here if runs.has_checkpoint(state, run)]

@@ -37,13 +37,13 @@ from bulk_sync.runs.leftovers import RetentionRules
 from bulk_sync.runs.past_reports import report_again
 from bulk_sync.runs.past_runs import (
     NothingLeft,
+    find_run,
     has_checkpoint,
     interrupted,
     is_held,
     known,
     may_pass,
     newest_change,
-    recorded,
     undecided,
     without_checkpoint,
 )
@@ -62,8 +62,8 @@ __all__ = [
     "CannotResume", "CheckpointProblem", "Cost", "Event", "Files", "Finished", "Forecast", "Input",
     "Job", "JobRecord", "Judged", "Mapped", "Matching", "NothingLeft", "Plan", "PlanBegun",
     "PlanExpired", "RetentionRules", "Story", "Tidied", "Unreadable", "Validated", "abandon",
-    "apply", "at_work", "audit", "copy_ledger", "has_checkpoint", "interrupted", "is_held", "judge",
-    "known", "look_up", "map_keys", "may_pass", "newest_change", "preview", "recorded",
+    "apply", "at_work", "audit", "copy_ledger", "find_run", "has_checkpoint", "interrupted",
+    "is_held", "judge", "known", "look_up", "map_keys", "may_pass", "newest_change", "preview",
     "report_again", "resume", "retry", "story_of", "sync", "tidy", "undecided", "undo",
     "usual_report", "without_checkpoint",
 ]  # fmt: skip

@@ -92,7 +92,7 @@ def newest_change(state: State) -> Run | None:
     return None
 
 
-def recorded(state: State, run_id: str) -> Run:
+def find_run(state: State, run_id: str) -> Run:
     """Return a run of the ledger; raise UsageProblem if there is none."""
     with known(state) as book:
         return book.run(run_id)

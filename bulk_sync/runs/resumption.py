@@ -31,8 +31,8 @@ from bulk_sync.runs.exclusion import working_alone, working_on_plan
 from bulk_sync.runs.job import Job
 from bulk_sync.runs.past_runs import (
     NothingLeft,
+    find_run,
     may_pass,
-    recorded,
     was_stopped,
     without_checkpoint,
 )
@@ -177,7 +177,7 @@ def give_up_stopped(book: Ledger, state: State, own: Begun) -> None:
 @contextmanager
 def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
     """Open the ledger while no other process may work on a run: for a plan, on that alone."""
-    run = recorded(job.state, run_id)
+    run = find_run(job.state, run_id)
     if run.begun.kind is not Kind.PLAN:
         with working_alone(job, run_id) as book:
             yield book

@@ -91,7 +91,7 @@ def run_with_budget(
 
 
 def run_of(folder: Path, run_id: str) -> Run:
-    return runs.recorded(State(folder / "state"), run_id)
+    return runs.find_run(State(folder / "state"), run_id)
 
 
 def reported(folder: Path, run_id: str) -> list[dict[str, str]]:
