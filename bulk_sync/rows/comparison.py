@@ -163,7 +163,7 @@ def _newer_choices(
             changed_ms[at] = found[at].at_ms
         elif own is not None and (dated := request_order.dated(own)) is not None:
             found[at] = dated
-    is_newer = request_order.choices(latest, desired, changed_ms)
+    is_newer = request_order.are_newer(latest, desired, changed_ms)
     is_newer[[at for at in found if requests[at] is None]] = True
     return {
         int(differ[at]): found.get(at) or DatedChoice(int(changed_ms[at]))

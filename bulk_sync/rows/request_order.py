@@ -199,13 +199,13 @@ def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: b
     A later request that found the state in Campaign counts in any case.
 
     Args:
-        changed_ms: Campaign's stamp, as ``choices`` takes it.
+        changed_ms: Campaign's stamp, as ``are_newer`` takes it.
         own: this tool's last write to the profile, if Campaign holds its state.
         request: the request for the other state.
         desired: that state.
 
     Returns:
-        A time to be compared with ``of_request``.
+        A time to be compared with ``decisive_ms``.
     """
     found = _written(changed_ms, own, request, desired=desired)
     if own is None or own.confirmed is None or (found.at_ms < 0 and not desired):
@@ -244,15 +244,15 @@ def _written(
 
 
 def _comparable(other: RequestDate, request: RequestDate, *, desired: bool) -> int:
-    """Return the moment of another request, to be compared with ``of_request``."""
+    """Return the moment of another request, to be compared with ``decisive_ms``."""
     if other.precision is request.precision:  # two days, or two times of the same zone
-        moment = other.first_ms + of_request(request, desired) - request.first_ms
+        moment = other.first_ms + decisive_ms(request, desired) - request.first_ms
     else:
         moment = other.first_ms if desired else other.last_ms
     return max(1, moment)  # before 1970: a slip, and not the sign that there is none
 
 
-def choices(
+def are_newer(
     latest_ms: npt.NDArray[np.int64],
     desired: npt.NDArray[np.int8],
     changed_ms: npt.NDArray[np.int64],
@@ -274,15 +274,15 @@ def choices(
     return is_newer & np.where(desired == 1, opt_out, opt_in)
 
 
-def of_request(request: RequestDate, desired: bool) -> int:  # noqa: FBT001 - a state
+def decisive_ms(request: RequestDate, desired: bool) -> int:  # noqa: FBT001 - a state
     """Return the decisive moment of a request, as ``RequestTimes.latest`` has it."""
     return request.last_ms if desired else request.first_ms
 
 
 def is_newer(found: DatedChoice, request: RequestDate, *, desired: bool) -> bool:
-    """Return the answer of ``choices`` for one row."""
-    latest = np.array([of_request(request, desired)])
-    return bool(choices(latest, np.array([desired], np.int8), np.array([found.at_ms]))[0])
+    """Return the answer of ``are_newer`` for one row."""
+    latest = np.array([decisive_ms(request, desired)])
+    return bool(are_newer(latest, np.array([desired], np.int8), np.array([found.at_ms]))[0])
 
 
 def sentence(found: DatedChoice) -> str:

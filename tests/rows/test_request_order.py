@@ -22,11 +22,11 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
     states = np.full(count, desired, np.int8)
     times = request_dates.times_of(read, states)
     new_request = request_dates.merge(times, np.zeros(count, np.int64), states)
-    choices = request_order.choices(
+    newer = request_order.are_newer(
         new_request.latest[:1], np.array([desired], np.int8), np.array([changed], np.int64)
     )
     if new_request.latest[0] != request_order.UNDATED:
-        doubt_ms = new_request.latest[0] - request_order.of_request(
+        doubt_ms = new_request.latest[0] - request_order.decisive_ms(
             request_order.RequestDate(0, precision(new_request)), True
         )
         request = request_order.RequestDate(
@@ -35,8 +35,8 @@ def is_newer(requests: list[str], desired: int, changed: int) -> bool:
         one = request_order.is_newer(
             request_order.DatedChoice(changed), request, desired=bool(desired)
         )
-        assert one is bool(choices[0])
-    return bool(choices[0])
+        assert one is bool(newer[0])
+    return bool(newer[0])
 
 
 def precision(new_request: request_dates.RequestTimes) -> Precision:
