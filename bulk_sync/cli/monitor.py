@@ -148,16 +148,9 @@ class Monitor:
 
     def facts(self) -> dict[str, object]:
         """Return the time, and the run."""
-        if self.run_id is None and self.is_run and not self.is_follow_up:
-            from bulk_sync.settings import new_run_id
-
-            self.run_id = new_run_id()
-        return {
-            "time": stamp(time.time()),
-            "run_id": self.run_id,
-            "job": self.job,
-            "kind": self.kind,
-        }
+        self._name_run()
+        named = {"run_id": self.run_id, "job": self.job, "kind": self.kind}
+        return {"time": stamp(time.time()), **named}
 
     def event(self, name: str, message: str, facts: Mapping[str, object]) -> None:
         """Log an event of the run, beside the messages of a JSON log."""
@@ -182,7 +175,7 @@ class Monitor:
             from bulk_sync.cli import failure_record
 
             self._name_job(status)
-            self.facts()  # which names the run
+            self._name_run()
             with Interrupts() as interrupts:
                 interrupts.defer()
                 missing = failure_record.record(self, self._values, status, error)
@@ -191,6 +184,13 @@ class Monitor:
             missing = f"`bulk-sync runs` does not show this run: {type(bug).__name__}."
         self.is_recorded = not missing
         return missing
+
+    def _name_run(self) -> None:
+        """Give a run an id, also if it does not begin."""
+        if self.run_id is None and self.is_run and not self.is_follow_up:
+            from bulk_sync.settings import new_run_id
+
+            self.run_id = new_run_id()
 
     def _name_job(self, status: int) -> None:
         has_input = bool(self._values.keys() & {"input", "plan"})
