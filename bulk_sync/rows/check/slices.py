@@ -136,7 +136,7 @@ class _Checking:
             "alike": alike,
             "is_open": judged.verdicts.outcome == columns.NONE,
             "forbids": judged.desired == 1,
-            "place": _places(raw),
+            "place": _packed_places(raw),
         }
         self._store.keep(_KEYS, number, pa.table(compared, KEYS))
         if self._dates is not None:
@@ -164,7 +164,7 @@ class _Checking:
         texts, desired = pd.Series(pd.array(part["date"], dtype="str")), part["desired"].to_numpy()
         return request_dates.times_of(dates.read(texts, name_row), desired), desired
 
-    def _places(self, places: pa.StructArray) -> Places:
+    def _unpacked(self, places: pa.StructArray) -> Places:
         number, file, *originals = places.flatten()
         rows = pd.DataFrame({columns.ROW: number.to_numpy()})
         if self._files is not None:
@@ -180,7 +180,7 @@ class _Checking:
         positions = np.concatenate([repeats[each].to_numpy() for each in others])
         places = pa.concat_arrays([repeats[f"{each}_place"] for each in others])
         is_there = positions >= 0
-        named = self._places(places.filter(pa.array(is_there)))
+        named = self._unpacked(places.filter(pa.array(is_there)))
         rows = {at: row for row, at in enumerate(positions[is_there].tolist())}
         return lambda at: named.name(rows[at])
 
@@ -215,21 +215,14 @@ class _Checking:
         settled = self._store.saved(_SETTLED)
         for number, (start, end) in enumerate(pairwise(self._starts)):
             (places,) = self._store.part(_KEYS, number, ["place"])
-            name_row = self._places(places.combine_chunks()).name
+            name_row = self._unpacked(places.combine_chunks()).name
             times, desired = self._times(dates, number, name_row)
             said = settled.until(end)
             said = said.filter(said["is_same"])
             at = said["position"].to_numpy() - start
-            latest = times.latest[at]
-            latest[(desired[at] != 1) & (latest == UNDATED)] = -UNDATED  # before all others
-            found = {
-                "position": said["counts_as"],
-                "first": times.first[at],
-                "latest": latest,
-                "day": times.day[at],
-                "precision": times.precision[at],
-            }
-            yield pa.table(found)
+            found = RequestTimes(*(each[at] for each in times))
+            found.latest[(desired[at] != 1) & (found.latest == UNDATED)] = -UNDATED  # before all
+            yield pa.table({"position": said["counts_as"], **found._asdict()})
 
     def _slices(self) -> Iterator[pd.DataFrame]:
         settled, dates = self._store.saved(_SETTLED), self._dates
@@ -257,7 +250,7 @@ def _file_of(raw: pd.DataFrame) -> int:
     return int(raw[columns.FILE].cat.codes.to_numpy()[0]) if columns.FILE in raw else -1
 
 
-def _places(raw: pd.DataFrame) -> pa.StructArray:
+def _packed_places(raw: pd.DataFrame) -> pa.StructArray:
     none = pa.nulls(len(raw), pa.large_string())
     originals = [
         pa.chunked_array(raw[name]).combine_chunks() if name in raw else none
@@ -270,7 +263,6 @@ def _places(raw: pd.DataFrame) -> pa.StructArray:
 def _replace(times: RequestTimes, combined: pa.Table, start: int) -> None:
     """Put the combined times of repeated requests in place of those of one row."""
     at = combined["position"].to_numpy() - start
-    latest = combined["latest"].to_numpy()
-    times.latest[at] = np.where(latest == -UNDATED, UNDATED, latest)
-    for name in ("first", "day", "precision"):
-        getattr(times, name)[at] = combined[name].to_numpy()
+    for name, values in times._asdict().items():
+        values[at] = combined[name].to_numpy()
+    times.latest[times.latest == -UNDATED] = UNDATED
