@@ -182,8 +182,8 @@ _WITHOUT_FIELD: Final = {
         f". Write the PKey of the right one in its place, or ask {KEEPER} to change all of them."
     ),
     "; `bulk-sync resume` goes on": "; it can be resumed",
-    "Stopped by SIGINT.": "It was stopped at the page or by Ctrl-C.",
-    "Stopped by SIGTERM.": "The machine stopped it.",
+    "Stopped by SIGINT": "It was stopped at the page or by Ctrl-C",
+    "Stopped by SIGTERM": "The machine stopped it",
     "`bulk-sync map` finds": f"{KEEPER} can find",
 }
 """What a person at the page does where an option, or a command, has no field."""

@@ -703,6 +703,25 @@ def test_a_failed_plan_is_shown_with_its_reason_and_can_be_made_again(
     assert stage(served, plan_id) is PlanStage.MADE
 
 
+def test_who_stopped_the_making_of_a_plan_is_shown(
+    sim: Simulator, working_page: Served, tmp_path: Path
+) -> None:
+    served = working_page
+    populate(sim, 200)
+    ana = served.signed_in(Role.UPLOADER)
+
+    def stop() -> None:
+        press(ana, served, f"/plans/{served.page.paperwork.plans()[0].id}/stop")
+
+    before_answer(sim, "GET", 3, stop)
+    path = write_states(tmp_path / "in.csv", 200)
+    plan_id = make_plan(served, path, "--fetch=lookup", is_process=True)
+    wait_for_jobs(served, plan_id)
+    shown = text_of(ana.get(f"{served.url}/plans/{plan_id}"))
+    assert "There is no plan. It was stopped at the page or by Ctrl-C" in shown
+    assert f"{ANA} asked to stop" in shown
+
+
 def test_each_page_of_fifty_opt_ins_is_confirmed(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:

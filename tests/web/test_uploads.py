@@ -774,6 +774,7 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
         ("with --blank-state skip.", f"with “Empty states: {choices.BLANK['skip']}”."),
         ("add --true-values DNS; if", "put DNS into “Words that forbid the sale”; if"),
         ("a key-column, --verify", "a key-column, --verify"),
+        ("Stopped by SIGTERM, before it began.", "The machine stopped it, before it began."),
         ("10 calls are spent (--max-calls). Go", "10 calls are spent. Go"),
     ],
 )
