@@ -52,9 +52,9 @@ PROBLEMS: Final[Mapping[int, str]] = {
     503: "This is not possible now",
 }
 
-_OPTION: Final = re.compile(r"(?<![\w-])--[a-z]")
+_OPTION: Final = re.compile(r"(?<![\w-])--[a-z]|BULK_SYNC_")
 _WHOM_TO_ASK: Final = (
-    " Ask the person who looks after this page about words that begin with two hyphens."
+    " Show this to the person who looks after this page: it names settings that they can change."
 )
 
 
@@ -89,7 +89,7 @@ def code(text: object) -> Markup:
 
 
 def message(text: object) -> Markup:
-    """Return what a process says, and whom to ask if it names options that are not on the page."""
+    """Return what a process says, and whom to ask if it names settings that are not on the page."""
     shown = code(text)
     is_asking = _OPTION.search(shown) and choices.KEEPER not in shown
     return shown + _WHOM_TO_ASK if is_asking else shown

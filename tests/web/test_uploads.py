@@ -805,10 +805,11 @@ def test_the_outcome_of_a_row_is_explained_without_options_and_commands(
 
 
 def test_a_message_names_whom_to_ask_about_options_that_are_not_on_the_page() -> None:
-    assert "two hyphens" in rendering.message("Wait, or let --lock-wait 30m do so.")
-    assert "two hyphens" not in rendering.message("Choose the keys - by name - with --key-column.")
+    assert "names settings" in rendering.message("Wait, or let --lock-wait 30m do so.")
+    assert "names settings" in rendering.message("Put a new one into BULK_SYNC_ACCESS_TOKEN.")
+    assert "names settings" not in rendering.message("Choose the keys - by name - with --key.")
     asks_already = f"Wait, or ask {choices.KEEPER} for --lock-wait 30m."
-    assert "two hyphens" not in rendering.message(asks_already)
+    assert "names settings" not in rendering.message(asks_already)
 
 
 @pytest.mark.parametrize(
