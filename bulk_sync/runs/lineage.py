@@ -20,8 +20,9 @@ undo --out     a plan with the parent RUN;       once for each plan,    the pare
                its apply is an undo of RUN       and as undo RUN
 =============  ================================  =====================  ============================
 
-A run is later if it began after that line, in the same organization and for the same attribute, is
-no ancestor, and was not refused. ``precedence.py`` decides what a later run means for a row.
+The undo of an undo counts as of the first line of the first run. A run is later if it began after
+that line, in the same organization and for the same attribute, is no ancestor, and was not refused.
+``precedence.py`` decides what a later run means for a row.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,14 +72,16 @@ class Lineage:
 def trace(runs: Sequence[Run], run_id: str) -> Lineage:
     """Return the lineage of a run, among all runs of the ledger."""
     by_id = {run.run_id: run for run in runs}
-    run, family = by_id[run_id], {run_id}
+    run, family, undone = by_id[run_id], {run_id}, None
     while run.begun.parent is not None:
         is_undo = run.begun.kind is Kind.UNDO
         run = by_id[run.begun.parent]
         family.add(run.run_id)
-        if is_undo:
-            return Lineage(run.position, frozenset(family), run.run_id)
-    return Lineage(run.position, frozenset(family), plan=run.begun.plan_sha256)
+        undone = undone or (run.run_id if is_undo else None)
+        if is_undo and run.begun.kind is not Kind.UNDO:
+            break
+    plan = None if undone else run.begun.plan_sha256
+    return Lineage(run.position, frozenset(family), undone, plan)
 
 
 def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str]:

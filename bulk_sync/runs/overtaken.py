@@ -9,6 +9,8 @@ opted the profile out, or perhaps              that run's                       
 lifted the opt-out                             a newer choice in Campaign            no
 found it in place, by a newer file, or has     what the newer file wants             no
 yet to look
+found it in place, by an older file, if this   what the older file wants             no
+is an undo
 read the very list that is to be undone        as wrong as the list                  yes
 worked on other profiles, or was put back                                            yes
 =============================================  ====================================  ==============
@@ -30,14 +32,18 @@ from bulk_sync.rows import columns
 from bulk_sync.runs import lineage, past_rows
 from bulk_sync.runs.identity import Identity
 from bulk_sync.runs.lineage import Lineage
+from bulk_sync.runs.past_rows import PastRow
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.written_since import ANSWER_MS, Change, Reading, written_since
 from bulk_sync.settings import State
 
 log = logging.getLogger(__name__)
 
-_ASKS: Final = {Outcome.UNCHANGED, Outcome.UPDATED, Outcome.FAILED, Outcome.PENDING}
-"""Outcomes of a row with a request that counts, carried out or not."""
+_HOLDS: Final = {Outcome.UNCHANGED, Outcome.UPDATED}
+"""Outcomes of a row whose request holds in Campaign."""
+
+_OPEN: Final = {Outcome.FAILED, Outcome.PENDING}
+"""Outcomes of a row whose request is still to be carried out."""
 
 _ANEW: Final = (
     "so the opt-out was not lifted. To lift it all the same, run this row again from a file."
@@ -63,7 +69,8 @@ def overtaken(
     if not pkeys:
         return {}
     if run.lineage.undone is not None:
-        sentences = _asked_for(run, state, _other_lists(run, run.lineage.undone), pkeys)
+        others = _other_lists(run, run.lineage.undone)
+        sentences = _asked_for(run, state, others, pkeys, run.lineage.since or 0)
     elif plan is not None:
         sentences = _since_plan(run, state, planned, plan, pkeys)
     else:
@@ -73,10 +80,16 @@ def overtaken(
 
 
 def _other_lists(run: RunContext, undone: str) -> list[Run]:
-    """Return the runs with requests given since the run to be undone, but those of its own list."""
-    wrong = run.ledger.run(undone).begun.input_sha256
-    later = _later(run, run.lineage.since)
-    return [each for each in later if each.begun.input_sha256 != wrong]
+    """Return the runs at work since the run to be undone, but those of its own list.
+
+    An older list counts too: it may have found an opt-out of the run in place.
+    """
+    wrong, since = run.ledger.run(undone).begun.input_sha256, run.lineage.since or 0
+    return [
+        each
+        for each in _with_requests(run)
+        if each.begun.input_sha256 != wrong and (not each.is_finished or each.end > since)
+    ]
 
 
 def _since_plan(
@@ -108,38 +121,53 @@ def _later(run: RunContext, since: int | None) -> list[Run]:
     if since is None:
         return []
     runs = run.ledger.runs()
-    later = Lineage(since, run.lineage.family).given_since(runs, run.begun)
-    put_back = lineage.undone(later)
     return [
         each
-        for each in later
-        if each.begun.kind in {Kind.RUN, Kind.APPLY, Kind.RETRY}
-        and each.run_id not in put_back
-        and (lineage.trace(runs, each.run_id).since or 0) > since
+        for each in _with_requests(run)
+        if each.position > since and (lineage.trace(runs, each.run_id).since or 0) > since
     ]
 
 
+def _with_requests(run: RunContext) -> list[Run]:
+    """Return all other runs with requests, but those that were put back."""
+    others = Lineage(0, run.lineage.family).given_since(run.ledger.runs(), run.begun)
+    put_back = lineage.undone(others)
+    kinds = {Kind.RUN, Kind.APPLY, Kind.RETRY}
+    return [each for each in others if each.begun.kind in kinds and each.run_id not in put_back]
+
+
 def _asked_for(
-    run: RunContext, state: State, later: Sequence[Run], pkeys: Sequence[str]
+    run: RunContext, state: State, others: Sequence[Run], pkeys: Sequence[str], since: int = 0
 ) -> dict[str, str]:
-    """Return the profiles among some with opt-outs that later runs ask for, with sentences."""
+    """Return the profiles among some with opt-outs that other runs ask for, with sentences.
+
+    What a run from before a position in the ledger has not done yet does not count.
+    """
     people = Identity(frozenset(pkeys))
-    known = list(past_rows.find(run.ledger, state, later))
+    known = list(past_rows.find(run.ledger, state, others))
     ids = {rows.run.run_id for rows in known}
-    for other in later:
+    for other in others:
         if other.begun.rows and other.run_id not in ids:
             log.warning(
-                "The rows of run %s are not kept here, and its file is newer. If it asks for "
-                "opt-outs that this run lifts, they are lifted all the same.",
+                "The rows of run %s are not kept here. If its file asks for opt-outs that this run "
+                "lifts, they are lifted all the same.",
                 other.run_id,
             )
     return {
-        pkey: f"The file of run {row.run.run_id} is newer and asks for this opt-out, too, {_ANEW}"
+        pkey: f"The file of run {row.run.run_id} asks for this opt-out, too, {_ANEW}"
         for rows in known
         for row in rows.search(people)
-        if row.cells[columns.DESIRED] and row.cells[columns.OUTCOME] in _ASKS
+        if row.cells[columns.DESIRED] and _counts(row, since)
         for pkey in row.pkeys & people.exactly
     }
+
+
+def _counts(row: PastRow, since: int) -> bool:
+    """Return whether a request counts: it found the opt-out, or is still to be carried out."""
+    outcome = row.cells[columns.OUTCOME]
+    if outcome == Outcome.DRIFTED:  # others had set it since the plan
+        return bool(row.cells[columns.AFTER])
+    return outcome in _HOLDS or (outcome in _OPEN and row.run.position > since)
 
 
 def _sentence(change: Change) -> str:

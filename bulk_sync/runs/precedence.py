@@ -15,7 +15,8 @@ of an undo          left alone, unless the later run did    sent, but see ``over
                     not change the profile
 ==================  =====================================  =======================================
 
-An undone later run does not count, except where the undo failed.
+An undone later run does not count, except where the undo failed. If the original run of a retry was
+undone since, all of its rows are left alone.
 
 Writes are in the ledger, for every machine with access to it. Requests that found their state in
 Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
@@ -85,6 +86,12 @@ def superseded(
     for at, run_id in rewritten.items():
         if at not in overruled:
             forbidden[at] = f"Run {run_id} has worked on this profile since, so it was left alone."
+    if (undo := _undone_since(run, standing_runs)) is not None:
+        detail = (
+            f"Run {undo.run_id} has put back run {undo.begun.parent} since, so this row was left "
+            "alone. If it is right all the same, run it again from a file."
+        )
+        forbidden = dict.fromkeys(range(len(recording.keys)), detail)
     return Superseded(forbidden, frozenset(rewritten), overruled)
 
 
@@ -200,6 +207,21 @@ def _written_by(
         left = book.keys_of([wrong], besides)
         meant |= {key: wrong for key in left if key not in restored}
     return meant | book.keys_of([run.run_id for run in later], besides)
+
+
+def _undone_since(run: RunContext, later: Iterable[Run]) -> Run | None:
+    """Return the undo of an ancestor of a run, if one began since this run did."""
+    began, family = run.ledger.run(run.run_id).position, run.lineage.family
+    return next(
+        (
+            each
+            for each in later
+            if each.begun.kind is Kind.UNDO
+            and each.begun.parent in family
+            and each.position > began
+        ),
+        None,
+    )
 
 
 def _opt_ins_forbidden(opt_ins: Iterable[int], later: Iterable[Run]) -> dict[int, str]:

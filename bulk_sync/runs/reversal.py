@@ -116,10 +116,11 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
 
 
 def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
-    """Warn of later runs: their files may have agreed with states that are put back."""
+    """Warn of runs at work since: their files may have agreed with states that are put back."""
     for run in book.runs():
-        is_later = run.position > parent.position and run.begun.kind is not Kind.PLAN
-        if is_later and run.is_done and same_place(run.begun, parent.begun):
+        is_other = run.run_id != parent.run_id and run.begun.kind is not Kind.PLAN
+        is_since = is_other and run.is_done and run.end > parent.position
+        if is_since and same_place(run.begun, parent.begun):
             log.warning(
                 "Run %s has worked on this organization since. An opt-out that its file asks for, "
                 "too, stays, if its rows are kept here. All else that run %s had set is put back: "

@@ -109,7 +109,7 @@ def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     assert run(sim, *words, "--report", "r.csv").status == 3
     first, second = read_csv(tmp_path / "r.csv")
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
-    assert f"The file of run {given} is newer and asks for this opt-out" in first["sync_detail"]
+    assert f"The file of run {given} asks for this opt-out, too" in first["sync_detail"]
     assert second["sync_outcome"] == "updated"
     assert sim.states == {key(0): True, key(1): False}
 
