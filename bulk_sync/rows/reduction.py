@@ -104,24 +104,38 @@ def work(frames: Sequence[pd.DataFrame], cursor: Cursor, is_rest: _Bool) -> Rows
     return RowsToDo(rows, positions, _steps(rows, positions, found))
 
 
+def rest_of(
+    slices: Slices, read_ms: Iterable[_Int64], positions: _Int64
+) -> Iterator[tuple[pd.DataFrame, _Bool]]:
+    """Yield of each slice the results of the rest, and which of its rows these are.
+
+    Slices are as ``divide`` takes them, and ``read_ms`` what it kept; ``positions`` are those of
+    the rows with work.
+    """
+    for (here, frame), times in zip(_placed(slices), read_ms, strict=True):
+        first, last = np.searchsorted(positions, [here.start, here.stop])
+        chosen = np.ones(len(frame), np.bool_)
+        chosen[positions[first:last] - here.start] = False
+        yield _unchanged(frame, chosen, times), chosen
+
+
 def all_rows(
-    slices: Slices, read_ms: Iterable[_Int64], results: pd.DataFrame, positions: _Int64
+    rest: Iterable[tuple[pd.DataFrame, _Bool]], results: pd.DataFrame, positions: _Int64
 ) -> Iterator[pd.DataFrame]:
     """Yield the results of all rows of an input in their order.
 
-    Slices are as ``divide`` takes them, and ``read_ms`` what it kept. Results are those of the rows
-    with work, a row per row of the input, and positions theirs in the input.
+    ``rest`` is that of ``rest_of``. Results are those of the rows with work, a row per row of the
+    input, and positions theirs in the input.
     """
     counts_as = positions[results[columns.COUNTS_AS].to_numpy()]
     results = results.assign(**{columns.COUNTS_AS: counts_as})
-    for (here, frame), times in zip(_placed(slices), read_ms, strict=True):
-        first, last = np.searchsorted(positions, [here.start, here.stop])
-        left = positions[first:last] - here.start
-        chosen = np.ones(len(frame), np.bool_)
-        chosen[left] = False
-        order = np.argsort(np.concatenate([np.flatnonzero(chosen), left]))
-        rows = _joined(_unchanged(frame, chosen, times), results.iloc[first:last])
+    first = 0
+    for frame, chosen in rest:
+        last = first + len(chosen) - len(frame)
+        order = np.argsort(np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)]))
+        rows = _joined(frame, results.iloc[first:last])
         yield rows.iloc[order].reset_index(drop=True)
+        first = last
 
 
 def _placed(slices: Slices) -> Iterator[tuple[slice, pd.DataFrame]]:

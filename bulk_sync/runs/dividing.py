@@ -14,11 +14,11 @@ from bulk_sync.errors import StoppedEarly, StopRun
 from bulk_sync.ledger import Kind
 from bulk_sync.memory import check_fits
 from bulk_sync.rows import plan_limits
-from bulk_sync.runs import large_input
+from bulk_sync.runs import large_input, written_since
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Execution, StageEnd, why_left
 from bulk_sync.runs.large_input import LargeInput
-from bulk_sync.runs.rest import Rest
+from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Oddity
 
@@ -77,6 +77,21 @@ def _divided(execution: Execution, large: LargeInput) -> RunContext:
     )
     planned = run.checkpoint.plan(work.rows)
     return replace(run, rows=work.rows, planned=planned, rest=rest, large=None)
+
+
+def settle_rest(execution: Execution) -> Execution:
+    """Go on with a rest without rows that other runs have changed since they were read."""
+    run = execution.run
+    is_read_now = run.planned is None and run.lineage.since is None
+    if run.rest is NOTHING or is_read_now or run.begun.kind is Kind.PLAN:
+        return execution
+    try:
+        settle = written_since.outdating(run)
+        rest = run.rest if settle is None else large_input.rest_of(run.checkpoint, settle)
+    except StopRun as cause:
+        execution.session.stop(cause)
+        return execution
+    return replace(execution, run=replace(run, rest=rest))
 
 
 def undivided(

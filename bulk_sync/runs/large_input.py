@@ -41,6 +41,12 @@ from bulk_sync.runs.rest import NOTHING, Rest
 from bulk_sync.runs.tally import Tally
 from bulk_sync.storage import scratch
 
+Settle = Callable[[pd.DataFrame], pd.DataFrame]
+"""Takes results of the rest, and returns them with other verdicts."""
+
+RestRows = Callable[[], Iterator[tuple[pd.DataFrame, npt.NDArray[np.bool_]]]]
+"""Starts a pass over the rest: its rows of each slice, and which of the slice's rows these are."""
+
 _POSITIONS: Final = "positions.parquet"
 _READ_MS: Final = "read_ms"
 _OWN: Final = "own "
@@ -176,8 +182,8 @@ class LargeInput:
 
         return self.slices.map(held_back)
 
-    def with_results(self, positions: npt.NDArray[np.int64]) -> Callable[[pd.DataFrame], Slices]:
-        """Return a function from the results of the rows with work, at positions, to all rows."""
+    def rest(self, positions: npt.NDArray[np.int64], settle: Settle) -> RestRows:
+        """Return a pass over the rest, as ``reduction.rest_of`` yields it, and settled."""
         checkpoint, slices, parts = self.checkpoint, self.slices, self.parts
 
         def read_ms() -> Iterator[npt.NDArray[np.int64]]:
@@ -185,10 +191,11 @@ class LargeInput:
                 with checkpoint.opened(checkpoint.folder / _name("rest", number)) as file:
                     yield file.read()[_READ_MS].to_numpy()
 
-        def read(results: pd.DataFrame) -> Iterator[pd.DataFrame]:
-            return reduction.all_rows(slices, read_ms(), results, positions)
+        def read() -> Iterator[tuple[pd.DataFrame, npt.NDArray[np.bool_]]]:
+            for rows, chosen in reduction.rest_of(slices, read_ms(), positions):
+                yield settle(rows), chosen
 
-        return lambda results: Slices(slices.count, partial(read, results))
+        return read
 
     def _slices(self, names: Sequence[str] | None) -> Slices:
         """Return the judged rows; with some of our columns alone, if these are named."""
@@ -258,8 +265,10 @@ def check(checkpoint: Checkpoint) -> None:
         checking.wait()
 
 
-def rest_of(checkpoint: Checkpoint) -> Rest:
+def rest_of(checkpoint: Checkpoint, settle: Settle | None = None) -> Rest:
     """Return the rest of a divided input; NOTHING if the run has no such input.
+
+    With ``settle`` some of its rows need a person now, and all are counted anew.
 
     Raise CheckpointProblem if a file is damaged or missing; of the parts, when they are read.
     """
@@ -272,7 +281,14 @@ def rest_of(checkpoint: Checkpoint) -> Rest:
     counts = orjson.loads(noted)
     with checkpoint.opened(checkpoint.folder / _POSITIONS) as file:
         positions = file.read()["position"].to_numpy()
-    with_results = LargeInput.of_run(checkpoint).with_results(positions)
+    large = LargeInput.of_run(checkpoint)
+    read = large.rest(positions, settle or (lambda rows: rows))
+
+    def with_results(results: pd.DataFrame) -> Slices:
+        return Slices(large.rows, lambda: reduction.all_rows(read(), results, positions))
+
+    if settle is not None:
+        return Rest.counted((rows for rows, _ in read() if len(rows)), with_results)
     return Rest(Totals(**counts["totals"]), Tally.loads(counts["tally"]), with_results)
 
 

@@ -67,7 +67,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
             if job.matching.keys.kind is not KeyKind.EMAIL:  # else the rows have the addresses
                 job.protection.find_profiles(session, job.connection.attribute)
             if session.cause is None:
-                execution = dividing.divide(execution)
+                execution = dividing.settle_rest(dividing.divide(execution))
             ended = _carry_out(execution, interrupts)
         except (Interrupted, BudgetTooSmall) as stopped:
             interrupts.defer()

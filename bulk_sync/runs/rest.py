@@ -1,7 +1,7 @@
 """The rows of an input larger than memory that are not in the frame of its run."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -19,9 +19,9 @@ from bulk_sync.runs.tally import Counts, Tally
 class Rest:
     """The rows of an input larger than memory that need no work: Campaign holds what they ask for.
 
-    They are ``unchanged``, or a ``duplicate`` of such a row, and have no reason. The other rows are
-    the frame of the run, which may be empty. If the run ended before they were told apart, all rows
-    are here, as they were left.
+    They are ``unchanged``, or a ``duplicate`` of such a row, and have no reason, unless another run
+    has changed them since they were read. The other rows are the frame of the run, which may be
+    empty. If the run ended before they were told apart, all rows are here, as they were left.
 
     Attributes:
         totals: counts of these rows.
@@ -39,12 +39,19 @@ class Rest:
     left: LeftRows = field(default_factory=LeftRows)
 
     @classmethod
-    def unread(cls, rows: Slices) -> Self:
-        """Return all rows of an input, as a run leaves them that ended before they were read."""
+    def counted(
+        cls, rows: Iterable[pd.DataFrame], with_results: Callable[[pd.DataFrame], Slices]
+    ) -> Self:
+        """Count the rows of the rest."""
         today = datetime.now(UTC).date()
         named = set(NEEDS_A_PERSON) - {Outcome.PENDING}  # which the end of the run explains
-        found = reduce(Counts.plus, (Counts.from_rows(each, named, today) for each in rows.read()))
-        return cls(found.totals, found.tally, lambda _: rows, found.reasons, found.left)
+        found = reduce(Counts.plus, (Counts.from_rows(each, named, today) for each in rows))
+        return cls(found.totals, found.tally, with_results, found.reasons, found.left)
+
+    @classmethod
+    def unread(cls, rows: Slices) -> Self:
+        """Return all rows of an input, as a run leaves them that ended before they were read."""
+        return cls.counted(rows.read(), lambda _: rows)
 
 
 NOTHING: Final = Rest(NO_ROWS, Tally(), Slices.of)

@@ -20,8 +20,9 @@ A write without a recorded answer, as of a run that was killed, may have changed
 state is not known then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -94,29 +95,44 @@ class Reading:
 
 def without_outdated(run: RunContext, planned: pd.DataFrame) -> pd.DataFrame:
     """Return a plan in which no row is unchanged that other runs have changed since it was read."""
-    is_unchanged = columns.have_outcome(planned, [Outcome.UNCHANGED])
     read_ms = columns.times_ms(planned[columns.AT])
-    rows = np.flatnonzero(is_unchanged & (read_ms > 0))
-    if run.begun.plan_sha256:
-        read_ms = read_ms - ANSWER_MS
-    reader = lineage.reader(run.ledger.runs(), run.run_id, run.begun.plan_sha256)
-    written = written_since(run, Reading(int(read_ms[rows].min()), reader)) if len(rows) else {}
-    if not written:
+    is_read = columns.have_outcome(planned, [Outcome.UNCHANGED]) & (read_ms > 0)
+    if not is_read.any():
         return planned
-    keys = columns.profiles(planned).iloc[rows].astype("str")
-    is_written = keys.isin(list(written)).to_numpy()
-    desired = columns.state_codes(planned[columns.DESIRED])
-    after = columns.state_codes(planned[columns.AFTER])
-    verdicts = Verdicts.from_rows(planned)
-    for at, key in zip(rows[is_written].tolist(), keys[is_written], strict=True):
-        for change in written[key]:
+    settle = outdating(run, int(read_ms[is_read].min()))
+    return planned if settle is None else settle(planned)
+
+
+def outdating(run: RunContext, since_ms: int = 0) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+    """Return what ``without_outdated`` does with rows read since a time; None if it is nothing."""
+    plan = run.begun.plan_sha256
+    answer_ms = ANSWER_MS if plan else 0
+    reader = lineage.reader(run.ledger.runs(), run.run_id, plan)
+    written = written_since(run, Reading(since_ms - answer_ms, reader))
+    return partial(_drifted, written, answer_ms) if written else None
+
+
+def _drifted(
+    written: Mapping[str, Sequence[Change]], answer_ms: int, rows: pd.DataFrame
+) -> pd.DataFrame:
+    read_ms = columns.times_ms(rows[columns.AT])
+    is_read = columns.have_outcome(rows, [Outcome.UNCHANGED]) & (read_ms > 0)
+    profiles = columns.profiles(rows)
+    found = np.flatnonzero(is_read & profiles.isin(list(written)).to_numpy(np.bool_))
+    if not len(found):
+        return rows
+    desired = columns.state_codes(rows[columns.DESIRED])
+    after = columns.state_codes(rows[columns.AFTER])
+    verdicts = Verdicts.from_rows(rows)
+    for at in found.tolist():
+        for change in written[str(profiles.iat[at])]:
             state = change.write.intent.desired
-            is_since = change.is_since or change.write.ended_ms > read_ms[at]
+            is_since = change.is_since or change.write.ended_ms > read_ms[at] - answer_ms
             if is_since and state != desired[at]:
                 verdicts.overrule(at, Outcome.DRIFTED, Reason.NEWER_RUN, change.sentence())
                 after[at] = UNREAD if change.write.is_doubtful else state
                 break
-    return verdicts.applied(planned).assign(**{columns.AFTER: columns.states(after)})
+    return verdicts.applied(rows).assign(**{columns.AFTER: columns.states(after)})
 
 
 def written_since(

@@ -113,8 +113,9 @@ def test_work_and_rest_have_the_results_of_the_whole(
         rest, left = zip(*reduction.split(slices, is_rest), strict=True)
         work = reduction.work(left, find_states(), is_rest)
     results = keys.rejected(comparison.compare(work.rows, work.states))
+    left_alone = reduction.rest_of(slices, times, work.positions)
     joined = pd.concat(
-        list(reduction.all_rows(slices, times, results, work.positions)), ignore_index=True
+        list(reduction.all_rows(left_alone, results, work.positions)), ignore_index=True
     )
     assert not results[columns.OUTCOME].isna().any()
     pd.testing.assert_frame_equal(joined[list(whole)], whole)

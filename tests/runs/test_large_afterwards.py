@@ -152,6 +152,48 @@ def test_an_unfinished_run_is_known_with_all_its_rows(
     assert sorted(history_of(filled, tmp_path, key(1))) == sorted(found)
 
 
+def lift_by_another_run(sim: Simulator, folder: Path, *numbers: int) -> None:
+    """Lift the opt-outs of some profiles for another list."""
+    path = folder / "other.csv"
+    path.write_text("".join(["PKey,ccpaOptOut\n", *(f"{key(at)},false\n" for at in numbers)]))
+    record = JobRecord("other", reports=(str(folder / "other.r.csv"),))
+    job = replace(job_of(sim, folder, calls=None), record=record)
+    assert runs.sync(job, Input(str(path)), Quiet()).exit == Exit.DONE
+
+
+@pytest.mark.parametrize("stage", [*STAGES, "applied"])
+def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
+    stage: str, filled: Simulator, tmp_path: Path
+) -> None:
+    job = job_of(filled, tmp_path, calls=None)
+    if stage == "applied":
+        given, out = Input(str(tmp_path / "in.csv"), memory=SMALL), tmp_path / "plan.parquet"
+        assert runs.preview(job, given, Quiet(), out).exit == Exit.DONE
+        (tmp_path / "r.csv").unlink()
+        lift_by_another_run(filled, tmp_path, 1, 3)
+        ended = runs.apply(job, out, Quiet(), Approval(None, (), 0, 3600.0))
+    else:
+        stopped = run_with_budget(filled, tmp_path, calls=STAGES[stage])
+        lift_by_another_run(filled, tmp_path, 1, 3)
+        ended = runs.resume(job, stopped.run_id, Quiet())
+    assert ended.exit == Exit.ROWS_LEFT
+    assert ended.totals.outcomes == {
+        "unchanged": ROWS - 3 - CHANGES, "updated": CHANGES, "duplicate": 1, "drifted": 2,
+    }  # fmt: skip
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["note"] for row in rows] == NOTES
+    facts = [(row["sync_outcome"], row["sync_reason"], row["sync_after"]) for row in rows]
+    assert facts[1:5] == [
+        ("drifted", "newer_run", "false"), ("unchanged", "", "false"),
+        ("drifted", "newer_run", "false"), ("updated", "", "true"),
+    ]  # fmt: skip
+    assert ended.files.todo is not None
+    with Path(ended.files.todo.name).open(encoding="utf-8", newline="") as file:
+        assert [row["note"] for row in csv.DictReader(file)] == ["row 1", "row 3"]
+    assert ("drifted", ended.run_id, 3) in history_of(filled, tmp_path, key(1))
+
+
 def test_a_killed_run_that_is_given_up_keeps_all_its_rows(
     filled: Simulator, tmp_path: Path
 ) -> None:
