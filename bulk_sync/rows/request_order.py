@@ -121,11 +121,15 @@ def latest_known(frame: pd.DataFrame) -> list[RequestDate | None]:
 
 
 class Confirmed(NamedTuple):
-    """A request that found its state in Campaign: its date, the run, and when the run read it."""
+    """A request that found its state in Campaign: its date, the run, and when the run read it.
+
+    The date of an undated one is the latest that it may have: that of the reading.
+    """
 
     request: RequestDate
     run_id: str
     at_ms: int
+    is_dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class Own:
         run_id: the run that carried the request out.
         is_doubtful: whether Campaign may not have acted on the write.
         is_seen: whether nothing was written, because Campaign held the state already.
-        confirmed: the latest request since then that found the state; None if there was none.
+        confirmed: the latest dated request since then that found the state; None if there was none.
+        undated: the last one without a date.
         position: of the write's line in the ledger.
     """
 
@@ -154,7 +159,20 @@ class Own:
     is_doubtful: bool = False
     is_seen: bool = False
     confirmed: Confirmed | None = None
+    undated: Confirmed | None = None
     position: int = 0
+
+    def confirmed_by(self, each: Confirmed) -> Self:
+        """Return the state with a request that found it since then, if no later one did."""
+        known = self.confirmed if each.is_dated else self.undated
+        if known is not None and each.request <= known.request:
+            return self
+        return replace(self, confirmed=each) if each.is_dated else replace(self, undated=each)
+
+    def seen(self, by: Confirmed) -> Self:
+        """Return the state as found by a request."""
+        request = by.request if by.is_dated else None
+        return replace(self, request=request, run_id=by.run_id, is_seen=True)
 
 
 class DatedChoice(NamedTuple):
@@ -196,7 +214,8 @@ def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: b
     cannot be read                             none that can be read
     =========================================  ====================================
 
-    A later request that found the state in Campaign counts in any case.
+    A later request that found the state in Campaign counts in any case. An undated one that found
+    an opt-out is as late as it may be.
 
     Args:
         changed_ms: Campaign's stamp, as ``are_newer`` takes it.
@@ -208,20 +227,21 @@ def choice(changed_ms: int, own: Own | None, request: RequestDate, *, desired: b
         A time to be compared with ``decisive_ms``.
     """
     found = _written(changed_ms, own, request, desired=desired)
-    if own is None or own.confirmed is None or (found.at_ms < 0 and not desired):
+    if own is None or (found.at_ms < 0 and not desired):
         return found
-    confirmed_ms = _comparable(own.confirmed.request, request, desired=desired)
-    if confirmed_ms <= found.at_ms:
-        return found
-    seen = replace(own, request=own.confirmed.request, run_id=own.confirmed.run_id, is_seen=True)
-    return DatedChoice(confirmed_ms, seen)
+    times = [found]
+    for by in (own.confirmed, None if desired else own.undated):
+        if by is not None:
+            seen_ms = _comparable(by.request, request, desired=desired)
+            times.append(DatedChoice(seen_ms, own.seen(by)))
+    return max(times, key=lambda each: each.at_ms)
 
 
 def dated(own: Own) -> DatedChoice | None:
     """Return the newest dated request behind a write; None if there is none."""
-    confirmed = own.confirmed
-    if confirmed is not None and (own.request is None or own.request < confirmed.request):
-        own = replace(own, request=confirmed.request, run_id=confirmed.run_id, is_seen=True)
+    by = own.confirmed
+    if by is not None and (own.request is None or own.request < by.request):
+        own = own.seen(by)
     return None if own.request is None else DatedChoice(own.request.last_ms, own)
 
 

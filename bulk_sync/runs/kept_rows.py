@@ -74,7 +74,7 @@ class KeptRows:
         newest_ms = self._facts()["newest_ms"]
         if newest_ms is None or newest_ms < since_ms:
             return
-        shown = (columns.OUTCOME, columns.DESIRED, columns.AT, *columns.DATED)
+        shown = (columns.OUTCOME, columns.DESIRED, columns.AFTER, columns.AT, *columns.DATED)
         with pq.ParquetFile(self.path) as file:
             for part in _parts(file, [*_BY_PKEY.names, columns.UNCHANGED_PKEYS, *shown]):
                 yield from found_in(part, pkeys)
@@ -168,22 +168,23 @@ class Found(NamedTuple):
 
 def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
     """Yield the requests of a ``table`` for some profiles that found their state in Campaign."""
-    is_unchanged = pc.equal(part[columns.OUTCOME].cast(pa.string()), Outcome.UNCHANGED)
-    if (name := columns.UNCHANGED_PKEYS) in part.column_names:
-        is_unchanged = pc.greater(pc.list_value_length(part[name]), 0)
-    hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_unchanged)
+    outcome, name = part[columns.OUTCOME].cast(pa.string()), columns.UNCHANGED_PKEYS
+    is_found = pc.equal(outcome, Outcome.UNCHANGED)
+    if name in part.column_names:
+        is_found = pc.greater(pc.list_value_length(part[name]), 0)
+    # Others have set it between the plan and its apply.
+    is_alike = pc.equal(part[columns.AFTER], part[columns.DESIRED])
+    is_found = pc.or_(is_found, pc.and_(pc.equal(outcome, Outcome.DRIFTED), is_alike))
+    hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_found)
     rows = part.filter(hits).to_pandas()
     requests = request_order.latest_known(rows)
-    others = rows[name] if name in rows else [[]] * len(rows)
-    for key, more, state, request, at_ms in zip(
-        rows[columns.KEY].tolist(),
-        others,
-        rows[columns.DESIRED].tolist(),
-        requests,
-        columns.times_ms(rows[columns.AT]).tolist(),
-        strict=True,
+    for row, request, at_ms in zip(
+        rows.to_dict("records"), requests, columns.times_ms(rows[columns.AT]).tolist(), strict=True
     ):
-        yield from (Found(pkey, state, request, at_ms) for pkey in {key, *more} & pkeys)
+        is_drifted = row[columns.OUTCOME] == Outcome.DRIFTED
+        more = row.get(columns.PKEYS if is_drifted else name)
+        found = {row[columns.KEY], *(() if more is None else more)} & pkeys
+        yield from (Found(pkey, row[columns.DESIRED], request, at_ms) for pkey in found)
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:
@@ -241,15 +242,18 @@ def _pkeys(rows: pd.DataFrame, chosen: npt.NDArray[np.bool_]) -> pa.Array:
 
 
 def _newest_ms(rows: Slices) -> int | None:
-    """Return a time after which no dated request has found its state in Campaign."""
-    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in rows.first]
-    if not names:
-        return None
-    found = (
-        each[name].to_numpy()[columns.have_outcome(each, [Outcome.UNCHANGED])]
-        for each in rows.read()
-        for name in (names[0], columns.REQUESTED)
-    )
-    dated = (moments[moments != request_order.UNDATED] for moments in found)
-    newest_ms = max((int(moments.max()) for moments in dated if len(moments)), default=None)
-    return None if newest_ms is None else newest_ms + request_order.DAY_DOUBT_MS
+    """Return a time after which no request has found its state in Campaign."""
+    first = rows.first
+    names = [name for name in (columns.LATEST, columns.UNJUDGED) if name in first]
+    names += [columns.REQUESTED] * bool(names)
+    times = [0]
+    for each in rows.read():
+        is_found = columns.have_outcome(each, [Outcome.UNCHANGED, Outcome.DRIFTED])
+        read_ms = columns.times_ms(each[columns.AT])[is_found]
+        times.append(int(read_ms.max(initial=0)))
+        for name in names:
+            moments = each[name].to_numpy()[is_found]
+            dated = moments[moments != request_order.UNDATED]
+            times.append(int(dated.max(initial=0)))
+    newest_ms = max(times)
+    return newest_ms + request_order.DAY_DOUBT_MS if newest_ms else None

@@ -30,8 +30,16 @@ from typing import Final
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import request_order
-from bulk_sync.rows.request_order import Confirmed, LastWrites, Own, RequestDate, Writes
+from bulk_sync.rows.request_order import (
+    Confirmed,
+    LastWrites,
+    Own,
+    Precision,
+    RequestDate,
+    Writes,
+)
 from bulk_sync.runs import found_states, lineage
+from bulk_sync.runs.kept_rows import Found
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.runs.write_records import Recording
@@ -149,14 +157,18 @@ def last_writes(
         }
         written = standing(book.writes_to(keys), runs) if runs else {}
         put_back = lineage.undone(every)
-        counting = {run_id: begun for run_id, begun in runs.items() if run_id not in put_back}
+        counting = {
+            run_id: begun
+            for run_id, begun in runs.items()
+            if run_id not in put_back and begun.kind is not Kind.UNDO
+        }
         positions = {run.run_id: run.position for run in every}
         refused = {run.run_id for run in every if not run.is_done}  # or given up
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
         confirmed = (
-            (each.pkey, each.state, Confirmed(each.request, run_id, each.at_ms))
+            (each.pkey, each.state, _confirmed(run_id, each))
             for run_id, each in found_states.found(state, keys, counting, since_ms)
-            if each.request is not None and (each.state or run_id not in refused)
+            if each.state or (each.request is not None and run_id not in refused)
         )
         return _with_confirmed(written, confirmed, positions)
 
@@ -256,20 +268,28 @@ def _with_confirmed(
     confirmed: Iterable[tuple[str, bool, Confirmed]],
     positions: Mapping[str, int],
 ) -> Writes:
-    """Add to each last write the latest request since then that found its state.
+    """Add to each last write the latest requests since then that found its state.
 
     ``positions`` are those of the runs' first lines: the clock may have been set back meanwhile.
     """
     found = dict(written)
     for pkey, state, each in confirmed:
-        own = found.get((pkey, state))
+        own, other = found.get((pkey, state)), written.get((pkey, True))
+        if not state and other is not None and each.at_ms < other.began_ms:
+            continue  # an opt-out has followed
         if own is None:
             own = Own(state, each.at_ms, each.at_ms, None, each.at_ms, each.run_id, is_seen=True)
         began_since = positions.get(each.run_id, 0) > own.position
-        is_since = own.is_seen or began_since or each.at_ms >= own.began_ms
-        if is_since and (own.confirmed is None or own.confirmed.request < each.request):
-            found[pkey, state] = replace(own, confirmed=each)
+        if own.is_seen or began_since or each.at_ms >= own.began_ms:
+            found[pkey, state] = own.confirmed_by(each)
     return found
+
+
+def _confirmed(run_id: str, each: Found) -> Confirmed:
+    if each.request is not None:
+        return Confirmed(each.request, run_id, each.at_ms)
+    latest = RequestDate(each.at_ms, Precision.INSTANT)
+    return Confirmed(latest, run_id, each.at_ms, is_dated=False)
 
 
 def _own(write: Write) -> Own:

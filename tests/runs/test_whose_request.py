@@ -1,6 +1,7 @@
 """The later of two requests for one profile wins, in any order of writes."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -369,3 +370,61 @@ def test_an_opt_in_found_by_a_run_that_was_given_up_does_not_count(team: Team) -
     assert read_csv(team.folder / "first.csv")[0]["sync_outcome"] == "unchanged"
     assert team.run(team.sim, "resume", team.newest(), "--give-up").status == 0
     assert team.upload("true", "2026-01-20") == ["updated"]
+
+
+@pytest.mark.parametrize("columns", ["", ",Request date"])
+def test_an_opt_out_found_without_a_date_counts_as_of_the_run_that_found_it(
+    columns: str, team: Team
+) -> None:
+    for number in range(2):
+        team.sim.profiles[key(number)] |= {"ccpaOptOut": True, STAMP: ""}
+    path = team.folder / "undated.csv"
+    path.write_text(f"PKey,ccpaOptOut{columns}\n{key(0)},true{columns and ','}\n")
+    assert team.results("run", path) == ["unchanged"]
+    found = team.newest()
+    older = team.list_of("false", "2026-01-20", 2)
+    team.run(team.sim, "run", older, "--max-opt-ins", 2, "--report", "r.csv")
+    first, second = read_csv(team.folder / "r.csv")
+    assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_choice")
+    assert f"Run {found} found this state as asked for by a request whose" in first["sync_detail"]
+    assert second["sync_outcome"] == "updated"
+    later = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    assert team.upload("false", later) == ["updated"]
+
+
+def test_an_opt_in_without_a_date_lifts_an_opt_out_found_without_a_date(team: Team) -> None:
+    team.sim.profiles[key(0)]["ccpaOptOut"] = True
+    assert team.upload("true", "") == ["unchanged"]
+    assert team.upload("false", "") == ["updated"]
+
+
+def test_an_opt_out_that_an_undo_found_in_place_is_no_request(team: Team) -> None:
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
+    assert team.upload("false", "2026-01-20") == ["updated"]
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: "2026-01-10 12:00:00.000Z"}
+    assert team.results("undo", team.newest()) == ["drifted"]
+    assert team.upload("false", "2026-01-25") == ["updated"]
+
+
+@pytest.mark.parametrize("keys", ["PKey", "email"])
+def test_an_opt_out_that_others_set_before_its_apply_counts_with_its_date(
+    keys: str, team: Team
+) -> None:
+    who = {"PKey": key(0), "email": "p0@example.com"}[keys]
+    path = team.folder / "planned.csv"
+    path.write_text(f"{keys},ccpaOptOut,Request date\n{who},true,2026-01-25\n")
+    assert team.run(team.sim, "plan", path, "--out", "plan.parquet").status == 0
+    assert team.upload("true", "2026-01-10") == ["updated"]
+    wrong = team.newest()
+    assert team.results("apply", "plan.parquet") == ["drifted"]
+    assert team.upload("false", "2026-01-20") == ["drifted"]
+    assert team.results("undo", wrong) == ["drifted"]
+    assert team.sim.states[key(0)] is True
+    assert team.upload("false", "2026-01-26") == ["updated"]
+
+
+def test_an_opt_in_that_was_found_does_not_count_after_a_later_opt_out(team: Team) -> None:
+    assert team.upload("false", "2026-01-25") == ["unchanged"]
+    assert team.upload("true", "2026-01-26") == ["updated"]
+    team.sim.profiles[key(0)] |= {"ccpaOptOut": False, STAMP: ""}
+    assert team.upload("true", "2026-01-24") == ["updated"]
