@@ -20,6 +20,11 @@ def is_address(key: str) -> bool:
     return "@" in key[1:] and not key.startswith("@")
 
 
+def one_spelling(key: str) -> str:
+    """Return the same text for all spellings of one address; other keys as they are."""
+    return emails.identity(key, ignore_case=True) if is_address(key) else key
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The keys of a person.
@@ -36,8 +41,7 @@ class Identity:
     def of_keys(cls, keys: Iterable[str]) -> "Identity":
         """Sort keys of any kind, empty ones left out."""
         known = frozenset(key for key in keys if key)
-        folded = (emails.identity(key, ignore_case=True) for key in known if is_address(key))
-        return cls(known, frozenset(folded))
+        return cls(known, frozenset(one_spelling(key) for key in known if is_address(key)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ import pandas as pd
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
-from bulk_sync.rows import columns
+from bulk_sync.rows import columns, comparison
 from bulk_sync.runs import lineage, past_rows
-from bulk_sync.runs.identity import Identity
+from bulk_sync.runs.identity import Identity, IdentityColumns, one_spelling
 from bulk_sync.runs.lineage import Lineage
 from bulk_sync.runs.past_rows import PastRow
 from bulk_sync.runs.run_context import RunContext
@@ -64,36 +64,61 @@ def overtaken(
     Returns:
         A sentence for the report by position.
     """
-    plan = run.begun.plan_sha256 or run.lineage.plan
-    pkeys = sorted(set(opt_ins.values()))
-    if not pkeys:
+    if not opt_ins:
         return {}
+    plan, keys = run.begun.plan_sha256 or run.lineage.plan, _keys(run, planned, opt_ins)
     if run.lineage.undone is not None:
         others = _other_lists(run, run.lineage.undone)
-        sentences = _asked_for(run, state, others, pkeys, run.lineage.since or 0)
+        sentences = _asked_for(run, state, others, keys, run.lineage.since or 0)
     elif plan is not None:
-        sentences = _since_plan(run, state, planned, plan, pkeys)
+        sentences = _since_plan(run, state, planned, plan, keys)
     else:
         refused = filter(lineage.was_turned_away, _later(run, run.lineage.since))
-        sentences = _asked_for(run, state, list(refused), pkeys)
+        sentences = _asked_for(run, state, list(refused), keys)
     return {at: sentences[pkey] for at, pkey in opt_ins.items() if pkey in sentences}
+
+
+def _keys(
+    run: RunContext, planned: pd.DataFrame, opt_ins: Mapping[int, str]
+) -> Mapping[str, set[str]]:
+    """Return the PKeys of opt-ins by each key of their rows, addresses in one spelling for all."""
+    found: dict[str, set[str]] = {pkey: {pkey} for pkey in opt_ins.values()}
+    rows = comparison.writes(planned)[list(opt_ins)]
+    where = IdentityColumns.find(run.begun, planned.columns)
+    for name in (columns.KEY, *where.emails):
+        for key, pkey in zip(planned[name].iloc[rows], opt_ins.values(), strict=True):
+            if isinstance(key, str) and key:
+                found.setdefault(one_spelling(key), set()).add(pkey)
+    return found
 
 
 def _other_lists(run: RunContext, undone: str) -> list[Run]:
     """Return the runs at work since the run to be undone, but those of its own list.
 
-    An older list counts too: it may have found an opt-out of the run in place.
+    An older list counts too: it may have found an opt-out of the run in place. So does another
+    sheet of its workbook.
     """
-    wrong, since = run.ledger.run(undone).begun.input_sha256, run.lineage.since or 0
+    wrong, since = run.ledger.run(undone), run.lineage.since or 0
+    while wrong.begun.parent is not None:
+        wrong = run.ledger.run(wrong.begun.parent)
     return [
         each
         for each in _with_requests(run)
-        if each.begun.input_sha256 != wrong and (not each.is_finished or each.end > since)
+        if _list_of(each) != _list_of(wrong) and (not each.is_finished or each.end > since)
     ]
 
 
+def _list_of(run: Run) -> tuple[str, object]:
+    """Return what a run read, and what it read as what."""
+    return run.begun.input_sha256, run.begun.settings.get("read_as")
+
+
 def _since_plan(
-    run: RunContext, state: State, planned: pd.DataFrame, plan: str, pkeys: Sequence[str]
+    run: RunContext,
+    state: State,
+    planned: pd.DataFrame,
+    plan: str,
+    keys: Mapping[str, set[str]],
 ) -> dict[str, str]:
     runs = run.ledger.runs()
     reader = lineage.reader(runs, run.run_id, plan)
@@ -105,7 +130,8 @@ def _since_plan(
         since = max((each.position for each in runs if each.begun_ms < since_ms), default=0)
     else:
         since = reader.position
-    sentences = _asked_for(run, state, _later(run, since), pkeys)
+    sentences = _asked_for(run, state, _later(run, since), keys)
+    pkeys = sorted(set().union(*keys.values()))
     for pkey, changes in written_since(run, Reading(since_ms - ANSWER_MS, reader), pkeys).items():
         for change in changes:
             if change.write.intent.desired or not change.write.is_doubtful:
@@ -137,13 +163,18 @@ def _with_requests(run: RunContext) -> list[Run]:
 
 
 def _asked_for(
-    run: RunContext, state: State, others: Sequence[Run], pkeys: Sequence[str], since: int = 0
+    run: RunContext,
+    state: State,
+    others: Sequence[Run],
+    keys: Mapping[str, set[str]],
+    since: int = 0,
 ) -> dict[str, str]:
-    """Return the profiles among some with opt-outs that other runs ask for, with sentences.
+    """Return the profiles with opt-outs that other runs ask for, with sentences.
 
-    What a run from before a position in the ledger has not done yet does not count.
+    What a run from before a position in the ledger has not done yet does not count. A row that was
+    not looked up yet is known by its address alone.
     """
-    people = Identity(frozenset(pkeys))
+    people = Identity.of_keys(keys)
     known = list(past_rows.find(run.ledger, state, others))
     ids = {rows.run.run_id for rows in known}
     for other in others:
@@ -158,7 +189,8 @@ def _asked_for(
         for rows in known
         for row in rows.search(people)
         if row.cells[columns.DESIRED] and _counts(row, since)
-        for pkey in row.pkeys & people.exactly
+        for key in row.pkeys or map(one_spelling, row.other_keys)
+        for pkey in keys.get(key, ())
     }
 
 

@@ -114,6 +114,24 @@ def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     assert sim.states == {key(0): True, key(1): False}
 
 
+@pytest.mark.parametrize("key_column", ["email", "PKey"])
+def test_a_list_stopped_before_it_looks_up_an_address_is_known_by_the_address(
+    key_column: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    lines = ["PKey,email,ccpaOptOut"]
+    for number in range(2):
+        sim.add(pkey=key(number), email=f"p{number}@example.com", ccpaOptOut=True, **{STAMP: OLDER})
+        lines.append(f"{key(number)},p{number}@example.com,false")
+    (tmp_path / "in.csv").write_text("\n".join(lines))
+    words = ("--key", {"PKey": "pkey"}.get(key_column, key_column), "--key-column", key_column)
+    assert run(sim, "plan", "in.csv", *words, "--out", "plan.parquet").status == 0
+    (tmp_path / "later.csv").write_text("Mail,ccpaOptOut\nP0@example.com,true\n")
+    stopping = ("--key", "email", "--key-column", "Mail", "--max-calls", 1)
+    assert run(sim, "run", "later.csv", *stopping).status == 6
+    assert run(sim, "apply", "plan.parquet").status == 3
+    assert sim.states == {key(0): True, key(1): False}
+
+
 @pytest.mark.parametrize("later", ["put back", "rejected", "a plan"])
 def test_an_opt_out_is_lifted_whose_other_request_does_not_count(
     later: str, sim: Simulator, tmp_path: Path, run: Run

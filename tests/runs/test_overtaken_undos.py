@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 from conftest import Run, key, populate, read_csv
+from openpyxl import Workbook
 
 from bulk_sync.simulator import Fault, Simulator
 
@@ -120,3 +121,36 @@ def test_an_undo_lifts_an_opt_out_that_an_older_list_has_not_looked_for_yet(
     assert sim.states[key(1)] is False
     assert run(sim, "resume", stopped, "--max-calls", 99, "--report", "2.csv").status == 0
     assert sim.states == {key(0): True, key(1): True}
+
+
+def test_an_undo_lifts_no_opt_out_that_another_sheet_of_the_workbook_has_found_since(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for name, numbers in (("Wrong", [0, 1]), ("Right", [1])):
+        sheet = book.create_sheet(name)
+        sheet.append(["PKey", "ccpaOptOut"])
+        for number in numbers:
+            sheet.append([key(number), "true"])
+    book.save(tmp_path / "lists.xlsx")
+    assert run(sim, "run", "lists.xlsx", "--sheet", "Wrong", "--report", "1.csv").status == 0
+    wrong = newest(run)
+    assert run(sim, "run", "lists.xlsx", "--sheet", "Right", "--report", "2.csv").status == 0
+    assert run(sim, "undo", wrong, "--report", "undo.csv").status == 3
+    assert sim.states == {key(0): False, key(1): True}
+
+
+def test_an_undo_lifts_no_opt_out_that_a_list_asks_for_by_an_address_not_looked_up_yet(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    lines = [f"p{number}@example.com,true" for number in range(2)]
+    (tmp_path / "wrong.csv").write_text("\n".join(["email,ccpaOptOut", *lines, ""]))
+    assert run(sim, "run", "wrong.csv").status == 0
+    wrong = newest(run)
+    (tmp_path / "right.csv").write_text("E-mail,ccpaOptOut\nP1@example.COM,true\n")
+    assert run(sim, "run", "right.csv", "--max-calls", 1).status == 6
+    assert run(sim, "undo", wrong, "--report", "undo.csv").status == 3
+    assert sim.states == {key(0): False, key(1): True}
