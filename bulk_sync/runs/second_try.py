@@ -61,11 +61,11 @@ def _check_parent(book: Ledger, parent: Run) -> None:
         )
     runs = book.runs()
     lineage.check_first(runs, Kind.RETRY, parent.run_id)
-    undo = lineage.undone(runs, also_begun=True).get(parent.run_id)
-    if undo is not None:
+    if (found := lineage.put_back(runs, parent.run_id)) is not None:
+        undo, wrong = found
         raise UsageProblem(
-            f"Run {parent.run_id} was undone by {undo}, so its failed rows are not tried again. If "
-            "they are right all the same, give its todo file to `bulk-sync run`."
+            f"Run {wrong} was undone by {undo}, so its failed rows are not tried again. If they "
+            "are right all the same, give its todo file to `bulk-sync run`."
         )
 
 

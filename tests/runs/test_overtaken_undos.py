@@ -109,6 +109,26 @@ def test_an_interrupted_retry_is_not_resumed_once_its_run_was_undone(
     assert sim.states == before
 
 
+def test_the_retry_of_an_undone_run_is_not_retried(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3, state=True)
+    words = ("--retries", 0, "--max-failures", "100%", "--report")
+    sim.queue_fault(Fault.TRANSIENT_500, "GET", 9, matching=key(2)[1:])
+    path = list_of(tmp_path, "in.csv", "false", 0, 1, 2)
+    assert run(sim, "run", path, *LOOKUPS, *words, "1.csv").status == 3
+    wrong = newest(run)
+    assert run(sim, "retry", wrong, *words, "2.csv").status == 3
+    failed = newest(run)
+    sim.clear()
+    assert run(sim, "undo", wrong, "--report", "undo.csv").status == 0
+    undo = newest(run)
+    ran = run(sim, "retry", failed, "--report", "3.csv")
+    assert ran.status == 2
+    assert f"Run {wrong} was undone by {undo}" in ran.err
+    assert sim.states == {key(number): True for number in range(3)}
+
+
 def test_an_undo_lifts_an_opt_out_that_an_older_list_has_not_looked_for_yet(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
