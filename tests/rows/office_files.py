@@ -130,7 +130,7 @@ def ods(
             archive.writestr("settings.xml", settings)
         archive.writestr(
             "content.xml",
-            f'<office:document-content {NAMESPACES} xmlns:calcext="{CALC}">'
+            f'<office:document-content {NAMESPACES} xmlns:calcext="{CALC}" xmlns:fo="fo">'
             f"<office:automatic-styles>{styles}{more_styles}</office:automatic-styles><office:body>"
             f"<office:spreadsheet>{tables}</office:spreadsheet></office:body>"
             "</office:document-content>",
@@ -186,16 +186,16 @@ def xls(
     *,
     hidden: Sequence[str] = (),
     formats: Sequence[str] = (),
-    fonts: Sequence[tuple[str, int]] = (),
+    fonts: Sequence[tuple[str, int, int]] = (),
 ) -> Path:
     """Write an .xls: by name of the sheet, its records; the first format has style 1.
 
-    ``fonts`` are names and flags; the second one is that of formats.
+    ``fonts`` are names, flags and colours; the second one is that of formats.
     """
     begin, end = record(0x809, struct.pack("<HHHHII", 0x600, 5, 0, 0, 0, 0)), record(0x0A)
     styles = b""
-    for name, flags in fonts:
-        look = struct.pack("<HHHHHBBBB", 200, flags, 0, 400, 0, 0, 0, 0, 0)
+    for name, flags, colour in fonts:
+        look = struct.pack("<HHHHHBBBB", 200, flags, colour, 400, 0, 0, 0, 0, 0)
         styles += record(0x31, look + struct.pack("<BB", len(name), 0) + name.encode())
     styles += record(0xE0, bytes(20))
     for number, code in enumerate(formats, 170):

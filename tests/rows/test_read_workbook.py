@@ -5,6 +5,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import office_files as office
 import openpyxl
@@ -14,7 +15,7 @@ import report_frames
 import xlsxwriter
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
-from openpyxl.styles import Font
+from openpyxl.styles import Font, PatternFill
 from whole_input import read_whole
 
 from bulk_sync.errors import InputProblem
@@ -607,36 +608,59 @@ def test_what_a_number_format_hides_is_not_read(tmp_path: Path, suffix: str) -> 
     assert table(HIDES[suffix](tmp_path / f"in{suffix}")) == [(2, "7", "", "", "")]
 
 
-def looks_xlsx(path: Path, name: str, *, is_struck: bool) -> Path:
+class Look(NamedTuple):
+    """A look of texts, and what a sentence says of them."""
+
+    remark: str
+    name: str = "Arial"
+    is_struck: bool = False
+    colour: str = "000000"
+
+
+LOOKS = [
+    Look("struck out", is_struck=True),
+    Look("in the font Wingdings", name="Wingdings"),
+    Look("in the colour of its cell", colour="ffffff"),
+]
+
+
+def looks_xlsx(path: Path, look: Look) -> Path:
     book = openpyxl.Workbook()
     sheet = book.create_sheet("S", 0)
     sheet.append(["PKey", "ccpaOptOut"])
-    within = TextBlock(InlineFont(rFont=name, strike=is_struck), "n")
+    within = TextBlock(InlineFont(rFont=look.name, strike=look.is_struck), "n")
     for cells in (["@a", "n"], ["@b", CellRichText(within)], ["@c", 0], ["@d", "no"], ["@e", "no"]):
         sheet.append(cells)
-    for place in ("B2", "B4", "A5"):
-        sheet[place].font = Font(name=name, strike=is_struck)
-    sheet["A1"].font = Font(name="Arial", strike=False)
+    font = Font(name=look.name, strike=look.is_struck, color=f"FF{look.colour}")
+    for place in ("B2", "B4", "A5", *(["B3"] if look.colour == "ffffff" else [])):
+        sheet[place].font = font
+    sheet["A1"].font = Font(color="FFFFFFFF", strike=False)
+    sheet["A1"].fill = PatternFill("solid", fgColor="FF000080")
     book.save(path)
     return path
 
 
-def looks_xls(path: Path, name: str, *, is_struck: bool) -> Path:
+def looks_xls(path: Path, look: Look) -> Path:
     cells = office.xls_text(0, 0, "PKey") + office.xls_text(0, 1, "ccpaOptOut")
     for at, key in enumerate("abcde", start=1):
         cells += office.xls_text(at, 0, f"@{key}", key == "d")
     within = "n".encode("utf-16-le") + struct.pack("<HHH", 1, 0, 1)
+    is_whole = look.colour == "ffffff"
     cells += office.xls_text(1, 1, "n", 1)
-    cells += office.record(0xD6, struct.pack("<HHHHB", 2, 1, 0, 1, 1) + within)
+    cells += office.record(0xD6, struct.pack("<HHHHB", 2, 1, is_whole, 1, 1) + within)
     cells += office.xls_number(3, 1, 0, 1)
     cells += office.xls_text(4, 1, "no") + office.xls_text(5, 1, "no")
-    fonts = [("Arial", 0), (name, 8 * is_struck)]
+    fonts = [("Arial", 0, 0x7FFF), (look.name, 8 * look.is_struck, 9 if is_whole else 8)]
     return office.xls(path, {"S": cells}, formats=["General"], fonts=fonts)
 
 
-def looks_ods(path: Path, name: str, *, is_struck: bool) -> Path:
-    line = 'style:text-line-through-style="solid"' if is_struck else f'style:font-name="{name}"'
-    styles = f'<style:style style:name="x"><style:text-properties {line}/></style:style>'
+def looks_ods(path: Path, look: Look) -> Path:
+    line = "solid" if look.is_struck else "none"
+    styles = (
+        '<style:style style:name="x" style:family="table-cell"><style:table-cell-properties/>'
+        f'<style:text-properties style:text-line-through-style="{line}" '
+        f'style:font-name="{look.name}" fo:color="#{look.colour}"/></style:style>'
+    )
     within = '<table:table-cell><text:p><text:span text:style-name="x">n</text:span></text:p>'
 
     def seen(cell: str) -> str:
@@ -655,21 +679,32 @@ def looks_ods(path: Path, name: str, *, is_struck: bool) -> Path:
 
 
 @pytest.mark.parametrize("write", [looks_xlsx, looks_xls, looks_ods])
-@pytest.mark.parametrize(
-    ("name", "is_struck", "remark"),
-    [("Arial", True, "struck out"), ("Wingdings", False, "in the font Wingdings")],
-    ids=["struck out", "a box for n"],
-)
+@pytest.mark.parametrize("look", LOOKS, ids=[look.remark for look in LOOKS])
 def test_a_text_that_is_not_seen_as_it_stands_rejects_its_row(
-    tmp_path: Path, write: Callable[..., Path], name: str, *, is_struck: bool, remark: str
+    tmp_path: Path, write: Callable[[Path, Look], Path], look: Look
 ) -> None:
     suffix = write.__name__.removeprefix("looks_")
-    verdicts = judged(write(tmp_path / f"in.{suffix}", name, is_struck=is_struck))
+    verdicts = judged(write(tmp_path / f"in.{suffix}", look))
     assert [verdict for verdict, _ in verdicts.values()] == [Outcome.REJECTED] * 4 + ["usable"]
     sentences = [sentence for _, sentence in verdicts.values()]
     for sentence, word in zip(sentences, ["'n", "'n", "'0", "'@d"], strict=False):
-        assert f"{word} ({remark})'" in sentence
-    assert "Take the line through it or the font of symbols off" in sentences[3]
+        assert f"{word} ({look.remark})'" in sentence
+    assert "Show it as plain text, or delete the row." in sentences[3]
+
+
+@pytest.mark.parametrize("part", ["<conditionalFormatting/>", '<tableParts count="1"/>'])
+def test_a_white_text_counts_where_more_than_styles_may_colour_its_cell(
+    tmp_path: Path, part: str
+) -> None:
+    path = looks_xlsx(tmp_path / "in.xlsx", LOOKS[-1])
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for name, content in parts.items():
+            package.writestr(
+                name, content.replace(b"</sheetData>", b"</sheetData>" + part.encode())
+            )
+    assert table(path)[0] == (2, "@a", "n")
 
 
 def test_a_cell_without_a_style_has_the_first_one(tmp_path: Path) -> None:

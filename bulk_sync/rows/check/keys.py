@@ -49,8 +49,8 @@ _DAMAGE: Final[dict[str, str]] = {
 """RE2 patterns of keys that a spreadsheet damaged, and the rest of a sentence about each."""
 
 _REMARKED: Final = (
-    "is not seen as plain text in the workbook, so it may not count. Take the line through it or "
-    "the font of symbols off, or delete the row."
+    "is not seen as plain text in the workbook, so it may not count. Show it as plain text, or "
+    "delete the row."
 )
 
 

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 UNCALCULATED: Final = "#UNCALCULATED"
 """The text of a formula's cell without a value. Checking rejects it as a key or a state."""
 
-REMARK: Final = r" \((?:struck out|in the font [\w ]+)\)$"
+UNSEEN: Final = " (in the colour of its cell)"
+REMARK: Final = rf" \((?:struck out|in the font [\w ]+)\)$|{re.escape(UNSEEN)}$"
 """RE2: the end of a text that is not seen as it stands. Checking rejects it as a key or a state."""
 
 _SYMBOLS: Final = frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text, remark
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, UNSEEN, number_text, remark
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
@@ -22,6 +22,7 @@ _CELLS: Final = frozenset({"table:table-cell", _COVERED})
 _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
+_WHITE: Final = "#ffffff"
 _LINE: Final = "style:text-line-through"
 _HIDDEN: Final = {"filter", "collapse"}
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
@@ -85,7 +86,7 @@ class _Tables:
         self._said = ""
         self._position = position
         self._rows: list[tuple[SheetRow, int]] = []
-        self._style = ""
+        self._style = self._ground = ""
         self._is_inside = False
         self._depth_aside = 0
         self._row: Mapping[str, str] = {}
@@ -121,12 +122,19 @@ class _Tables:
             self._column = last + 1
         elif tag == "style:style":
             self._style = attributes.get("style:name", "")
+            is_whole = attributes.get("style:parent-style-name", "Default") == "Default"
+            is_of_cells = attributes.get("style:family") == "table-cell"
+            self._ground = _WHITE if is_whole and is_of_cells else ""
+        elif tag == "style:table-cell-properties" and self._ground:
+            ground = attributes.get("fo:background-color", "transparent")
+            self._ground = _WHITE if ground == "transparent" else ground
         elif tag == "style:table-properties" and attributes.get("table:display") == "false":
             self.hidden_styles.add(self._style)
         elif tag == "style:text-properties":
             lines = {attributes.get(f"{_LINE}-{what}", "none") for what in ("style", "type")}
             said = remark(attributes.get("style:font-name", ""), is_struck=lines != {"none"})
-            self._remarks[self._style] = said
+            is_unseen = attributes.get("fo:color", "") == self._ground != ""
+            self._remarks[self._style] = said or UNSEEN * is_unseen
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._depth_aside:

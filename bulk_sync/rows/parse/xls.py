@@ -17,6 +17,7 @@ from xlrd.formula import FormulaError
 
 from bulk_sync.rows.parse.cell_text import (
     UNCALCULATED,
+    UNSEEN,
     displayed_text,
     number_text,
     relevant,
@@ -27,6 +28,8 @@ from bulk_sync.rows.parse.sheets import Merged, Protected, Sheet, SheetRow, with
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
 """Errors of xlrd for damaged files, beside Python's own."""
 
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_SYSTEM_COLOURS: Final = {0x40: _BLACK, 0x41: _WHITE, 0x7FFF: _BLACK}
 _STREAMS: Final = ("Workbook", "Book")
 _BOF, _EOF, _BOUNDSHEET, _FORMULA = 0x809, 0x0A, 0x85, 0x06
 
@@ -76,11 +79,21 @@ class _Style(NamedTuple):
 def _style(book: Any, style: Any) -> _Style:
     code = book.format_map[style.format_key].format_str or ""
     fonts = book.font_list[style.font_index : style.font_index + 1]
-    return _Style(relevant(code), "".join(map(_remark, fonts)))
+    return _Style(
+        relevant(code), "".join(_remark(font) or _unseen(book, font, style) for font in fonts)
+    )
 
 
 def _remark(font: Any) -> str:
     return remark(font.name, is_struck=bool(font.struck_out))
+
+
+def _unseen(book: Any, font: Any, style: Any) -> str:
+    """Return the remark on a text in the colour of its cell."""
+    fill, colours = style.background, {**book.colour_map, **_SYSTEM_COLOURS}
+    grounds = {0: _WHITE, 1: colours.get(fill.pattern_colour_index)}
+    colour = colours.get(font.colour_index)
+    return UNSEEN if colour and colour == grounds.get(fill.fill_pattern) else ""
 
 
 def _seen(

@@ -5,7 +5,7 @@ The XML of a sheet is parsed piece by piece. Memory: the shared texts, and the r
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -14,15 +14,14 @@ from bulk_sync.rows.parse.cell_text import (
     UNCALCULATED,
     displayed_text,
     number_text,
-    relevant,
     remark,
 )
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Sheet, SheetRow, column_of, without_covered
 from bulk_sync.rows.parse.xlsx_layout import Layout, read_layout
+from bulk_sync.rows.parse.xlsx_styles import FALSE, first_element, local_name, read_styles
 
 _TRUE: Final = frozenset({"1", "true"})
-_FALSE: Final = frozenset({"0", "false"})
 _BOOLEANS: Final = {"1": "TRUE", "true": "TRUE", "0": "FALSE", "false": "FALSE"}
 """The spellings of a boolean in XML, and the texts of a cell."""
 _DIGITS: Final = "0123456789"
@@ -30,13 +29,6 @@ _ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
 """A character that XML cannot hold, or would change; no half of a pair."""
 
 _BLANKS: Final = " \t\r\n"
-
-_BUILT_IN: Final = {
-    **dict.fromkeys(map(str, range(41, 45)), '0;-0;"-";@'),
-    **dict.fromkeys(map(str, (*range(14, 23), *range(27, 37), 45, 47, *range(50, 59))), "yyyy"),
-    "46": "[h]:mm:ss",
-}
-"""The formats outside a workbook's own list that display more than a number."""
 
 
 def sheets(package: Package) -> Sequence[Sheet]:
@@ -49,9 +41,9 @@ def sheets(package: Package) -> Sequence[Sheet]:
     book = _Book(package)
     found = []
     for each in book.root.iter():
-        if _local(each.tag) != "sheet":
+        if local_name(each.tag) != "sheet":
             continue
-        identity = next(value for name, value in each.items() if _local(name) == "id")
+        identity = next(value for name, value in each.items() if local_name(name) == "id")
         kind, part = book.related[identity]
         if kind == "worksheet":
             is_hidden = each.get("state", "visible") != "visible"
@@ -72,10 +64,10 @@ class _Book:
         self.related = relations(package, main)
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
-        self.formats, self.remarks = self._styles()
-        codes = self.formats.values()
+        self.styles = read_styles(package, self._parts.get("styles", ""))
+        codes = self.styles.formats.values()
         self.has_text_formats = any(displayed_text(code, "x") != "x" for code in codes)
-        self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
+        self.is_1904 = first_element(self.root, "workbookPr").get("date1904") in _TRUE
         self.is_calculated_on_load = self._is_calculated_on_load()
 
     @cached_property
@@ -93,47 +85,22 @@ class _Book:
 
         Programs that do not calculate say so, or write no settings of calculation at all.
         """
-        settings = [each for each in self.root.iter() if _local(each.tag) == "calcPr"]
+        settings = [each for each in self.root.iter() if local_name(each.tag) == "calcPr"]
         return not settings or settings[0].get("fullCalcOnLoad") in _TRUE
-
-    def _styles(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return by style the number formats, and the remarks on texts, that matter."""
-        part = self._parts.get("styles", "")
-        if part not in self.package:
-            return {}, {}
-        root = ET.fromstring(self.package.read(part))  # noqa: S314 - expat bounds expansion
-        listed = _first(root, "numFmts")  # those of conditional formats stand elsewhere
-        codes = _BUILT_IN | {
-            each.get("numFmtId", ""): each.get("formatCode", "") for each in listed
-        }
-        fonts = {str(at): _remark(font) for at, font in enumerate(_first(root, "fonts"))}
-        styles = {str(at): each for at, each in enumerate(_first(root, "cellXfs"))}
-        formats = {
-            at: relevant(codes.get(each.get("numFmtId", ""), "")) for at, each in styles.items()
-        }
-        remarks = {at: fonts.get(each.get("fontId", ""), "") for at, each in styles.items()}
-        return (
-            {at: code for at, code in formats.items() if code},
-            {at: said for at, said in remarks.items() if said},
-        )
-
-
-def _remark(font: ET.Element) -> str:
-    values = {_local(each.tag): each.get("val", "1") for each in font}
-    is_struck = values.get("strike", "0") not in _FALSE
-    return remark(values.get("name", ""), is_struck=is_struck)
 
 
 def _seen(book: _Book, part: str, layout: Callable[[], Layout]) -> Iterator[SheetRow]:
-    return without_covered(_rows(book, part), layout().merged)
+    styles, sheet = book.styles, layout()
+    remarks = {**styles.unseen, **styles.remarks} if sheet.is_plain else styles.remarks
+    return without_covered(_rows(book, part, remarks), sheet.merged)
 
 
 def _hidden(layout: Callable[[], Layout]) -> list[tuple[int, int]]:
     return layout().hidden
 
 
-def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
-    parser = _Rows(book)
+def _rows(book: _Book, part: str, remarks: Mapping[str, str]) -> Iterator[SheetRow]:
+    parser = _Rows(book, remarks)
     for _ in book.package.parse(part, parser.start, parser.end, parser.text):
         yield from parser.rows
         parser.rows.clear()
@@ -158,7 +125,7 @@ class _Texts:
             self._is_kept = attributes.get("xml:space") == "preserve"
         elif tag in {"si", "is"}:
             self._pieces, self._remark = [], ""
-        elif tag == "strike" and attributes.get("val") not in _FALSE:
+        elif tag == "strike" and attributes.get("val") not in FALSE:
             self._remark = remark("", is_struck=True)
         elif tag == "rFont":
             self._remark = self._remark or remark(attributes.get("val", ""), is_struck=False)
@@ -190,8 +157,9 @@ class _Texts:
 
 
 class _Rows(_Texts):
-    def __init__(self, book: _Book) -> None:
+    def __init__(self, book: _Book, remarks: Mapping[str, str]) -> None:
         super().__init__()
+        self._remarks = remarks
         self.rows: list[SheetRow] = []
         self._book = book
         self._number = 0
@@ -218,7 +186,7 @@ class _Rows(_Texts):
         elif tag == "f":
             self._has_formula = True
         elif tag == "sheetView":
-            self._shows_zeros = attributes.get("showZeros") not in _FALSE
+            self._shows_zeros = attributes.get("showZeros") not in FALSE
         elif ":" in tag:
             self.start(tag.rpartition(":")[2], attributes)
         else:
@@ -231,8 +199,7 @@ class _Rows(_Texts):
         elif tag == "c":
             text = self._cell_text()
             if text:
-                remarks = self._book.remarks
-                said = remarks.get(self._cell.get("s", "0"), "") if remarks else ""
+                said = self._remarks.get(self._cell.get("s", "0"), "") if self._remarks else ""
                 self._cells[self._column] = text if text.endswith(said) else text + said
         elif tag == "row":
             if self._cells:
@@ -263,7 +230,7 @@ class _Rows(_Texts):
 
     @property
     def _format(self) -> str:
-        return self._book.formats.get(self._cell.get("s", "0"), "")
+        return self._book.styles.formats.get(self._cell.get("s", "0"), "")
 
     def _number_text(self, value: float) -> str:
         if value == 0 and not self._shows_zeros:
@@ -297,12 +264,3 @@ def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
             kind = each.get("Type", "").rpartition("/")[2]
             found[each.get("Id", "")] = kind, posixpath.normpath(path).lstrip("/")
     return found
-
-
-def _first(root: ET.Element, name: str) -> ET.Element:
-    """Return the first element of a name; an empty one if there is none."""
-    return next((each for each in root.iter() if _local(each.tag) == name), ET.Element(name))
-
-
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
