@@ -139,10 +139,11 @@ class Page:
         status: int,
         text: str,
         headers: Mapping[str, str] = MappingProxyType({}),
+        typed: str = "",
     ) -> web.Response:
-        """Return a page with what went wrong, and what to do."""
+        """Return a page with what went wrong, and what to do; ``typed`` is not to be lost."""
         way_back = {"above": screen_of(request), "sign_in": sign_in_path(request)}
-        shown = {"code": status, "text": text, **way_back}
+        shown = {"code": status, "text": text, "typed": typed, **way_back}
         response = self.show(request, "problem.html.j2", status=status, **shown)
         for name in ("Allow", "Retry-After"):
             if name in headers:

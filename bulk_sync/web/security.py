@@ -13,6 +13,7 @@ import errno
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -25,6 +26,7 @@ from aiohttp.typedefs import Handler
 
 from bulk_sync.errors import LedgerAway, StopRun
 from bulk_sync.web.choices import KEEPER
+from bulk_sync.web.forms import Form
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import PAGE, PERSON, SAFE, sign_in_path
 from bulk_sync.web.routes import ROUTES, Route
@@ -100,7 +102,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise
         is_plain = problem.text == f"{problem.status}: {problem.reason}"
         text = "" if is_plain else problem.text or ""
-        return page.problem(request, problem.status, text, problem.headers)
+        typed = await _typed(request) if problem.status == web.HTTPUnauthorized.status_code else ""
+        return page.problem(request, problem.status, text, problem.headers, typed)
     except LedgerAway as away:
         log.warning("%s %s: %s", request.method, _pattern(request), away)
         return page.problem(request, 503, _AWAY, {"Retry-After": "60"})
@@ -154,6 +157,16 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     _check_source(request)
     _check_right(request)
     return await handler(request)
+
+
+async def _typed(request: web.Request) -> str:
+    """Return what a person wrote into a form before the session ended; "" if nothing."""
+    if not _is_own(request) or request.content_type != "application/x-www-form-urlencoded":
+        return ""
+    with suppress(web.HTTPException):
+        form = await Form.read(request)
+        return form.text("comment") or form.text("reason")
+    return ""
 
 
 async def add_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:

@@ -71,12 +71,16 @@ def test_without_a_session_a_form_of_another_page_is_not_even_judged(shared: Ser
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("site", ["same-origin", "cross-site"])
 def test_a_button_in_a_session_that_has_ended_leads_to_the_sign_in_and_back(
-    shared: Served,
+    shared: Served, site: str
 ) -> None:
-    answer = shared.visitor().post(f"{shared.url}/plans/p1/ask", data={"comment": "ask Jo"})
+    visitor = shared.visitor()
+    visitor.headers["Sec-Fetch-Site"] = site
+    answer = visitor.post(f"{shared.url}/plans/p1/ask", data={"comment": "Jo <& Zoë>"})
     assert answer.status_code == 401
     assert '<a href="/sign-in?next=/plans/p1">' in answer.text
+    assert ("readonly>Jo &lt;&amp; Zoë&gt;</textarea>" in answer.text) is (site == "same-origin")
 
 
 def test_the_log_holds_no_key_and_no_address(
