@@ -603,6 +603,7 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     assert "in.csv: Who is row 2?" in ana.get(f"{served.url}/").text
     screen = ana.get(f"{served.url}/plans/{plan_id}")
     assert "State: sent back" in text_of(screen)
+    assert f"{BEN} sent it back: Who is row 2? If the file" in text_of(screen)
     (link,) = re.findall(r'correct it <a href="([^"]*)">at the upload', screen.text)
     assert ana.get(served.url + link).status_code == 200
     assert approve(ben, served, plan_id, sha256=sha256_of(served, plan_id)).status_code == 409
