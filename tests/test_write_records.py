@@ -188,6 +188,7 @@ def test_a_write_in_doubt_is_pending(book: Ledger) -> None:
     assert (row_problem.outcome, row_problem.reason) == (Outcome.PENDING, Reason.STOPPED)
     assert "whether it arrived is not known" in row_problem.detail
     assert one.steps.attempts.tolist() == [0, 0, 0, row_problem.attempts, 0, 0]
+    assert one.steps.at_ms.tolist() == [0] * 6
 
 
 def test_confirmed_writes_and_those_in_flight_are_done_in_the_input_s_order(

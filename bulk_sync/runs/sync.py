@@ -53,7 +53,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
 
 
 def preview(
-    job: Job, given: Input, screen: Screen, out: Path | None = None, *, fresh: bool = False
+    job: Job, given: Input, screen: Screen, out: Path | None = None, *, fresh: bool
 ) -> Finished:
     """Show the writes of ``sync``, and write nothing to Campaign.
 

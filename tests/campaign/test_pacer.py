@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -179,6 +180,19 @@ def test_a_wait_for_one_request_holds_all_only_during_many_errors() -> None:
         return [*found, pacer.held_for_s]
 
     assert with_pacer(Pace(), held) == [0.0, pytest.approx(30.0)]
+
+
+def test_the_log_has_the_time_when_a_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def held(pacer: Pacer) -> None:
+        for _ in range(FIRST_IN_FLIGHT):
+            pacer.was_lost("connection")
+        pacer.hold(busy(3600.0))
+
+    caplog.set_level(logging.INFO)
+    began = datetime.now(UTC)
+    with_pacer(Pace(), held)
+    goes_on = caplog.messages[-1].rpartition(" at ")[2]
+    assert timedelta(minutes=59) < datetime.fromisoformat(goes_on) - began < timedelta(minutes=61)
 
 
 def test_who_listens_hears_of_each_request_that_begins_to_back_off() -> None:

@@ -90,6 +90,14 @@ def test_a_copy_holds_every_table_and_verifies_like_the_ledger(
     assert ledger.verify(copy).misfit is None
 
 
+def test_a_copy_of_an_empty_ledger_has_no_runs(state: State, run: Run, tmp_path: Path) -> None:
+    with ledger.open_ledger(state):
+        pass
+    url = f"sqlite:///{tmp_path}/copy.sqlite3"
+    summary = run(None, "ledger", "copy", url, *options_of(state), "--json").summary
+    assert [summary[name] for name in ("lines_added", "runs", "writes")] == [0, 0, 0]
+
+
 @on_both()
 def test_an_earlier_copy_gets_the_missing_lines(filled: State, target: str, run: Run) -> None:
     words = ("ledger", "copy", target, *options_of(filled), "--json")

@@ -721,8 +721,15 @@ def test_a_cell_without_a_style_has_the_first_one(tmp_path: Path) -> None:
     assert table(path) == [(2, "@a", "")]
 
 
-def test_an_amount_that_excel_formats_by_number_alone_shows_no_zero(tmp_path: Path) -> None:
-    cell = '<c r="B2" s="1"><v>0</v></c>'
+@pytest.mark.parametrize(
+    ("number", "value", "seen"),
+    [(41, 0, "-"), (13, 45000, "45000"), (14, 45000, "2023-03-15"), (22, 45000, "2023-03-15"),
+     (23, 45000, "45000"), (47, 45000, "2023-03-15"), (48, 45000, "45000")],
+)  # fmt: skip
+def test_formats_that_excel_knows_by_number_alone(
+    number: int, value: int, seen: str, tmp_path: Path
+) -> None:
+    cell = f'<c r="B2" s="1"><v>{value}</v></c>'
     path = office.xlsx(
         tmp_path / "in.xlsx",
         {"S": office.HEADER + f'<row r="2">{office.text("A2", "@a")}{cell}</row>'},
@@ -732,8 +739,9 @@ def test_an_amount_that_excel_formats_by_number_alone_shows_no_zero(tmp_path: Pa
         parts = {name: package.read(name) for name in package.namelist()}
     with zipfile.ZipFile(path, "w") as package:
         for name, part in parts.items():
-            package.writestr(name, part.replace(b'<xf numFmtId="170"/>', b'<xf numFmtId="41"/>'))
-    assert table(path) == [(2, "@a", "-")]
+            by_number = part.replace(b'<xf numFmtId="170"/>', b'<xf numFmtId="%d"/>' % number)
+            package.writestr(name, by_number)
+    assert table(path) == [(2, "@a", seen)]
 
 
 ZERO = '<sheetViews><sheetView showZeros="{}"/></sheetViews>'

@@ -168,7 +168,7 @@ def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
     job = job_of(filled, tmp_path, calls=None)
     if stage == "applied":
         given, out = Input(str(tmp_path / "in.csv"), memory=SMALL), tmp_path / "plan.parquet"
-        assert runs.preview(job, given, Quiet(), out).exit == Exit.DONE
+        assert runs.preview(job, given, Quiet(), out, fresh=False).exit == Exit.DONE
         (tmp_path / "r.csv").unlink()
         lift_by_another_run(filled, tmp_path, 1, 3)
         ended = runs.apply(job, out, Quiet(), Approval(None, (), 0, 3600.0))
@@ -293,7 +293,7 @@ def plan_of(sim: Simulator, folder: Path) -> Path:
     """Make a plan with the rows of each slice in a group of their own."""
     given = Input(str(folder / "in.csv"), state_dir=folder / "state", memory=SMALL)
     out = folder / "plan.parquet"
-    ended = runs.preview(job_of(sim, folder, calls=None), given, Quiet(), out)
+    ended = runs.preview(job_of(sim, folder, calls=None), given, Quiet(), out, fresh=False)
     assert ended.totals.outcomes["would_update"] == CHANGES
     return out
 
