@@ -122,9 +122,9 @@ class PlanState:
         return any(map(person.is_same, self.preparers))
 
     def may_withdraw(self, person: Person) -> bool:
-        """Return whether a person has asked for the approval that the plan waits for."""
-        asked_by = self.paper.asked_by
-        return self.stage is PlanStage.ASKED and asked_by is not None and person.is_same(asked_by)
+        """Return whether a person has asked for the approval of a plan that is not applied."""
+        asked_by, is_open = self.paper.asked_by, {PlanStage.ASKED, PlanStage.APPROVED}
+        return self.stage in is_open and asked_by is not None and person.is_same(asked_by)
 
     def has_approved(self, person: Person) -> bool:
         """Return whether a person's approval counts already."""

@@ -408,6 +408,25 @@ def test_a_plan_whose_approval_expired_before_it_was_started_waits_for_another(
         assert f"{BEN} approved (no longer counts)" in text_of(shown)
 
 
+@pytest.mark.parametrize("button", ["Send back", "Withdraw the request"])
+def test_an_approved_plan_that_was_not_started_can_still_be_taken_back(
+    sim: Simulator, served: Served, tmp_path: Path, button: str
+) -> None:
+    plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
+    record_approval(served, plan_id, BEN)
+    assert stage(served, plan_id) is PlanStage.APPROVED
+    ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
+    who, other = (ben, ana) if button == "Send back" else (ana, ben)
+    form, others = (
+        Form(each.get(f"{served.url}/plans/{plan_id}").text, button) for each in (who, other)
+    )
+    assert (form.is_there, others.is_there) == (True, False)
+    press(who, served, form.action, comment="Row 2 is wrong")
+    assert stage(served, plan_id) is PlanStage.MADE
+    press(who, served, f"/plans/{plan_id}/apply")
+    assert not served.page.jobs.list_about(plan_id, "apply")
+
+
 def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
     sim: Simulator, served: Served, tmp_path: Path
 ) -> None:
