@@ -16,8 +16,14 @@ _BUILT_IN: Final = {
 }
 """The formats outside a workbook's own list that display more than a number."""
 
+BAD: Final = "FFFFC6CD"
+DOUBTFUL: Final = "FFFFEA9D"
+"""Light red and light yellow, as no palette has them: by these our marks are recognized."""
+
 _WHITE, _BLACK = "FFFFFF", "000000"
 _COLOURS: Final = {
+    ("rgb", BAD): _WHITE,  # a text that a mark shows is still to be corrected
+    ("rgb", DOUBTFUL): _WHITE,
     ("theme", "0"): _WHITE,
     ("theme", "1"): _BLACK,
     **dict.fromkeys((("indexed", each) for each in ("1", "9", "65")), _WHITE),
@@ -90,10 +96,11 @@ def _colour(element: ET.Element | None, default: str) -> str:
     """Return a colour as red, green and blue, or as the workbook names it."""
     if element is None or element.get("auto") not in {None, *FALSE}:
         return default
-    if rgb := element.get("rgb"):
-        return rgb[-len(_WHITE) :].upper()
     named = sorted(element.items())  # with a tint there are two
-    return _COLOURS.get(named[0], str(named)) if len(named) == 1 else str(named)
+    if len(named) == 1 and named[0] in _COLOURS:
+        return _COLOURS[named[0]]
+    rgb = element.get("rgb", "")[-len(_WHITE) :].upper()
+    return rgb or (str(named) if named else default)
 
 
 def first_element(root: ET.Element, name: str) -> ET.Element:
