@@ -341,7 +341,11 @@ def protected(path: Path) -> Path:
 
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no such file": ("in.csv", str, "no such file"),
-    "unsupported suffix": ("in.docx", lambda path: save(path, "x"), r"\.csv"),
+    "unsupported suffix": (
+        "in.xlsm",
+        lambda path: save(path, "x"),
+        r"\.csv .* Save a workbook of another kind, such as",
+    ),
     "folder without data": ("folder", lambda path: path.mkdir(), r"\.csv"),
     "empty": ("in.csv", lambda path: save(path, ""), "empty"),
     "blank": ("in.csv", lambda path: save(path, "\n\n"), "empty"),

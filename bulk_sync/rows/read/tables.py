@@ -112,7 +112,8 @@ def _kind(path: Path, wanted: Wanted) -> InputFormat:
     if kind is None:
         raise InputProblem(
             f"{path} has an unsupported suffix: {path.suffix or 'none'}. Supported are "
-            f"{formats.list_suffixes()}; - reads CSV from standard input."
+            f"{formats.list_suffixes()}; - reads CSV from standard input. Save a workbook "
+            "of another kind, such as .xlsm, as .xlsx."
         )
     if not kind.has_sheets:
         refuse_sheet(wanted.sheet, str(path))
