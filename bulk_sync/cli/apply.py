@@ -43,7 +43,7 @@ def command(**values: Any) -> Exit:
     from bulk_sync.cli.screen import Screen
 
     path: Path = values["plan"]
-    job = arguments.job(values, arguments.reports(values, runs.Input(str(path)).stem), "")
+    job = arguments.job(values, values["report"], "")
     screen = Screen(str(path), values)
     approval = Approval(
         values["expect_sha256"], values["approved_by"], values["approvals"], values["plan_valid"]

@@ -11,6 +11,7 @@ from typing import Any
 
 from bulk_sync.errors import Refused, UsageProblem
 from bulk_sync.ledger import Kind, Ledger, Run, local
+from bulk_sync.report.destination import usual_report
 from bulk_sync.rows import expand
 from bulk_sync.rows.layout import FACTS
 from bulk_sync.runs import approvals, finish, lineage, pipeline, plan_file, reversal
@@ -53,14 +54,15 @@ def apply(
     planned = plan_file.read(path, job.reading.memory)
     _check_place(planned, path, job.connection)
     approval = approvals.of_plan(approval, planned, typed)
-    job, run_id, of = _job_of(job, planned, approval, typed), new_run_id(), planned.begun
+    of = planned.begun
+    # By its name a todo file is found to be of its job.
+    stem = Input(of.input if of.parent is None else str(path)).stem
+    job, run_id = _job_of(job, planned, approval, typed, stem), new_run_id()
     kind = Kind.APPLY if of.parent is None else Kind.UNDO
     begun = begun_as(kind, job, of.input, of.input_sha256, of.rows, of.parent)
     begun = replace(begun, plan=str(path), plan_sha256=planned.sha256)
     check_files(job, run_id, files_of(begun))
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
-        # By its name a todo file is found to be of its job.
-        stem = Input(begun.input if begun.parent is None else str(path)).stem
         try:
             earlier = _check_first(book, job.state, path, planned, approval)
         except Refused as refused:
@@ -105,7 +107,9 @@ def _check_first(
     return earlier
 
 
-def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[str]) -> Job:
+def _job_of(
+    job: Job, planned: PlanFile, approval: Approval, typed: Collection[str], stem: str
+) -> Job:
     """Return the job of a plan; of two limits the stricter one holds, unless one was typed."""
     begun, own = planned.begun, job.record.settings
     kept = {
@@ -133,7 +137,9 @@ def _job_of(job: Job, planned: PlanFile, approval: Approval, typed: Collection[s
         limits=limits,
         connection=reached(job.connection, keys),
         matching=replace(job.matching, keys=keys),
-        record=replace(job.record, name=begun.job),
+        record=replace(
+            job.record, name=begun.job, reports=job.record.reports or (usual_report(stem),)
+        ),
         protection=Protection(dict.fromkeys(path.absolute() for path in lists)),
     )
     settings[PROTECT] = list(map(str, job.protection.files))

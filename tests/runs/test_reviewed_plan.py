@@ -70,6 +70,17 @@ def test_a_plan_does_not_replace_files_in_use(
     assert filled.requests == []
 
 
+def test_report_and_todo_file_of_an_apply_are_named_after_the_input(
+    plan: Path, filled: Simulator, tmp_path: Path, run: Run
+) -> None:
+    del filled.profiles[key(ROWS - 1)]
+    ran = run(filled, "apply", plan.rename(tmp_path / "reviewed.parquet"), "--summary", "json")
+    assert ran.status == 3
+    run_id = ran.summary["run_id"]
+    assert ran.summary["reports"] == [f"in.{run_id}.results.csv"]
+    assert ran.summary["todo"] == f"in.{run_id}.todo.csv"
+
+
 def test_the_plan_of_an_undo_is_made_again_as_an_undo(
     filled: Simulator, tmp_path: Path, run: Run
 ) -> None:
