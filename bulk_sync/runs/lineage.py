@@ -175,6 +175,11 @@ def work_of(begun: Begun) -> tuple[object, ...]:
     return begun.kind, what, begun.attribute, lock.name(begun)
 
 
+def list_of(run: Run) -> tuple[str, object]:
+    """Return what a run read, and what it read as what."""
+    return run.begun.input_sha256, run.begun.settings.get("read_as")
+
+
 def same_place(one: Place, other: Place) -> bool:
     """Return whether both are about one instance, however its endpoint is spelled."""
     return lock.name(one) == lock.name(other)

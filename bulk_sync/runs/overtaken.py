@@ -104,13 +104,9 @@ def _other_lists(run: RunContext, undone: str) -> list[Run]:
     return [
         each
         for each in _with_requests(run)
-        if _list_of(each) != _list_of(wrong) and (not each.is_finished or each.end > since)
+        if lineage.list_of(each) != lineage.list_of(wrong)
+        and (not each.is_finished or each.end > since)
     ]
-
-
-def _list_of(run: Run) -> tuple[str, object]:
-    """Return what a run read, and what it read as what."""
-    return run.begun.input_sha256, run.begun.settings.get("read_as")
 
 
 def _since_plan(

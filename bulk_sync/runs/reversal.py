@@ -120,7 +120,16 @@ def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
     for run in book.runs():
         is_other = run.run_id != parent.run_id and run.begun.kind is not Kind.PLAN
         is_since = is_other and run.is_done and run.end > parent.position
-        if is_since and same_place(run.begun, parent.begun):
+        if not is_since or not same_place(run.begun, parent.begun):
+            continue
+        if lineage.list_of(run) == lineage.list_of(parent):
+            log.warning(
+                "Run %s of the same list has worked on this organization since. What run %s had "
+                "set is put back all the same.",
+                run.run_id,
+                parent.run_id,
+            )
+        else:
             log.warning(
                 "Run %s has worked on this organization since. An opt-out that its file asks for, "
                 "too, stays, if its rows are kept here. All else that run %s had set is put back: "

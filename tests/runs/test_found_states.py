@@ -131,7 +131,10 @@ def test_an_undo_lifts_what_only_the_same_list_has_found(
     opt_outs(tmp_path, 2)
     wrong = run_id_of(run(sim, "run", "first.csv", "--summary", "json"))
     assert run(sim, "run", "first.csv", "--report", "again.csv").status == 0
-    assert run(sim, "undo", wrong).status == 0
+    undone = run(sim, "undo", wrong)
+    assert undone.status == 0
+    assert "of the same list has worked on this organization since" in undone.err
+    assert "stays" not in undone.err
     assert set(sim.states.values()) == {False}
 
 
