@@ -18,7 +18,7 @@ from bulk_sync.runs import large_input, written_since
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Execution, StageEnd, why_left
 from bulk_sync.runs.large_input import LargeInput
-from bulk_sync.runs.rest import NOTHING, Rest
+from bulk_sync.runs.rest import Rest
 from bulk_sync.runs.run_context import RunContext
 from bulk_sync.settings import Oddity
 
@@ -83,7 +83,7 @@ def settle_rest(execution: Execution) -> Execution:
     """Go on with a rest without rows that other runs have changed since they were read."""
     run = execution.run
     is_read_now = run.planned is None and run.lineage.since is None
-    if run.rest is NOTHING or is_read_now or run.begun.kind is Kind.PLAN:
+    if not run.rest.totals.rows or is_read_now or run.begun.kind is Kind.PLAN:
         return execution
     try:
         settle = written_since.outdating(run)

@@ -194,6 +194,20 @@ def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
     assert ("drifted", ended.run_id, 3) in history_of(filled, tmp_path, key(1))
 
 
+def test_a_run_goes_on_after_another_one_though_no_row_is_unchanged(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    for profile in filled.profiles.values():
+        profile["ccpaOptOut"] = False
+    path = tmp_path / "in.csv"
+    path.write_text(path.read_text("utf-8").replace(",false,", ",true,"), "utf-8")
+    stopped = run_with_budget(filled, tmp_path, calls=STAGES["half written"])
+    filled.profiles[key(80)]["ccpaOptOut"] = True
+    lift_by_another_run(filled, tmp_path, 80)
+    ended = runs.resume(job_of(filled, tmp_path, calls=None), stopped.run_id, Quiet())
+    assert ended.totals.outcomes == {"updated": ROWS - 2, "duplicate": 1, "drifted": 1}
+
+
 def test_a_killed_run_that_is_given_up_keeps_all_its_rows(
     filled: Simulator, tmp_path: Path
 ) -> None:
