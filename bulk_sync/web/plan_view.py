@@ -185,7 +185,8 @@ def _limits(run: Run) -> str:
 def _message(state: PlanState, progress: Progress | None) -> str:
     """Return why a process ended early, with the name of the file as people know it."""
     text = "" if progress is None else progress.message
-    if state.upload is None or not text:
+    text = text.replace(str(state.path), "This file")
+    if state.upload is None:
         return text
     return text.replace(planning.file_of(state.paper), state.upload.file_name)
 

@@ -443,7 +443,9 @@ def test_a_failed_start_of_an_apply_is_shown_with_its_reason_and_can_be_retried(
     wait_for_jobs(served, plan_id)
     shown = text_of(ben.get(f"{served.url}/plans/{plan_id}"))
     assert "approved, but was not started" in shown
-    assert "is a plan for organization 'acme'" in shown
+    assert "This file is a plan for organization 'acme'" in shown
+    seen = served.signed_in(Role.VIEWER).get(f"{served.url}/plans/{plan_id}").text
+    assert 'id="decide"' not in seen
     served.page.jobs._settings = settings
     press(ben, served, f"/plans/{plan_id}/apply")
     wait_for_jobs(served, plan_id)
