@@ -112,12 +112,11 @@ class Screen:
                 "Nothing was written: standard input is the file, so there is no place to ask. If "
                 "the plan is right, add --yes."
             )
-        question = f"Apply {count(reviewed.writes, 'change')}?"
-        try:
-            agreed = click.confirm(question, default=False, err=sys.stderr.isatty())
-        except click.Abort:
-            agreed = False  # Ctrl-D; Ctrl-C is a signal
-        if not agreed:
+        question = f"Apply {count(reviewed.writes, 'change')}? [y/N]: "
+        # Not by click.confirm: input() asks on standard error, even if that is a file.
+        click.echo(question, nl=False, err=sys.stderr.isatty())
+        answer = sys.stdin.readline()  # "" after Ctrl-D; Ctrl-C is a signal
+        if answer.strip().lower() not in {"y", "yes"}:
             raise Refused("Nothing was written: the plan was not agreed to.")
 
     def finish(self, finished: Finished) -> Exit:

@@ -28,15 +28,17 @@ def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
     }
 
 
-def run_at_terminal(sim: Simulator, folder: Path, answer: str, *words: str) -> tuple[int, str]:
-    """Run with a terminal for standard input and error, and answer the question."""
+def run_at_terminal(
+    sim: Simulator, folder: Path, answer: str, *words: str, shown_on: str = "stderr"
+) -> tuple[int, str]:
+    """Run with a terminal for standard input and one output, and answer the question."""
     near, far = pty.openpty()
     termios.tcsetwinsize(far, (24, 100))
     with Copied(
         ["run", str(folder / "in.csv"), *words],
         stdin=far,
-        stderr=far,
-        stdout=subprocess.DEVNULL,
+        stdout=far if shown_on == "stdout" else subprocess.DEVNULL,
+        stderr=far if shown_on == "stderr" else subprocess.DEVNULL,
         env=environment_of(sim, folder),
         cwd=folder,
         start_new_session=True,
@@ -64,6 +66,15 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
     populate(sim, 3)
     write_states(tmp_path / "in.csv", 3)
     return sim
+
+
+@pytest.mark.parametrize(("answer", "written"), [("Yes\n", 3), ("maybe\n", 0)])
+def test_the_question_is_seen_where_standard_error_goes_to_a_file(
+    filled: Simulator, tmp_path: Path, answer: str, written: int
+) -> None:
+    _, shown = run_at_terminal(filled, tmp_path, answer, shown_on="stdout")
+    assert "Apply 3 changes? [y/N]" in shown
+    assert len(filled.patched) == written
 
 
 def test_after_a_yes_the_plan_is_written(filled: Simulator, tmp_path: Path) -> None:
