@@ -14,11 +14,11 @@ import pytest
 import xlsxwriter
 from conftest import Ran, Run, read_csv
 from openpyxl.comments import Comment
-from openpyxl.styles import Font, GradientFill, PatternFill
+from openpyxl.styles import GradientFill, PatternFill
 from openpyxl.workbook import Workbook
 
 from bulk_sync.report import marked
-from bulk_sync.rows.parse.xlsx_styles import BAD, DOUBTFUL
+from bulk_sync.report.marked.workbook import BAD, DOUBTFUL
 from bulk_sync.web import choices
 
 OPC = "http://schemas.openxmlformats.org/package/2006"
@@ -289,22 +289,6 @@ def check_to_csv(run: Run, path: Path) -> list[dict[str, str]]:
     rows = read_csv(path.with_name("judged.csv"))
     rows[2]["Remark"] = "bad key, no state"  # a formula has no value after openpyxl saved it
     return rows
-
-
-def test_a_white_text_that_a_mark_shows_is_still_to_be_corrected(tmp_path: Path, run: Run) -> None:
-    book = Workbook()
-    sheet = book.worksheets[0]
-    sheet.append(["PKey", "ccpaOptOut", "Request date"])
-    for key, state, day in (("@a", "yes", date(2026, 11, 3)), ("@b", "no", ""), ("@c", "no", "?")):
-        sheet.append([key, state, day])
-    sheet["B3"].font = sheet["C4"].font = Font(color="FFFFFFFF")
-    sheet["C4"].fill = PatternFill("solid", fgColor="FF000080")
-    book.save(tmp_path / "in.xlsx")
-    for name in ("in.xlsx", "marked.xlsx"):
-        ran = check(run, tmp_path / name, "marked.xlsx" if name == "in.xlsx" else "again.xlsx")
-        assert "'no (in the colour of its cell)', which is neither yes nor no" in ran.out
-        assert "bad_state 1" in ran.out
-    assert marks(tmp_path / "again.xlsx", sheet=1) == {"B3": BAD, "C4": DOUBTFUL}
 
 
 @pytest.mark.parametrize("by", ["the program", "LibreOffice"])

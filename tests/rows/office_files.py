@@ -102,12 +102,7 @@ def ods_row(*cells: str, attributes: str = "") -> str:
 
 
 def ods(
-    path: Path,
-    sheets: Mapping[str, str],
-    *,
-    hidden: Sequence[str] = (),
-    settings: str = "",
-    more_styles: str = "",
+    path: Path, sheets: Mapping[str, str], *, hidden: Sequence[str] = (), settings: str = ""
 ) -> Path:
     """Write an .ods: by name of the sheet, its rows as XML."""
     tables = "".join(
@@ -130,8 +125,8 @@ def ods(
             archive.writestr("settings.xml", settings)
         archive.writestr(
             "content.xml",
-            f'<office:document-content {NAMESPACES} xmlns:calcext="{CALC}" xmlns:fo="fo">'
-            f"<office:automatic-styles>{styles}{more_styles}</office:automatic-styles><office:body>"
+            f'<office:document-content {NAMESPACES} xmlns:calcext="{CALC}">'
+            f"<office:automatic-styles>{styles}</office:automatic-styles><office:body>"
             f"<office:spreadsheet>{tables}</office:spreadsheet></office:body>"
             "</office:document-content>",
         )
@@ -186,21 +181,13 @@ def xls(
     *,
     hidden: Sequence[str] = (),
     formats: Sequence[str] = (),
-    fonts: Sequence[tuple[str, int, int]] = (),
 ) -> Path:
-    """Write an .xls: by name of the sheet, its records; the first format has style 1.
-
-    ``fonts`` are names, flags and colours; the second one is that of formats.
-    """
+    """Write an .xls: by name of the sheet, its records; the first format has style 1."""
     begin, end = record(0x809, struct.pack("<HHHHII", 0x600, 5, 0, 0, 0, 0)), record(0x0A)
-    styles = b""
-    for name, flags, colour in fonts:
-        look = struct.pack("<HHHHHBBBB", 200, flags, colour, 400, 0, 0, 0, 0, 0)
-        styles += record(0x31, look + struct.pack("<BB", len(name), 0) + name.encode())
-    styles += record(0xE0, bytes(20))
+    styles = record(0xE0, bytes(20))
     for number, code in enumerate(formats, 170):
         styles += record(0x41E, struct.pack("<HHB", number, len(code), 0) + code.encode("latin-1"))
-        styles += record(0xE0, struct.pack("<HH", len(fonts) > 1, number) + bytes(16))
+        styles += record(0xE0, struct.pack("<HH", 0, number) + bytes(16))
     named = {name: struct.pack("<BBBB", name in hidden, 0, len(name), 0) for name in sheets}
     start = len(begin) + len(styles) + len(end)
     start += sum(8 + len(rest) + len(name) for name, rest in named.items())

@@ -28,15 +28,17 @@ from openpyxl.styles import Alignment, Color, Font, PatternFill
 from openpyxl.worksheet.hyperlink import Hyperlink
 
 from bulk_sync.rows.parse import confine, xlsx
-from bulk_sync.rows.parse.cell_text import UNSEEN
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Sheet, SheetRow
-from bulk_sync.rows.parse.xlsx_styles import BAD, DOUBTFUL
 from bulk_sync.storage import workbook_seal
 from bulk_sync.storage.kept_cells import keep_cells
 from bulk_sync.storage.workbook_seal import JOB, JOB_OF_REST, SEAL
 
 NAME: Final = "Check by bulk-sync"
+BAD: Final = "FFFFC6CD"
+DOUBTFUL: Final = "FFFFEA9D"
+"""Light red and light yellow, as no palette has them: by these a mark is recognized."""
+
 _BYTES, _SECONDS = 1 << 30, 60
 _WIDTHS: Final = {"A": 42, "B": 8, "C": 84, "D": 14}
 """Of the columns of the first sheet, in characters."""
@@ -242,15 +244,10 @@ def _difference(before: bytes, after: bytes) -> str:
         for rows in zip_longest(
             one.rows(), other.rows(), fillvalue=SheetRow(0, {}, is_hidden=False)
         ):
-            if _plain(rows[0]) != _plain(rows[1]):
+            if rows[0] != rows[1]:
                 number = max(row.number for row in rows)
                 return f"openpyxl, which marks it, would change row {number} of {one.name!r}"
     return ""
-
-
-def _plain(row: SheetRow) -> SheetRow:
-    """Return a row without the remarks on colours, which marks may change."""
-    return row._replace(cells={at: text.removesuffix(UNSEEN) for at, text in row.cells.items()})
 
 
 def _sheets(content: bytes) -> list[Sheet]:

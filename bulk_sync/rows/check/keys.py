@@ -17,7 +17,7 @@ from bulk_sync.rows.characters import kind as kind_of
 from bulk_sync.rows.check.duplicates import beginning
 from bulk_sync.rows.check.rules import OnConflict
 from bulk_sync.rows.check.verdicts import NO_VALUE, Verdicts, quoted
-from bulk_sync.rows.parse.cell_text import REMARK, UNCALCULATED
+from bulk_sync.rows.parse.cell_text import UNCALCULATED
 from bulk_sync.settings import KeyKind
 
 _MONTH: Final = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -48,11 +48,6 @@ _DAMAGE: Final[dict[str, str]] = {
 }
 """RE2 patterns of keys that a spreadsheet damaged, and the rest of a sentence about each."""
 
-_REMARKED: Final = (
-    "is not seen as plain text in the workbook, so it may not count. Show it as plain text, or "
-    "delete the row."
-)
-
 
 def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedArray:
     """Remove the signs of programs around keys, and reject cells without a usable key.
@@ -71,10 +66,6 @@ def cleaned(column: pd.Series, kind: KeyKind, verdicts: Verdicts) -> pa.ChunkedA
     if not pc.all(pc.ascii_is_printable(keys)).as_py():
         for at in _hits(pc.match_substring_regex(keys, INVISIBLE)):
             verdicts.reject(at, Reason.BAD_KEY, f"The key {_hidden(keys[at].as_py())}")
-    if pc.any(pc.ends_with(keys, ")")).as_py():
-        for at in _hits(pc.match_substring_regex(keys, REMARK)):
-            sentence = f"The key {quoted(keys[at].as_py())} {_REMARKED}"
-            verdicts.reject(at, Reason.BAD_KEY, sentence)
     others, odd = _without_at(keys)
     for at in _hits(pc.equal(odd, UNCALCULATED)):
         verdicts.reject(int(others[at]), Reason.BAD_KEY, f"The key is {NO_VALUE}.")

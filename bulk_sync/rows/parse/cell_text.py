@@ -17,15 +17,6 @@ from typing import Final, NamedTuple
 UNCALCULATED: Final = "#UNCALCULATED"
 """The text of a formula's cell without a value. Checking rejects it as a key or a state."""
 
-UNSEEN: Final = " (in the colour of its cell)"
-REMARK: Final = rf" \((?:struck out|in the font [\w ]+)\)$|{re.escape(UNSEEN)}$"
-"""RE2: the end of a text that is not seen as it stands. Checking rejects it as a key or a state."""
-
-_SYMBOLS: Final = frozenset(
-    {"marlett", "symbol", "webdings", "wingdings", "wingdings 2", "wingdings 3", "zapfdingbats"}
-)
-"""Fonts that display symbols for letters and digits: a tick, a filled box for n."""
-
 _TOKEN: Final = re.compile(
     r'"(?P<quoted>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[(?P<bracket>[^\]]*)\]|(?P<digit>[0#?]|(?P<general>General))'
     r"|(?P<other>.)",
@@ -93,16 +84,6 @@ def number_text(value: float, code: str, row: int, *, is_1904: bool = False) -> 
     if abs(value) >= _KEPT:
         return f"{value:.5E}"
     return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"
-
-
-def remark(font: str, *, is_struck: bool) -> str:
-    """Return the ``REMARK`` to follow a text in a font; "" if it is seen as it stands.
-
-    What a person struck out may no longer count; a font of symbols shows other characters.
-    """
-    if is_struck:
-        return " (struck out)"
-    return f" (in the font {font})" if font.casefold() in _SYMBOLS else ""
 
 
 def relevant(code: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from bulk_sync.rows.parse.cell_text import UNCALCULATED, UNSEEN, number_text, remark
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, number_text
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Protected, Sheet, SheetRow
 
@@ -22,8 +22,6 @@ _CELLS: Final = frozenset({"table:table-cell", _COVERED})
 _ASIDE: Final = frozenset({"office:annotation", "table:shapes"})
 """Elements whose texts and tables are none of the sheet's cells, as are drawings."""
 
-_WHITE: Final = "#ffffff"
-_LINE: Final = "style:text-line-through"
 _HIDDEN: Final = {"filter", "collapse"}
 _BLANKS: Final = {"text:s": " ", "text:tab": "\t", "text:line-break": "\n"}
 _NUMBERS: Final = frozenset({"float", "percentage", "currency"})
@@ -73,8 +71,8 @@ def _rows(package: Package, position: int, *, shows_zeros: bool) -> Iterator[She
 class _Tables:
     """Collects the rows of the table at a position, -1 for none, while the XML is parsed.
 
-    It lists the name, the style and the hidden columns of each table, the styles of hidden ones,
-    and by style the remarks on texts.
+    It lists the name, the style and the hidden columns of each table, and the styles of hidden
+    ones.
     """
 
     def __init__(self, position: int, *, shows_zeros: bool = True) -> None:
@@ -82,11 +80,9 @@ class _Tables:
         self.tables: list[tuple[str, str]] = []
         self.hidden_styles: set[str] = set()
         self.hidden_columns: list[list[tuple[int, int]]] = []
-        self._remarks: dict[str, str] = {}
-        self._said = ""
         self._position = position
         self._rows: list[tuple[SheetRow, int]] = []
-        self._style = self._ground = ""
+        self._style = ""
         self._is_inside = False
         self._depth_aside = 0
         self._row: Mapping[str, str] = {}
@@ -122,19 +118,8 @@ class _Tables:
             self._column = last + 1
         elif tag == "style:style":
             self._style = attributes.get("style:name", "")
-            is_whole = attributes.get("style:parent-style-name", "Default") == "Default"
-            is_of_cells = attributes.get("style:family") == "table-cell"
-            self._ground = _WHITE if is_whole and is_of_cells else ""
-        elif tag == "style:table-cell-properties" and self._ground:
-            ground = attributes.get("fo:background-color", "transparent")
-            self._ground = _WHITE if ground == "transparent" else ground
         elif tag == "style:table-properties" and attributes.get("table:display") == "false":
             self.hidden_styles.add(self._style)
-        elif tag == "style:text-properties":
-            lines = {attributes.get(f"{_LINE}-{what}", "none") for what in ("style", "type")}
-            said = remark(attributes.get("style:font-name", ""), is_struck=lines != {"none"})
-            is_unseen = attributes.get("fo:color", "") == self._ground != ""
-            self._remarks[self._style] = said or UNSEEN * is_unseen
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if self._depth_aside:
@@ -143,10 +128,6 @@ class _Tables:
             self.list_table(tag, attributes)
         elif tag in _CELLS:
             self._cell, self._paragraphs = attributes, []
-            self._said = self._remarks.get(attributes.get("table:style-name", ""), "")
-        elif tag == "text:span":
-            said = self._remarks.get(attributes.get("text:style-name", ""), "")
-            self._said = self._said or said
         elif tag == "text:p":
             self._paragraphs.append("")
             self._is_in_paragraph = True
@@ -174,7 +155,6 @@ class _Tables:
             repeats = int(self._cell.get("table:number-columns-repeated", 1))
             text = "" if tag == _COVERED else self._cell_text()
             if text:
-                text += self._said
                 columns = range(self._column, self._column + min(repeats, _MOST_COLUMNS))
                 self._cells.update(dict.fromkeys(columns, text))
             self._column += repeats

@@ -9,27 +9,18 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import xlrd
 from xlrd.compdoc import CompDoc, CompDocError
 from xlrd.formula import FormulaError
 
-from bulk_sync.rows.parse.cell_text import (
-    UNCALCULATED,
-    UNSEEN,
-    displayed_text,
-    number_text,
-    relevant,
-    remark,
-)
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
 from bulk_sync.rows.parse.sheets import Merged, Protected, Sheet, SheetRow, without_covered
 
 DAMAGE: Final = (xlrd.XLRDError, CompDocError, FormulaError, AssertionError)
 """Errors of xlrd for damaged files, beside Python's own."""
 
-_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-_SYSTEM_COLOURS: Final = {0x40: _BLACK, 0x41: _WHITE, 0x7FFF: _BLACK}
 _STREAMS: Final = ("Workbook", "Book")
 _BOF, _EOF, _BOUNDSHEET, _FORMULA = 0x809, 0x0A, 0x85, 0x06
 
@@ -57,67 +48,41 @@ def sheets(content: bytes) -> Sequence[Sheet]:
         ole = CompDoc(content, logfile=log, ignore_workbook_corruption=True)
     content, start, length = next(filter(any, map(ole.locate_named_stream, _STREAMS)))
     stream = content[start : start + length]
-    styles = {number: _style(book, each) for number, each in enumerate(book.xf_list)}
+    codes = (book.format_map[style.format_key].format_str or "" for style in book.xf_list)
+    formats = {style: relevant(code) for style, code in enumerate(codes)}
     return [
         Sheet(
             sheet.name,
             bool(sheet.visibility),
-            partial(_seen, sheet, styles, _uncalculated(stream, at)),
+            partial(_seen, sheet, formats, _uncalculated(stream, at)),
             partial(_hidden, sheet),
         )
         for sheet, at in zip(book.sheets(), _starts(stream), strict=True)
     ]
 
 
-class _Style(NamedTuple):
-    """What matters of the style of a cell: its number format, and a remark on its text."""
-
-    code: str = ""
-    said: str = ""
-
-
-def _style(book: Any, style: Any) -> _Style:
-    code = book.format_map[style.format_key].format_str or ""
-    fonts = book.font_list[style.font_index : style.font_index + 1]
-    return _Style(
-        relevant(code), "".join(_remark(font) or _unseen(book, font, style) for font in fonts)
-    )
-
-
-def _remark(font: Any) -> str:
-    return remark(font.name, is_struck=bool(font.struck_out))
-
-
-def _unseen(book: Any, font: Any, style: Any) -> str:
-    """Return the remark on a text in the colour of its cell."""
-    fill, colours = style.background, {**book.colour_map, **_SYSTEM_COLOURS}
-    grounds = {0: _WHITE, 1: colours.get(fill.pattern_colour_index)}
-    colour = colours.get(font.colour_index)
-    return UNSEEN if colour and colour == grounds.get(fill.fill_pattern) else ""
-
-
 def _seen(
-    sheet: Any, styles: Mapping[int, _Style], uncalculated: frozenset[tuple[int, int]]
+    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
     merged = [
         Merged(top + 1, left, bottom, right - 1) for top, bottom, left, right in sheet.merged_cells
     ]
-    return without_covered(_rows(sheet, styles, uncalculated), merged)
+    return without_covered(_rows(sheet, formats, uncalculated), merged)
 
 
 def _rows(
-    sheet: Any, styles: Mapping[int, _Style], uncalculated: frozenset[tuple[int, int]]
+    sheet: Any, formats: Mapping[int, str], uncalculated: frozenset[tuple[int, int]]
 ) -> Iterator[SheetRow]:
     for at in range(sheet.nrows):
         cells = {}
         for column, cell in enumerate(sheet.row(at)):
-            if (at, column) in uncalculated:
-                cells[column] = UNCALCULATED
-                continue
-            style = styles.get(cell.xf_index, _Style())
-            text = _text(cell, style.code, at + 1, sheet)
+            text = (
+                UNCALCULATED
+                if (at, column) in uncalculated
+                else _text(cell, formats.get(cell.xf_index, ""), at + 1, sheet)
+            )
             if text:
-                cells[column] = text + (style.said or _remark_within(sheet, at, column))
+                cells[column] = text
         if cells:
             info = sheet.rowinfo_map.get(at)
             yield SheetRow(at + 1, cells, info is not None and bool(info.hidden))
@@ -125,12 +90,6 @@ def _rows(
 
 def _hidden(sheet: Any) -> list[tuple[int, int]]:
     return [(column, column) for column, info in sheet.colinfo_map.items() if info.hidden]
-
-
-def _remark_within(sheet: Any, row: int, column: int) -> str:
-    """Return the remark on a part of a text with a font of its own."""
-    runs = sheet.rich_text_runlist_map.get((row, column), ())
-    return next(filter(None, (_remark(sheet.book.font_list[font]) for _, font in runs)), "")
 
 
 def _text(cell: Any, code: str, row: int, sheet: Any) -> str:

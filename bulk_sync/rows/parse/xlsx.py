@@ -5,23 +5,18 @@ The XML of a sheet is parsed piece by piece. Memory: the shared texts, and the r
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property, partial
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from bulk_sync.rows.parse.cell_text import (
-    UNCALCULATED,
-    displayed_text,
-    number_text,
-    remark,
-)
+from bulk_sync.rows.parse.cell_text import UNCALCULATED, displayed_text, number_text, relevant
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Sheet, SheetRow, column_of, without_covered
 from bulk_sync.rows.parse.xlsx_layout import Layout, read_layout
-from bulk_sync.rows.parse.xlsx_styles import FALSE, first_element, local_name, read_styles
 
 _TRUE: Final = frozenset({"1", "true"})
+_FALSE: Final = frozenset({"0", "false"})
 _BOOLEANS: Final = {"1": "TRUE", "true": "TRUE", "0": "FALSE", "false": "FALSE"}
 """The spellings of a boolean in XML, and the texts of a cell."""
 _DIGITS: Final = "0123456789"
@@ -29,6 +24,13 @@ _ESCAPED: Final = re.compile("_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
 """A character that XML cannot hold, or would change; no half of a pair."""
 
 _BLANKS: Final = " \t\r\n"
+
+_BUILT_IN: Final = {
+    **dict.fromkeys(map(str, range(41, 45)), '0;-0;"-";@'),
+    **dict.fromkeys(map(str, (*range(14, 23), *range(27, 37), 45, 47, *range(50, 59))), "yyyy"),
+    "46": "[h]:mm:ss",
+}
+"""The formats outside a workbook's own list that display more than a number."""
 
 
 def sheets(package: Package) -> Sequence[Sheet]:
@@ -41,9 +43,9 @@ def sheets(package: Package) -> Sequence[Sheet]:
     book = _Book(package)
     found = []
     for each in book.root.iter():
-        if local_name(each.tag) != "sheet":
+        if _local(each.tag) != "sheet":
             continue
-        identity = next(value for name, value in each.items() if local_name(name) == "id")
+        identity = next(value for name, value in each.items() if _local(name) == "id")
         kind, part = book.related[identity]
         if kind == "worksheet":
             is_hidden = each.get("state", "visible") != "visible"
@@ -64,10 +66,10 @@ class _Book:
         self.related = relations(package, main)
         self.root = ET.fromstring(package.read(main))  # noqa: S314 - expat bounds expansion
         self._parts = dict(self.related.values())
-        self.styles = read_styles(package, self._parts.get("styles", ""))
-        codes = self.styles.formats.values()
+        self.formats = self._formats()
+        codes = self.formats.values()
         self.has_text_formats = any(displayed_text(code, "x") != "x" for code in codes)
-        self.is_1904 = first_element(self.root, "workbookPr").get("date1904") in _TRUE
+        self.is_1904 = _first(self.root, "workbookPr").get("date1904") in _TRUE
         self.is_calculated_on_load = self._is_calculated_on_load()
 
     @cached_property
@@ -85,22 +87,33 @@ class _Book:
 
         Programs that do not calculate say so, or write no settings of calculation at all.
         """
-        settings = [each for each in self.root.iter() if local_name(each.tag) == "calcPr"]
+        settings = [each for each in self.root.iter() if _local(each.tag) == "calcPr"]
         return not settings or settings[0].get("fullCalcOnLoad") in _TRUE
+
+    def _formats(self) -> dict[str, str]:
+        part = self._parts.get("styles", "")
+        if part not in self.package:
+            return {}
+        root = ET.fromstring(self.package.read(part))  # noqa: S314 - expat bounds expansion
+        listed = _first(root, "numFmts")  # those of conditional formats stand elsewhere
+        codes = _BUILT_IN | {
+            each.get("numFmtId", ""): each.get("formatCode", "") for each in listed
+        }
+        numbers = [each.get("numFmtId", "") for each in _first(root, "cellXfs")]
+        formats = {str(at): relevant(codes.get(number, "")) for at, number in enumerate(numbers)}
+        return {style: code for style, code in formats.items() if code}
 
 
 def _seen(book: _Book, part: str, layout: Callable[[], Layout]) -> Iterator[SheetRow]:
-    styles, sheet = book.styles, layout()
-    remarks = {**styles.unseen, **styles.remarks} if sheet.is_plain else styles.remarks
-    return without_covered(_rows(book, part, remarks), sheet.merged)
+    return without_covered(_rows(book, part), layout().merged)
 
 
 def _hidden(layout: Callable[[], Layout]) -> list[tuple[int, int]]:
     return layout().hidden
 
 
-def _rows(book: _Book, part: str, remarks: Mapping[str, str]) -> Iterator[SheetRow]:
-    parser = _Rows(book, remarks)
+def _rows(book: _Book, part: str) -> Iterator[SheetRow]:
+    parser = _Rows(book)
     for _ in book.package.parse(part, parser.start, parser.end, parser.text):
         yield from parser.rows
         parser.rows.clear()
@@ -115,7 +128,6 @@ class _Texts:
         self._is_aside = False
         self._pieces: list[str] = []
         self._current: list[str] | None = None
-        self._remark = ""
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
@@ -124,11 +136,7 @@ class _Texts:
             self._current = []
             self._is_kept = attributes.get("xml:space") == "preserve"
         elif tag in {"si", "is"}:
-            self._pieces, self._remark = [], ""
-        elif tag == "strike" and attributes.get("val") not in FALSE:
-            self._remark = remark("", is_struck=True)
-        elif tag == "rFont":
-            self._remark = self._remark or remark(attributes.get("val", ""), is_struck=False)
+            self._pieces = []
         elif tag == "rPh":  # how a text is pronounced
             self._is_aside = True
 
@@ -152,14 +160,12 @@ class _Texts:
 
     def whole(self) -> str:
         """Return the text of the pieces so far."""
-        text = _unescaped("".join(self._pieces))
-        return text + self._remark if text.strip() else text
+        return _unescaped("".join(self._pieces))
 
 
 class _Rows(_Texts):
-    def __init__(self, book: _Book, remarks: Mapping[str, str]) -> None:
+    def __init__(self, book: _Book) -> None:
         super().__init__()
-        self._remarks = remarks
         self.rows: list[SheetRow] = []
         self._book = book
         self._number = 0
@@ -186,7 +192,7 @@ class _Rows(_Texts):
         elif tag == "f":
             self._has_formula = True
         elif tag == "sheetView":
-            self._shows_zeros = attributes.get("showZeros") not in FALSE
+            self._shows_zeros = attributes.get("showZeros") not in _FALSE
         elif ":" in tag:
             self.start(tag.rpartition(":")[2], attributes)
         else:
@@ -199,8 +205,7 @@ class _Rows(_Texts):
         elif tag == "c":
             text = self._cell_text()
             if text:
-                said = self._remarks.get(self._cell.get("s", "0"), "") if self._remarks else ""
-                self._cells[self._column] = text if text.endswith(said) else text + said
+                self._cells[self._column] = text
         elif tag == "row":
             if self._cells:
                 self.rows.append(SheetRow(self._number, self._cells, self._is_hidden))
@@ -230,7 +235,7 @@ class _Rows(_Texts):
 
     @property
     def _format(self) -> str:
-        return self._book.styles.formats.get(self._cell.get("s", "0"), "")
+        return self._book.formats.get(self._cell.get("s", "0"), "")
 
     def _number_text(self, value: float) -> str:
         if value == 0 and not self._shows_zeros:
@@ -264,3 +269,12 @@ def relations(package: Package, part: str) -> dict[str, tuple[str, str]]:
             kind = each.get("Type", "").rpartition("/")[2]
             found[each.get("Id", "")] = kind, posixpath.normpath(path).lstrip("/")
     return found
+
+
+def _first(root: ET.Element, name: str) -> ET.Element:
+    """Return the first element of a name; an empty one if there is none."""
+    return next((each for each in root.iter() if _local(each.tag) == name), ET.Element(name))
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]

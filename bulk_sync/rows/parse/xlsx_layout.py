@@ -1,8 +1,7 @@
 """Finds what stands above and below the rows of an .xlsx: hidden columns, and merged cells."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from bulk_sync.rows.parse.package import Package
 from bulk_sync.rows.parse.sheets import Merged, column_of
@@ -14,22 +13,11 @@ _COLUMN: Final = re.compile(rb"<(?:\w+:)?col\s([^>]*)>")
 _ATTRIBUTE: Final = re.compile(rb"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
 
 
-_COLOURING: Final = (b"conditionalFormatting", b"tablePart")
+class Layout(NamedTuple):
+    """The merged cells of a sheet, and the first and last of each range of hidden columns."""
 
-
-@dataclass(slots=True)
-class Layout:
-    """What stands above and below the rows of a sheet.
-
-    Attributes:
-        merged: the merged cells.
-        hidden: the first and last of each range of hidden columns, from 0.
-        is_plain: nothing but the styles of cells colours them.
-    """
-
-    merged: list[Merged] = field(default_factory=list)
-    hidden: list[tuple[int, int]] = field(default_factory=list)
-    is_plain: bool = True
+    merged: list[Merged]
+    hidden: list[tuple[int, int]]
 
 
 def read_layout(package: Package, part: str) -> Layout:
@@ -37,7 +25,7 @@ def read_layout(package: Package, part: str) -> Layout:
 
     To look for its bytes takes a twentieth of the time that parsing takes.
     """
-    layout, rest = Layout(), b""
+    layout, rest = Layout([], []), b""
     for piece in package.pieces(part):
         text = rest + piece
         if b"\0" in text:
@@ -54,6 +42,5 @@ def read_layout(package: Package, part: str) -> Layout:
                 for each in columns
                 if each.get(b"hidden") in {b"1", b"true"}
             )
-        layout.is_plain &= not any(each in text for each in _COLOURING)
         rest = text[text.rfind(b"<") :]
     return layout
