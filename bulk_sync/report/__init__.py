@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 _OPTION: Final = "--report"
 
 
-def check(destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION) -> None:
+def check_writable(
+    destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION
+) -> None:
     """Check, before a run, that reports can be written and replace no input.
 
     Raises:
@@ -41,7 +43,7 @@ def check(destinations: Sequence[Destination], inputs: set[Path], option: str = 
         destination.check(option)
 
 
-def check_reports(
+def check_replaceable(
     destinations: Sequence[Destination], inputs: set[Path], option: str = _OPTION
 ) -> None:
     """Check the same, and that reports replace nothing that another program or a person wrote.
@@ -49,7 +51,7 @@ def check_reports(
     Raises:
         UsageProblem: one cannot be written, or may not replace a file.
     """
-    check(destinations, inputs, option)
+    check_writable(destinations, inputs, option)
     for destination in destinations:
         if isinstance(destination, LocalFile):
             why, remedy = former_files.objection(destination.path)

@@ -37,13 +37,8 @@ def objection(path: Path) -> tuple[str, str]:
     except OSError:  # this user may not read it
         is_ours = False
     if not is_ours:
-        return (
-            (
-                "is there already, and bulk-sync has not written it, as far as can be seen, so it "
-                "is not replaced."
-            ),
-            "Name another path, or move that file away.",
-        )
+        why = "is there already, and bulk-sync has not written it, as far as can be seen, so it is"
+        return f"{why} not replaced.", "Name another path, or move that file away."
     if zipfile.is_zipfile(path) and not workbook_seal.is_sealed(path):
         return (
             "was changed since bulk-sync wrote it, so it is not replaced: that work would be lost.",
@@ -60,9 +55,8 @@ def _is_ours(path: Path) -> bool:
     try:
         if head.startswith(b"\x1f\x8b"):
             head = zlib.decompressobj(_GZIP).decompress(head, _HEAD_BYTES)
-        if head.strip() in {b"", _NO_ROWS} or head.startswith(_OF_AN_OUTLINE):
-            return True
-        if _OF_A_PAGE in head.splitlines():
+        is_outline = head.startswith(_OF_AN_OUTLINE)
+        if is_outline or head.strip() in {b"", _NO_ROWS} or _OF_A_PAGE in head.splitlines():
             return True
     except zlib.error:
         return False  # damaged

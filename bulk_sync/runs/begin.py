@@ -41,7 +41,7 @@ def check_files(job: Job, run_id: str, inputs: Iterable[Path]) -> None:
     A report may replace neither such a list nor an input.
     """
     job.protection.read()
-    report.check(job.record.reports_of(run_id), {*inputs, *job.protection.files})
+    report.check_writable(job.record.reports_of(run_id), {*inputs, *job.protection.files})
 
 
 def begun_as(

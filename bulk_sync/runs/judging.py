@@ -117,7 +117,7 @@ def judge(
     """
     paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
     protection.read()
-    report.check_reports(paths, {*validation.files(given), *protection.files})
+    report.check_replaceable(paths, {*validation.files(given), *protection.files})
     stem = paths[0].beside(given.stem) if todo else None
     if stem is not None:
         todo_file.check(stem)

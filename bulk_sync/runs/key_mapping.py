@@ -133,9 +133,9 @@ def _check(job: Job, given: Input, out: Path, part: Path) -> None:
         )
     inputs, files = validation.files(given), [LocalFile(out), LocalFile(part)]
     todo = [path.with_suffix(suffix) for path in (out, part) for suffix in todo_file.SUFFIXES]
-    report.check([*files, *map(LocalFile, todo)], inputs, "--out")
+    report.check_writable([*files, *map(LocalFile, todo)], inputs, "--out")
     own = [each for each in files if _MAPPED not in each.name or each.name.endswith(".xlsx")]
-    report.check_reports(own, inputs, "--out")
+    report.check_replaceable(own, inputs, "--out")
     for path in (out, part):
         todo_file.check(LocalFile(path.with_suffix("")))
     check_budget(job.pace, job.connection, Writing())

@@ -44,7 +44,7 @@ def check(path: Path | None, given: Input) -> None:
         return
     if given.source == read.STDIN or is_url(given.source) or not Path(given.source).is_file():
         raise UsageProblem(f"--outline is for one file of this machine, and not {given.source}.")
-    report.check_reports([LocalFile(path.absolute())], {Path(given.source)}, "--outline")
+    report.check_replaceable([LocalFile(path.absolute())], {Path(given.source)}, "--outline")
 
 
 def write(path: Path, given: Input, layout: Layout | None) -> None:

@@ -65,7 +65,7 @@ def report_again(
         destinations = JobRecord(reports=tuple(paths), state_dir=state.folder).reports_of(
             run.run_id
         )
-        report.check_reports(destinations, files_of(run.begun))
+        report.check_replaceable(destinations, files_of(run.begun))
         name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
         stem = destinations[0].beside(name) if todo else None
         if stem is not None:

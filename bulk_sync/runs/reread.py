@@ -50,7 +50,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         if not intents:
             raise NothingLeft(f"Run {run_id} changed nothing, so there is nothing to audit.")
         name = f"audit-{new_run_id()}"  # leaves the run's report alone
-        report.check(job.record.reports_of(name), files_of(run.begun))
+        report.check_writable(job.record.reports_of(name), files_of(run.begun))
         screen.begin(run_id, run.begun)
         compared, cause, cost = _read(book, job, run, intents, screen)
         interrupts.defer()

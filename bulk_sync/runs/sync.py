@@ -94,7 +94,7 @@ def _check_preview(job: Job, run_id: str, given: Input, out: Path | None) -> Non
     job.protection.read()
     inputs = {*validation.files(given), *job.protection.files}
     reports = job.record.reports_of(run_id)
-    report.check_reports(reports, inputs)
+    report.check_replaceable(reports, inputs)
     if out is not None:
         plan_file.check_path(out, inputs, reports)
 

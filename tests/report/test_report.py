@@ -37,7 +37,7 @@ def test_a_packed_report_has_the_content_of_the_plain_one(tmp_path: Path, suffix
     frame = results(2, {"PKey": ["@a", "@b"]})
     plain, packed = tmp_path / f"r{suffix}", tmp_path / f"r{suffix.upper()}.GZ"
     for path in (plain, packed):
-        report.check([LocalFile(path)], set())
+        report.check_writable([LocalFile(path)], set())
         write(frame, path)
     assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
 
@@ -89,9 +89,9 @@ def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
     tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / "older.csv").write_bytes(b"old")
-    report.check([LocalFile(tmp_path / f"report{suffix}")], set())
-    report.check([LocalFile(tmp_path / f"REPORT{suffix.upper()}")], set())
-    report.check([LocalFile(tmp_path / "older.csv")], set())
+    report.check_writable([LocalFile(tmp_path / f"report{suffix}")], set())
+    report.check_writable([LocalFile(tmp_path / f"REPORT{suffix.upper()}")], set())
+    report.check_writable([LocalFile(tmp_path / "older.csv")], set())
     assert [path.name for path in tmp_path.iterdir()] == ["older.csv"]
 
 
@@ -100,7 +100,7 @@ def test_a_path_with_a_known_suffix_in_a_folder_is_accepted_and_left_alone(
 )
 def test_an_unknown_suffix_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(UsageProblem, match=re.escape(", ".join(SUFFIXES))) as refused:
-        report.check([LocalFile(Path(name))], set())
+        report.check_writable([LocalFile(Path(name))], set())
     assert name in str(refused.value)
 
 
@@ -122,7 +122,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_run(
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(UsageProblem, match=why) as refused:
-        report.check([LocalFile(tmp_path / path)], set())
+        report.check_writable([LocalFile(tmp_path / path)], set())
     assert str(tmp_path / path) in str(refused.value)
 
 
