@@ -11,7 +11,7 @@ from bulk_sync.cli.command import Invocation
 from bulk_sync.cli.output import say_json
 from bulk_sync.cli.screen import Screen
 from bulk_sync.errors import AnotherRun, Exit, StopRun, UsageProblem
-from bulk_sync.ledger import Kind, Run
+from bulk_sync.ledger import Run
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,8 @@ _NAMED: Final = 3
 def finish(values: Values, run: Run) -> Exit:
     """Finish a run, or give it up."""
     job = arguments.follow_up(values, run, values["report"])
-    out = run.begun.settings.get("out")
-    is_plan = run.begun.kind is Kind.PLAN
-    screen = Screen(run.begun.input, values, preview=is_plan, out=Path(out) if out else None)
+    begun, out = run.begun, run.begun.settings.get("out")
+    screen = Screen(begun.input, values, preview=begun.is_plan, out=Path(out) if out else None)
     if not values.get("give_up"):
         return screen.finish(runs.resume(job, run.run_id, screen))
     left = runs.abandon(job, run.run_id, screen)
@@ -67,7 +66,7 @@ def finish_all(values: Values) -> Exit:
 def _finish_or_pass_over(values: Values, run: Run) -> Exit:
     state = arguments.state(values)
     is_shared = state.ledger is not None  # else no other machine can have the checkpoint
-    is_plan = run.begun.kind is Kind.PLAN  # other runs can be resumed while a process works on it
+    is_plan = run.begun.is_plan  # other runs can be resumed while a process works on it
     try:
         if is_shared and not runs.has_checkpoint(state, run):
             _warn_of_elsewhere(values, run)

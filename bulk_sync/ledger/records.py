@@ -107,6 +107,11 @@ class Begun:
         object.__setattr__(self, "kind", Kind(self.kind))
 
     @property
+    def is_plan(self) -> bool:
+        """Return whether it writes nothing to Campaign."""
+        return self.kind is Kind.PLAN
+
+    @property
     def input_name(self) -> str:
         """Return what the input is called, without its folders."""
         name = self.settings.get("input_name") or Path(self.input).name or self.input

@@ -90,7 +90,7 @@ def begin(
     """
     reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
-    if begun.kind is not Kind.PLAN:  # which does not work alone
+    if not begun.is_plan:  # which does not work alone
         housekeeping.tidy_up(book, job.state, job.connection)
     checkpoint = checkpoint_place.create(job.state, run_id, rows)
     try:

@@ -11,9 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from bulk_sync.errors import StoppedEarly, StopRun
-from bulk_sync.ledger import Kind
 from bulk_sync.memory import check_fits
-from bulk_sync.rows import plan_limits
 from bulk_sync.runs import large_input, written_since
 from bulk_sync.runs.checkpoint import ROWS, WHOLE
 from bulk_sync.runs.execution import Execution, StageEnd, why_left
@@ -37,9 +35,7 @@ def divide(execution: Execution) -> Execution:
         return execution
     is_cheaper = True
     if not large.is_planned:
-        is_plan = run.begun.kind is Kind.PLAN
-        refused = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
-        if refused is not None:
+        if (refused := execution.cut_off()) is not None:
             session.stop(refused)
             return execution
         if wanted := large.wanted:
@@ -83,7 +79,7 @@ def settle_rest(execution: Execution) -> Execution:
     """Go on with a rest without rows that other runs have changed since they were read."""
     run = execution.run
     is_read_now = run.planned is None and run.lineage.since is None
-    if not run.rest.totals.rows or is_read_now or run.begun.kind is Kind.PLAN:
+    if not run.rest.totals.rows or is_read_now or run.begun.is_plan:
         return execution
     try:
         settle = written_since.outdating(run)

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from bulk_sync import ledger
-from bulk_sync.ledger import Kind, Ledger
+from bulk_sync.ledger import Ledger
 from bulk_sync.runs import checkpoint_place
 from bulk_sync.runs.checkpoint import checkpoint_folder
 from bulk_sync.runs.job import Job
@@ -41,7 +41,7 @@ def at_rest(state: State, task: str) -> Iterator[Ledger]:
     with known(state) as book:
         runs = book.runs()
     organizations = {lock.name(run.begun) for run in runs}.union(*map(lock.names, _folders(state)))
-    plans = [run for run in runs if run.begun.kind is Kind.PLAN and not run.is_finished]
+    plans = [run for run in runs if run.begun.is_plan and not run.is_finished]
     holder = lock.holder(task)
     with ExitStack() as locks:
         for name in sorted(organizations):

@@ -64,6 +64,11 @@ class Execution:
         )
         return Plan(expand.collapse(planned), totals, refusal, forecast, held)
 
+    def cut_off(self) -> Refused | None:
+        """Return why an input with too few rows is not read; a plan shows it all the same."""
+        run, limits = self.run, self.job.limits
+        return None if run.begun.is_plan else plan_limits.cut_off(run.row_count, limits, run.past)
+
     def budgets(self, left_now: int) -> Budgets:
         """Return the budgets; calls set aside for this run count as left today."""
         pace, left_today = self.job.pace, None if self.budget is None else self.budget.left()

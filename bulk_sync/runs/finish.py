@@ -17,7 +17,7 @@ import pandas as pd
 from bulk_sync import ledger, report
 from bulk_sync.engines.journal import now_ms
 from bulk_sync.errors import AccessDenied, Refused, StoppedEarly, StopRun, UsageProblem
-from bulk_sync.ledger import Begun, Kind, Ledger, Run
+from bulk_sync.ledger import Begun, Ledger, Run
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import Destination
@@ -168,7 +168,7 @@ def _write_all_reports(
     if run.large is not None or run.rest.left.count:  # all its rows are the rest, or more are left
         left = results
     files, failure = write_reports(results, reports, name, facts, progress, left)
-    if failure is not None and run.begun.kind is not Kind.PLAN:
+    if failure is not None and not run.begun.is_plan:
         is_lost = isinstance(failure, CheckpointProblem)  # then no process can write it
         then = "." if is_lost else f"; `bulk-sync resume {run.run_id}` writes the report."
         failure = StoppedEarly(f"{failure} What was changed in Campaign stays so{then}")
@@ -176,7 +176,7 @@ def _write_all_reports(
 
 
 def _write_plan(run: RunContext, ended: StageEnd, totals: Totals) -> str | None:
-    out = run.begun.settings.get(OUT) if run.begun.kind is Kind.PLAN else None
+    out = run.begun.settings.get(OUT) if run.begun.is_plan else None
     if not out:
         return None
     rows = run.rest.with_results(ended.rows)
@@ -193,7 +193,7 @@ def _is_final(cause: StopRun | None, rows: pd.DataFrame, rest: Rest) -> bool:
 
 def _end(run: RunContext, job: Job, finished: Finished, ended: StageEnd) -> Finished:
     """Keep what later commands may need, and end the run; raise StopRun if that fails."""
-    is_plan, is_final = run.begun.kind is Kind.PLAN, not finished.is_resumable
+    is_plan, is_final = run.begun.is_plan, not finished.is_resumable
     has_failed = not is_plan and finished.totals.outcomes.get(Outcome.FAILED, 0) > 0
     if is_final and finished.cause is None and has_failed:
         run.checkpoint.keep_results(finished.rows)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from bulk_sync import report
 from bulk_sync.errors import Exit, InputProblem, UsageProblem
-from bulk_sync.ledger import Ended, Kind, Ledger, Run
+from bulk_sync.ledger import Ended, Ledger, Run
 from bulk_sync.report import todo_file
 from bulk_sync.report.table import Results
 from bulk_sync.rows import due_dates, expand
@@ -102,7 +102,7 @@ def _as_far_as_it_got(run: Run, totals: Totals) -> Run:
 
 def _newest(book: Ledger) -> Run:
     for run in reversed(book.runs()):
-        if run.begun.kind is not Kind.PLAN:
+        if not run.begun.is_plan:
             return run
     raise NothingLeft("There is no run yet, so there is nothing to report.")
 
@@ -114,7 +114,7 @@ def _rows(book: Ledger, state: State, run: Run) -> Slices:
         return _kept(kept, run)
     if not run.is_finished:
         return _so_far(book, state, run)
-    if run.begun.kind is Kind.PLAN:
+    if run.begun.is_plan:
         return _planned(run)
     raise UsageProblem(_not_kept(run))
 

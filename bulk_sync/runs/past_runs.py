@@ -80,7 +80,7 @@ def undecided(state: State) -> list[Run]:
     """Return the runs that wait for a person to let them pass, the newest first."""
     with ledger.open_existing(state) as book:
         found = [] if book is None else book.runs()
-    return [run for run in reversed(found) if run.begun.kind != Kind.PLAN and may_pass(state, run)]
+    return [run for run in reversed(found) if not run.begun.is_plan and may_pass(state, run)]
 
 
 def newest_change(state: State) -> Run | None:

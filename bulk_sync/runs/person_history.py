@@ -14,7 +14,7 @@ from typing import Any
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.errors import StoppedEarly, UsageProblem
-from bulk_sync.ledger import Kind, Ledger, Run, Write
+from bulk_sync.ledger import Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
 from bulk_sync.rows.results import Steps
@@ -126,7 +126,7 @@ def story_of(book: Ledger, state: State, key: str, pkeys: Iterable[str] = ()) ->
     Memory: what is known of the person, and a part of one run's rows.
     """
     # A plan has changed no profile.
-    runs = {run.run_id: run for run in book.runs() if run.begun.kind is not Kind.PLAN}
+    runs = {run.run_id: run for run in book.runs() if not run.begun.is_plan}
     sources = list(past_rows.find(book, state, runs.values()))
     person = Identity.of_keys({key, *pkeys})
     rows, writes = _search(book, runs, sources, person)

@@ -59,11 +59,10 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     failures = job.limits.failures(run.row_count)
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
-    is_plan = run.begun.kind is Kind.PLAN
     with Session(job.connection, job.pace, screen.show_progress, failures, budget) as session:
         execution = Execution(run, job, screen, session, budget)
         try:
-            check_budget(job.pace, job.connection, Writing() if is_plan else job.writing)
+            check_budget(job.pace, job.connection, Writing() if run.begun.is_plan else job.writing)
             if job.matching.keys.kind is not KeyKind.EMAIL:  # else the rows have the addresses
                 job.protection.find_profiles(session, job.connection.attribute)
             if session.cause is None:
@@ -101,7 +100,7 @@ def _shown_alone(execution: Execution, planned: pd.DataFrame, read: Read) -> Sta
 def _carry_out(execution: Execution, interrupts: Interrupts) -> StageEnd:
     """Read, compare, show, check limits, ask and write, as far as it goes."""
     run, job = execution.run, execution.job
-    is_plan = run.begun.kind is Kind.PLAN
+    is_plan = run.begun.is_plan
     if (cause := execution.session.cause) is not None:
         return early_end(_results_so_far(run, job), cause, run.rest)
     if run.planned is None:
@@ -167,9 +166,8 @@ def _approve(execution: Execution, reviewed: Plan) -> None:
 def _read(execution: Execution) -> tuple[StageEnd, Read]:
     """Read the unknown states, and compare; show the plan if the run is no more than that."""
     run, job, session = execution.run, execution.job, execution.session
-    is_plan = run.begun.kind is Kind.PLAN
-    cut_off = None if is_plan else plan_limits.cut_off(run.row_count, job.limits, run.past)
-    if cut_off is not None:
+    is_plan = run.begun.is_plan
+    if (cut_off := execution.cut_off()) is not None:
         unread = comparison.without_states(run.rows, Outcome.PENDING)
         unread = comparison.hold_back(unread, Reason.LIMIT)
         return StageEnd(unread, cut_off), _NOTHING_READ
@@ -208,7 +206,7 @@ def _read_states(
     session.run(reader.begin())
     needed = _forecast(execution, reader)
     session.run(reader.scan())
-    if execution.run.begun.kind is not Kind.PLAN and (was_known or reader.pages):
+    if not execution.run.begun.is_plan and (was_known or reader.pages):
         refused = early_writes.write_early(execution, states, reader)
     if refused is None:
         session.run(reader.look_up())
@@ -253,8 +251,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
 
 def _cost_to_come(execution: Execution, ended: StageEnd) -> RemainingCost:
     run = execution.run
-    is_plan = run.begun.kind is Kind.PLAN
-    of_change = 0 if is_plan else calls_per_change(execution.job.writing)
+    of_change = 0 if run.begun.is_plan else calls_per_change(execution.job.writing)
     elsewhere = run.rest.totals.outcomes.get(Outcome.PENDING, 0)
     calls, most = calls_to_come(ended.rows, elsewhere, ended.reads, of_change)
     return RemainingCost(calls, most, execution.budgets(0))

@@ -157,7 +157,7 @@ def give_up(book: Ledger, state: State, run: Run, why: str) -> None:
         seconds=0.0,
     )
     checkpoint = checkpoint_place.find_newest(state, run.run_id)
-    if not run.is_finished and run.begun.kind is not Kind.PLAN:  # else kept already, or never
+    if not run.is_finished and not run.begun.is_plan:  # else kept already, or never
         with kept_rows.warning_of(run.run_id):
             if (rows := progress.so_far(book, state, run)) is not None:
                 until = kept_rows.keep(state, run.run_id, run.begun, rows)
@@ -178,7 +178,7 @@ def give_up_stopped(book: Ledger, state: State, own: Begun) -> None:
 def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
     """Open the ledger while no other process may work on a run: for a plan, on that alone."""
     run = find_run(job.state, run_id)
-    if run.begun.kind is not Kind.PLAN:
+    if not run.begun.is_plan:
         with working_alone(job, run_id) as book:
             yield book
     else:

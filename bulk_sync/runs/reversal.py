@@ -79,7 +79,7 @@ def check(book: Ledger, parent_id: str) -> Run:
         UsageProblem: the ledger does not know it, or its undo was interrupted, or put back.
     """
     parent = book.run(parent_id)
-    if parent.begun.kind is Kind.PLAN:
+    if parent.begun.is_plan:
         raise NothingLeft(
             f"Run {parent_id} is a plan: it has written nothing, so there is nothing to undo."
         )
@@ -118,7 +118,7 @@ def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFr
 def _warn_of_later_runs(book: Ledger, parent: Run) -> None:
     """Warn of runs at work since: their files may have agreed with states that are put back."""
     for run in book.runs():
-        is_other = run.run_id != parent.run_id and run.begun.kind is not Kind.PLAN
+        is_other = run.run_id != parent.run_id and not run.begun.is_plan
         is_since = is_other and run.is_done and run.end > parent.position
         if not is_since or not same_place(run.begun, parent.begun):
             continue

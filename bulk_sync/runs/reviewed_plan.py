@@ -187,7 +187,7 @@ def _warn_of_later_runs(book: Ledger, planned: PlanFile) -> None:
             is_later = run.run_id.partition("-")[0] >= made
         else:  # though the clock was set back
             is_later = run.position > plan.position
-        is_work = run.begun.kind is not Kind.PLAN and not lineage.was_turned_away(run)
+        is_work = not run.begun.is_plan and not lineage.was_turned_away(run)
         if is_later and is_work and same_place(run.begun, planned.begun):
             log.warning(
                 "Run %s has worked on this organization since the plan was made. Profiles whose "

@@ -49,7 +49,7 @@ def _check_parent(book: Ledger, parent: Run) -> None:
     Raise NothingLeft if they were, and UsageProblem if it is a plan, is not finished, or was
     undone.
     """
-    if parent.begun.kind is Kind.PLAN:
+    if parent.begun.is_plan:
         raise UsageProblem(
             f"Run {parent.run_id} is a plan: it has written nothing, so there is nothing to retry. "
             "Plan its input again."
