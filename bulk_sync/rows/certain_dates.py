@@ -51,7 +51,7 @@ def with_repeats(rows: pd.DataFrame, dates: Dates | None, today: date) -> pd.Dat
     own, _ = read_distinct(cells, today, Order(dates.order, dates.doubts_stored))
     first, last_ms = rows[columns.RECEIVED].to_numpy(), rows[last_name].to_numpy()
     is_other = (first != own.day[cell_of]) | (last_ms != own.latest[cell_of])
-    is_other &= (first != UNDATED) & (columns.state_codes(rows[columns.DESIRED]) == 1)
+    is_other &= (first != UNDATED) & (columns.desired(rows) == 1)
     now = np.datetime64(today, "D").astype(np.int64)  # no request is known to be later
     last = np.where(last_ms == UNDATED, now, -((DAY_DOUBT_MS - last_ms) // DAY_MS))
     span = _span(first, np.maximum(first, last))

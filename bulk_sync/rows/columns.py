@@ -151,6 +151,11 @@ def state_codes(column: pd.Series) -> npt.NDArray[np.int8]:
     return codes
 
 
+def desired(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
+    """Return the states of DESIRED: 1, 0 and ``UNREAD``."""
+    return state_codes(rows[DESIRED])
+
+
 def times(at_ms: npt.NDArray[np.int64]) -> pd.Series:
     """Turn milliseconds since the epoch, 0 or less where there is none, into UTC times."""
     stamps = at_ms.astype("datetime64[ms]")

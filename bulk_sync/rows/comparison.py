@@ -72,7 +72,7 @@ def narrowed(planned: pd.DataFrame, positions: Positions) -> pd.DataFrame:
 def opt_ins(frame: pd.DataFrame) -> Positions:
     """Return the positions of the rows to lift an opt-out, or to have lifted it."""
     is_written = columns.have_outcome(frame, WRITTEN)
-    return np.flatnonzero(is_written & (columns.state_codes(frame[columns.DESIRED]) == 0))
+    return np.flatnonzero(is_written & (columns.desired(frame) == 0))
 
 
 def compare(
@@ -101,7 +101,7 @@ def compare(
     positions = open_rows(checked)
     before = np.full(len(checked), UNREAD, np.int8)
     before[positions] = states.state
-    desired = columns.state_codes(checked[columns.DESIRED])[positions]
+    desired = columns.desired(checked)[positions]
     verdict = np.full(len(positions), OUTCOME_CODES[Outcome.WOULD_UPDATE], np.int8)
     verdict[states.state == desired] = OUTCOME_CODES[Outcome.UNCHANGED]
     verdict[states.state == UNREAD] = OUTCOME_CODES[Outcome.PENDING]
@@ -145,7 +145,7 @@ def _newer_choices(
     """
     if states.changed_ms is None or columns.LATEST not in checked:
         return {}
-    desired = columns.state_codes(checked[columns.DESIRED])[positions[differ]]
+    desired = columns.desired(checked)[positions[differ]]
     latest = checked[columns.LATEST].to_numpy()[positions[differ]]
     is_judged = (latest != UNDATED) | (desired == 0)
     differ, latest, desired = differ[is_judged], latest[is_judged], desired[is_judged]
@@ -254,7 +254,7 @@ def foreseen(planned: pd.DataFrame) -> pd.Series:
     if not is_write.any():
         return planned[columns.AFTER]
     codes = columns.state_codes(planned[columns.AFTER])
-    codes[is_write] = columns.state_codes(planned[columns.DESIRED])[is_write]
+    codes[is_write] = columns.desired(planned)[is_write]
     return columns.states(codes[planned[columns.COUNTS_AS].to_numpy()])
 
 

@@ -125,7 +125,7 @@ def late(rows: pd.DataFrame, today: date) -> Late | None:
         return None
     due, now = _due(rows), np.datetime64(today, "D")
     left = _are_left(rows)
-    desired = columns.state_codes(rows[columns.DESIRED])
+    desired = columns.desired(rows)
     updated = columns.have_outcome(rows, CONFIRMED)
     is_past = due < now  # which no missing day is
     soon = _counted_on(np.array([now]), SOON)[0]
@@ -152,7 +152,7 @@ def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
     """
     if columns.RECEIVED not in rows:
         return {}
-    is_opt_out = columns.state_codes(rows[columns.DESIRED]) != 0
+    is_opt_out = columns.desired(rows) != 0
     due = _due(rows)[_are_left(rows) & is_opt_out]
     now = np.array([today], "datetime64[D]")
     ends = np.concatenate([now - 1, *(_counted_on(now, most) for most in _CLASSES)])
@@ -172,7 +172,7 @@ def _are_left(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """
     not_data = columns.reason_codes(rows[columns.REASON]) == columns.REASON_CODES[Reason.NOT_DATA]
     is_undated = rows[columns.RECEIVED].to_numpy(np.int64) == UNDATED
-    asks = columns.state_codes(rows[columns.DESIRED]) == 1
+    asks = columns.desired(rows) == 1
     left = columns.have_outcome(rows, _LEFT)
     left[not_data & is_undated & ~asks] = False
     return left
@@ -180,7 +180,7 @@ def _are_left(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 def _due(rows: pd.DataFrame) -> _Days:
     due = last_days(rows[columns.RECEIVED].to_numpy())
-    due[columns.state_codes(rows[columns.DESIRED]) == 0] = np.datetime64("NaT")
+    due[columns.desired(rows) == 0] = np.datetime64("NaT")
     return due
 
 

@@ -58,7 +58,7 @@ def expand(
     counts = np.ones(len(checked), np.int64)
     profiles = np.zeros(len(checked), np.int64)
     takes_all = {
-        None: columns.state_codes(checked[columns.DESIRED]) == 1,
+        None: columns.desired(checked) == 1,
         OnAmbiguous.ALL: np.ones(len(checked), np.bool_),
         OnAmbiguous.REJECT: np.zeros(len(checked), np.bool_),
     }[keys.on_ambiguous]
@@ -136,7 +136,7 @@ def _worst(rows: pd.DataFrame) -> tuple[Positions, Positions]:
     """
     owner, codes = rows[columns.OWNER].to_numpy(), columns.outcome_codes(rows[columns.OUTCOME])
     counts_as = rows[columns.COUNTS_AS].to_numpy()
-    desired = columns.state_codes(rows[columns.DESIRED])
+    desired = columns.desired(rows)
     # A row is a duplicate if all its profiles count for other rows. If only some do, their outcome
     # is that of the row for which they count.
     is_repeat = counts_as != np.arange(len(rows))
@@ -208,7 +208,7 @@ def ambiguous(count: int) -> RowFailed:
 
 def _summed_up(rows: pd.DataFrame, one: pd.DataFrame, starts: Positions) -> pd.DataFrame:
     """Sum up the outcomes of rows with several profiles; a repeat has those of its row."""
-    wanted, counts_as = columns.state_codes(one[columns.DESIRED]), one[columns.COUNTS_AS].to_numpy()
+    wanted, counts_as = columns.desired(one), one[columns.COUNTS_AS].to_numpy()
     for name in (columns.BEFORE, columns.AFTER):
         codes = columns.state_codes(rows[name])
         any_unknown, any_true, any_false = (

@@ -82,7 +82,7 @@ class UnusableCells:
         column = self.layout.columns.state
         if column not in rows:  # None is in no frame
             return
-        desired = columns.state_codes(rows[columns.DESIRED])
+        desired = columns.desired(rows)
         self.states += int((desired >= 0).sum())
         self.allowed += int((desired == 0).sum())
         self.blank += int(_rejected(rows, Reason.BLANK_STATE).sum())

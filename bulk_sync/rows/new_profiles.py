@@ -53,7 +53,7 @@ def planned(rows: pd.DataFrame, how: Creating, keys: Keys, attribute: str) -> pd
     verdicts = Verdicts.from_rows(rows)
     is_missing = verdicts.outcome == OUTCOME_CODES[Outcome.NOT_FOUND]
     is_missing &= verdicts.reason == REASON_CODES[Reason.NOT_FOUND]
-    desired = columns.state_codes(rows[columns.DESIRED])
+    desired = columns.desired(rows)
     bodies: dict[int, str] = {}
     taken: dict[str, int] = {}
     numbers = rows[columns.ROW].to_numpy()

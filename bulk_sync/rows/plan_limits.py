@@ -94,7 +94,7 @@ def passes_however(
     if refusal(planned, limits, past, rest) is not None:
         return False
     unread = columns.have_outcome(planned, [Outcome.PENDING])
-    desired = columns.state_codes(planned[columns.DESIRED])
+    desired = columns.desired(planned)
     outcome = columns.outcome_codes(planned[columns.OUTCOME])
     worst = planned.copy(deep=False)
     for each in (Outcome.WOULD_UPDATE, Outcome.WOULD_CREATE):

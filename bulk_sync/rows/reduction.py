@@ -71,7 +71,7 @@ def divide(
         if columns.BEFORE in frame:  # as in a plan
             is_rest[here] = columns.have_outcome(frame, [Outcome.UNCHANGED])
         else:
-            desired = columns.state_codes(frame[columns.DESIRED])
+            desired = columns.desired(frame)
             is_rest[here.start + at] = found["state"].to_numpy() == desired[at]
         read_ms = np.zeros(len(frame), np.int64)
         read_ms[at] = found["at_ms"].to_numpy()

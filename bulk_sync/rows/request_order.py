@@ -98,7 +98,7 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     if columns.PRECISION in frame:
         kinds = frame[columns.PRECISION].to_numpy()[positions]
     doubts_ms = np.array([_DOUBTS_MS[each] for each in Precision])[kinds]
-    desired = columns.state_codes(frame[columns.DESIRED])[positions]
+    desired = columns.desired(frame)[positions]
     first_ms = latest - np.where(desired == 1, doubts_ms, 0)
     return [
         None if at == UNDATED else RequestDate(first, Precision(kind))

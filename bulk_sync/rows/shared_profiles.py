@@ -22,7 +22,7 @@ def settled(rows: pd.DataFrame, with_profile: Positions, on_conflict: OnConflict
     owner, by_key = rows[columns.OWNER].to_numpy(), rows[columns.COUNTS_AS].to_numpy()
     first = np.flatnonzero(np.diff(owner, prepend=-1))  # the first profile of each row of the input
     rows[columns.COUNTS_AS] = np.where(by_key != owner, first[by_key], same)
-    return _dated(rows, same, columns.state_codes(rows[columns.DESIRED]))
+    return _dated(rows, same, columns.desired(rows))
 
 
 def _shared(
@@ -35,7 +35,7 @@ def _shared(
     """
     same = np.arange(len(rows))
     owner = rows[columns.OWNER].to_numpy()
-    desired = columns.state_codes(rows[columns.DESIRED])
+    desired = columns.desired(rows)
     places = duplicates.Places(rows)
     groups = _groups(rows, with_profile)
     refused: dict[int, int] = {}  # owners, and a row that contradicts each

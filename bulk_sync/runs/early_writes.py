@@ -111,7 +111,7 @@ def _is_within_limits(
 
     An unread row may be about the same profile, and want the other state; or about many profiles.
     """
-    desired = columns.state_codes(compared[columns.DESIRED])
+    desired = columns.desired(compared)
     may_share = expand.may_share_profiles(compared)
     if may_share and (limits.max_changes is not None or (desired[unread] == 0).any()):
         return False

@@ -53,7 +53,7 @@ class Tally:
         codes = columns.reason_codes(rows[columns.REASON])
         found = np.bincount(codes[codes >= 0], minlength=len(Reason)).tolist()
         usable = columns.have_outcome(rows, [Outcome.USABLE])
-        desired = columns.state_codes(rows[columns.DESIRED])[usable]
+        desired = columns.desired(rows)[usable]
         return cls(
             rows=len(rows),
             reasons=Counter(dict(zip(Reason, found, strict=True))),

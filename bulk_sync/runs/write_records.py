@@ -45,7 +45,7 @@ class Recording:
     ) -> None:
         self._ledger, self._run_id, self._early = ledger, run_id, early
         self.keys = Texts(columns.profiles(planned), writes)
-        desired = columns.state_codes(planned[columns.DESIRED])[writes]
+        desired = columns.desired(planned)[writes]
         if (desired == UNREAD).any():
             raise ValueError("A change without a desired state.")
         self.desired: list[bool] = desired.astype(bool).tolist()

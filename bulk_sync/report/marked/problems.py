@@ -136,7 +136,7 @@ def _rejected(rows: pd.DataFrame, found: Found, positions: Mapping[str, int]) ->
     needed = rows[[columns.ROW, columns.REASON, columns.DETAIL, columns.DESIRED]]
     left = columns.rows_of(needed, columns.have_outcome(rows, [Outcome.REJECTED]))
     reasons = left[columns.REASON].astype(object).fillna("")
-    unread = columns.state_codes(left[columns.DESIRED]) == UNREAD
+    unread = columns.desired(left) == UNREAD
     for row, reason, detail, has_no_state in zip(
         left[columns.ROW].tolist(), reasons, left[columns.DETAIL], unread.tolist(), strict=True
     ):
