@@ -53,12 +53,18 @@ class Results:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, names: Sequence[str] | None = None) -> "Results":
-        """Read from a frame, without copying text; ``names`` are those of a report by default."""
+        """Read from a frame, copying one batch at most; ``names`` are by default a report's."""
         chosen = report_columns(frame) if names is None else list(names)
         table = pa.Table.from_pandas(frame, columns=chosen, preserve_index=False)
         table = table.replace_schema_metadata(None)
-        # Not to_batches: with all batches held, the memory between them is not used again.
-        return cls(table.schema, table.num_rows, lambda: table.to_reader(max_chunksize=_BATCH_ROWS))
+
+        def read() -> Iterator[pa.RecordBatch]:
+            # One by one: with all batches held, the memory between them is not used again.
+            # Combined: the row groups of Parquet do not depend on how the rows came together.
+            for at in range(0, table.num_rows, _BATCH_ROWS):
+                yield from table.slice(at, _BATCH_ROWS).combine_chunks().to_batches()
+
+        return cls(table.schema, table.num_rows, read)
 
     @classmethod
     def from_slices(cls, rows: Slices) -> "Results":

@@ -67,6 +67,17 @@ def test_the_report_is_the_first_one_byte_for_byte(
     assert len(runs(run)) == 2  # nothing is recorded
 
 
+def test_the_report_of_several_files_of_pkeys_is_the_same_byte_for_byte(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 4)
+    (tmp_path / "in").mkdir()
+    write_states(tmp_path / "in" / "a.csv", 2)
+    (tmp_path / "in" / "b.csv").write_text(f"PKey,ccpaOptOut\n{key(2)},true\n{key(3)},x\n")
+    ran = run(sim, "run", "in", "--summary", "json", *report_options(SAME, "first"))
+    check_same(run, tmp_path, ran.summary["run_id"])
+
+
 def test_without_an_id_the_newest_run_is_used_and_plans_are_skipped(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
