@@ -153,8 +153,8 @@ def check_stands(runs: Sequence[Run], run: Run, what: str) -> None:
     undo = undone(runs, also_begun=True).get(run.run_id)
     if undo is not None:
         raise UsageProblem(
-            f"{what} was done before, and run {undo} has put it back. To have its changes again, "
-            f"undo that run: bulk-sync undo {undo}"
+            f"{what} was done before, in full or in part, and run {undo} has put it back. To have "
+            f"its changes again, undo that run: bulk-sync undo {undo}"
         )
 
 

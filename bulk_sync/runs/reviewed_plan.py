@@ -93,16 +93,18 @@ def _check_first(
     Raises:
         Refused: it is not the reviewed plan, not approved, or too old.
         NothingLeft: it was carried out, and that stands.
-        UsageProblem: it was carried out, and put back.
+        UsageProblem: it was carried out, perhaps in part, and put back.
     """
     _check_file(planned, path, approval.sha256)
     runs = book.runs()
+    for run in runs:
+        if run.begun.plan_sha256 == planned.sha256:  # also one that was given up to be undone
+            lineage.check_stands(runs, run, f"The apply of {path}")
     earlier = lineage.apply_of(runs, planned.sha256)
     if earlier is None:
         approvals.check(planned, path, approval)
         approvals.check_age(planned, path, approval.valid_s)
     elif earlier.is_finished and not may_pass(state, earlier):
-        lineage.check_stands(runs, earlier, f"The apply of {path}")
         raise NothingLeft(f"{path} has been carried out.", earlier)
     return earlier
 

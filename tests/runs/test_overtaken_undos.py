@@ -174,3 +174,19 @@ def test_an_undo_lifts_no_opt_out_that_a_list_asks_for_by_an_address_not_looked_
     assert run(sim, "run", "right.csv", "--max-calls", 1).status == 6
     assert run(sim, "undo", wrong, "--report", "undo.csv").status == 3
     assert sim.states == {key(0): False, key(1): True}
+
+
+def test_a_plan_is_not_carried_out_again_once_its_interrupted_apply_was_undone(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 4, state=True)
+    path = list_of(tmp_path, "in.csv", "false", 0, 1, 2, 3)
+    assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+    words = ("apply", "plan.parquet", "--concurrency", 1, "--report")
+    assert run(sim, *words, "1.csv", "--max-calls", 5).status == 6
+    assert run(sim, "undo", newest(run), "--report", "undo.csv").status == 0
+    undo = newest(run)
+    again = run(sim, *words, "2.csv")
+    assert again.status == 2
+    assert f"run {undo} has put it back" in again.err
+    assert sim.states == {key(number): True for number in range(4)}
