@@ -191,6 +191,15 @@ def test_a_write_in_doubt_is_pending(book: Ledger) -> None:
     assert one.steps.at_ms.tolist() == [0] * 6
 
 
+def test_the_results_of_a_killed_run_have_its_writes_in_flight_in_doubt(book: Ledger) -> None:
+    recorded(book, plan_of_six()).intend([1])
+    frame = plan_of_six()
+    results = recorded(book, frame).results(frame)
+    details = results[columns.DETAIL].astype(object).fillna("").tolist()
+    assert ["is not known" in each for each in details] == [at == 2 for at in range(7)]
+    assert results[columns.OUTCOME].iat[2] == Outcome.PENDING
+
+
 def test_confirmed_writes_and_those_in_flight_are_done_in_the_input_s_order(
     book: Ledger,
 ) -> None:

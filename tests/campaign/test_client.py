@@ -498,6 +498,19 @@ def test_a_single_refusal_of_a_new_token_is_retried(
     assert exchanges(with_ims) == tokens
 
 
+def test_a_token_that_was_accepted_and_is_forbidden_now_is_replaced(
+    with_ims: Simulator,
+) -> None:
+    async def forbidden(client: Client) -> tuple[bool, int]:
+        await client.state(KEY)
+        with_ims.options = replace(with_ims.options, api_key="another")
+        return await client.state(KEY)
+
+    with pytest.raises(AccessDenied, match="IMS refused the credentials"):
+        with_client(with_ims, forbidden)
+    assert exchanges(with_ims) == 2
+
+
 def test_tokens_that_are_all_refused_end_the_run(with_ims: Simulator) -> None:
     with_ims.queue_fault(Fault.UNAUTHORIZED_401, "GET", times=9)
     with pytest.raises(AccessDenied, match="refuses tokens that IMS has just given"):

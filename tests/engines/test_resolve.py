@@ -1,13 +1,19 @@
 """The field of a profile with the keys of an input, by the name of their column."""
 
+import asyncio
 from typing import Any
 
+import orjson
 import pytest
+from test_scan import Lying, serving
 
-from bulk_sync.engines.filter_search import add_match
+from bulk_sync.campaign.client import connected
+from bulk_sync.campaign.profiles import Profile
+from bulk_sync.engines.filter_search import EndlessError, FilterSearch, add_match
 from bulk_sync.engines.resolve import field_of
 from bulk_sync.rows.results import UNREAD, Match
-from bulk_sync.settings import KeyKind, Keys
+from bulk_sync.settings import Connection, Credentials, KeyKind, Keys, Pace, Secret
+from bulk_sync.stopping import Stop
 
 CUSTOM, FILTER = KeyKind.CUSTOM, KeyKind.FILTER
 
@@ -36,6 +42,37 @@ CUSTOM, FILTER = KeyKind.CUSTOM, KeyKind.FILTER
 )  # fmt: skip
 def test_the_field_of_the_keys(keys: Keys, profile: dict[str, Any], field: str | None) -> None:
     assert field_of(keys, profile) == field
+
+
+class Circling(Lying):
+    """Two pages of a filter that lead to each other."""
+
+    requests = 0
+
+    def answer(self, key: str, query: dict[str, str]) -> tuple[int, bytes]:
+        type(self).requests += 1
+        following = 1 - int(query.get("_lineStart", 0))
+        link = f"{key}?email=a%40x.com&_lineStart={following}"
+        page = {
+            "content": [{"PKey": f"@{following}", "email": "a@x.com", "ccpaOptOut": False}],
+            "next": {"href": f"http://{self.headers['Host']}{self.path.rpartition('/')[0]}/{link}"},
+        }
+        return 200, orjson.dumps(page)
+
+
+def test_pages_of_a_filter_that_lead_back_are_read_once() -> None:
+    Circling.requests = 0
+
+    async def search(endpoint: str) -> list[Profile]:
+        credentials = Credentials("demo-key", Secret("demo-token"))
+        place = Connection(endpoint, "acme", credentials, api="profileAndServices")
+        async with connected(place, Pace(), Stop()) as client:
+            found = FilterSearch(client, "byEmail?email={}", "a@x.com", lambda _profile: True)
+            return [each async for each in found.profiles()]
+
+    with serving(Circling) as endpoint, pytest.raises(EndlessError, match="without end"):
+        asyncio.run(search(endpoint))
+    assert Circling.requests == 3  # the first one finds the name of the API
 
 
 @pytest.mark.parametrize(

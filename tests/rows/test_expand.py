@@ -127,6 +127,19 @@ def test_a_repeat_with_the_other_state_shows_the_state_against_it() -> None:
     assert planned[columns.AFTER].tolist() == [True, False]
 
 
+def test_a_row_is_not_done_while_a_profile_that_counts_for_another_row_has_failed() -> None:
+    checked = judged([("a@x.com", "true"), ("b@x.com", "true")], OnConflict.REJECT)
+    steps, writing = Steps.blank(2), Steps.blank(2)
+    steps.found_at(0, 1, 1000, (Match("@1", 0, 0),))
+    steps.found_at(1, 1, 1000, (Match("@1", 0, 0), Match("@2", 0, 0)))
+    rows, states = expand.expand(checked, steps, Keys(KeyKind.EMAIL), OnConflict.REJECT)
+    writing.failed(0, 2000, RowFailed(Reason.HTTP_403, "No."))
+    writing.done(1, 1, 2000, state=True)
+    results = comparison.settle(comparison.compare(rows, states), writing)
+    assert expand.collapse(results)[columns.OUTCOME].tolist() == [Outcome.FAILED] * 2
+    assert Totals.count(results).outcomes == {Outcome.FAILED: 2}
+
+
 def test_rows_of_pkeys_stay_unchanged() -> None:
     frame, steps = pd.DataFrame({columns.KEY: ["@a"]}), Steps.blank(1)
     rows, states = expand.expand(frame, steps, Keys(), OnConflict.REJECT)

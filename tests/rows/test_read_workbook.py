@@ -758,7 +758,8 @@ def test_a_time_of_an_ods_is_read(tmp_path: Path, value: str, expected: str) -> 
 
 def test_a_note_beside_the_text_of_an_ods_cell_is_not_read_and_a_link_is(tmp_path: Path) -> None:
     cell = (
-        '<table:table-cell office:value-type="string"><office:annotation><text:p>ask Ann</text:p>'
+        '<table:table-cell office:value-type="string"><office:annotation>'
+        "<text:p>ask <text:s/>Ann</text:p><text:p>and Ben</text:p>"
         "</office:annotation><text:p>@<text:a><text:span>a</text:span></text:a></text:p>"
         "</table:table-cell>"
     )

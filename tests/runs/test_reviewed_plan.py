@@ -156,9 +156,12 @@ def test_a_limit_after_the_first_write_has_another_message(
     words = ("--concurrency", 1)
     assert run(filled, "apply", plan, "--max-calls", 5, *words).status == 6
     assert len(filled.patched) > 0
-    ran = run(filled, "apply", plan, "--max-changes", 0)
-    assert ran.status == 0
+    limits = ("--max-changes", 0, "--max-opt-ins", 0, "--hold-opt-ins", "--max-creates", 0)
+    ran = run(filled, "apply", plan, *limits)
+    assert ran.status == 0, ran.err
     assert "--max-changes 0 comes too late" in ran.err
+    assert "--max-creates 0 comes too late" in ran.err
+    assert "--max-opt-ins 0 comes" not in ran.err
     assert "too late" not in run(filled, "run", plan.with_name("in.csv")).err
 
 
