@@ -229,7 +229,7 @@ def test_the_writes_of_another_run_become_rows(files: tuple[str, ...]) -> None:
         Intent(f"@key-{at}", at + 7, files[at] if files else None, before=False, desired=True)
         for at in range(2)
     ]
-    frame = write_records.rows_of(intents, [False, True], "ccpaOptOut")
+    frame = write_records.rows_for(intents, [False, True], "ccpaOptOut")
     assert frame["PKey"].tolist() == frame[columns.KEY].tolist() == ["@key-0", "@key-1"]
     assert frame["ccpaOptOut"].tolist() == ["false", "true"]
     assert frame[columns.ROW].tolist() == [7, 8]
@@ -244,7 +244,7 @@ def test_rows_get_the_columns_of_their_file_back(files: tuple[str, ...]) -> None
         Intent(f"@{at}", (2, 4, 9)[at], files[at] if files else None, before=False, desired=True)
         for at in range(3)
     ]
-    rows = write_records.rows_of(intents, [False, True, True], "ccpaOptOut")
+    rows = write_records.rows_for(intents, [False, True, True], "ccpaOptOut")
     original = pd.DataFrame({columns.ROW: [4, 3, 2], "E-mail": ["d@x", "c@x", "b@x"]})
     if files:
         original[columns.FILE] = pd.Categorical(["a.csv", "b.csv", "a.csv"])

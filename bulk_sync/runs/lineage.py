@@ -101,7 +101,7 @@ def undone(runs: Sequence[Run], *, also_begun: bool = False) -> Mapping[str, str
     return {run.run_id: undo_of[run.run_id] for run in runs if is_undone(run.run_id)}
 
 
-def put_back(runs: Sequence[Run], run_id: str) -> tuple[str, str] | None:
+def find_undo(runs: Sequence[Run], run_id: str) -> tuple[str, str] | None:
     """Return the undo, finished or not, of a run or an ancestor, and what it undoes; else None."""
     family, undo_of = trace(runs, run_id).family, undone(runs, also_begun=True)
     found = ((undo_of[each], each) for each in sorted(family) if each in undo_of)

@@ -100,7 +100,7 @@ def _read(
     book: Ledger, job: Job, run: Run, intents: Sequence[Intent], screen: Screen
 ) -> tuple[pd.DataFrame, StopRun | None, Cost]:
     desired = [each.desired for each in intents]
-    rows = write_records.rows_of(intents, desired, run.begun.attribute)
+    rows = write_records.rows_for(intents, desired, run.begun.attribute)
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.show_progress, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)

@@ -106,7 +106,7 @@ def _to_put_back(book: Ledger, parent_id: str) -> list[Intent]:
 
 def _inverse_plan(intents: list[Intent], parent: Run, state: State) -> pd.DataFrame:
     before = [bool(each.before) for each in intents]
-    rows = write_records.rows_of(intents, before, parent.begun.attribute)
+    rows = write_records.rows_for(intents, before, parent.begun.attribute)
     own = kept_rows.own_columns(state, parent.run_id, {each.row for each in intents})
     if own is not None:
         rows = write_records.with_own_columns(rows, own)

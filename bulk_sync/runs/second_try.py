@@ -61,7 +61,7 @@ def _check_parent(book: Ledger, parent: Run) -> None:
         )
     runs = book.runs()
     lineage.check_first(runs, Kind.RETRY, parent.run_id)
-    if (found := lineage.put_back(runs, parent.run_id)) is not None:
+    if (found := lineage.find_undo(runs, parent.run_id)) is not None:
         undo, wrong = found
         raise UsageProblem(
             f"Run {wrong} was undone by {undo}, so its failed rows are not tried again. If they "

@@ -189,7 +189,7 @@ def in_order(intents: Iterable[Intent]) -> list[Intent]:
     return sorted(intents, key=lambda intent: (intent.file or "", intent.row))
 
 
-def rows_of(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:
+def rows_for(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) -> pd.DataFrame:
     """Build checked rows, as ``check.rows`` returns them, from writes of another run.
 
     Each key is there once; ``attribute`` names the column of states: the rows can be an input
@@ -210,7 +210,7 @@ def rows_of(intents: Sequence[Intent], desired: Sequence[bool], attribute: str) 
 
 
 def with_own_columns(rows: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
-    """Replace the columns from ``rows_of`` by those of the original input, empty where it has none.
+    """Replace the columns of ``rows_for`` by those of the original input, empty where it has none.
 
     ``original`` has ROW, FILE if there are several, and the input's own columns.
     """

@@ -37,7 +37,7 @@ def judged_rows(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
         Intent(key, row, None, before=current[key], desired=desired)
         for row, (key, desired) in enumerate(desired_states(current, changes).items(), 2)
     ]
-    return write_records.rows_of(intents, [each.desired for each in intents], "ccpaOptOut")
+    return write_records.rows_for(intents, [each.desired for each in intents], "ccpaOptOut")
 
 
 def main() -> None:

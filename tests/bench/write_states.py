@@ -42,7 +42,7 @@ def planned(endpoint: str, rows: int) -> pd.DataFrame:
         Intent(key, row, None, before=held[key], desired=desired)
         for row, (key, desired) in enumerate(desired_states(held, rows).items(), 2)
     ]
-    judged = write_records.rows_of(intents, [each.desired for each in intents], "ccpaOptOut")
+    judged = write_records.rows_for(intents, [each.desired for each in intents], "ccpaOptOut")
     current = Steps.blank(rows)
     current.state[:] = list(map(held.__getitem__, judged[columns.KEY]))
     return comparison.compare(judged, current)
