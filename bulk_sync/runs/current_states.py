@@ -69,11 +69,13 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
 
     Profiles that were read again since would show these writes, and their time.
     """
+    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     if run.checkpoint.early():
-        intents = (write.intent for write in run.ledger.writes(run.run_id))
+        own = list(run.ledger.writes(run.run_id))
+        intents = (write.intent for write in own)
         before = {each.key: each.before for each in intents if each.before is not None}
         states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
-    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
+        last_writes = precedence.without_own(last_writes, own)
     attribute = job.connection.attribute
     planned = compare(run.rows, states, job.matching, attribute, last_writes)
     return protected(run, planned, job.protection)

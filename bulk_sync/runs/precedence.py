@@ -175,6 +175,16 @@ def last_writes(
     return look_up
 
 
+def without_own(last_writes: LastWrites, own: Iterable[Write]) -> LastWrites:
+    """Leave out the profiles of a run's own writes: what to do with their rows was decided."""
+    decided = {write.pkey for write in own if write.is_confirmed or write.is_doubtful}
+
+    def look_up(keys: Sequence[str], since_ms: int) -> Writes:
+        return last_writes([key for key in keys if key not in decided], since_ms)
+
+    return look_up
+
+
 def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     """Return the last writes, by PKey and state.
 

@@ -53,7 +53,8 @@ def _compared(
 
     Nothing is planned if the profiles of a write are not known any more: the ledger has it alone.
     """
-    recorded = {write.intent.key: write.intent.before for write in book.writes(run.run_id)}
+    own = list(book.writes(run.run_id))
+    recorded = {write.intent.key: write.intent.before for write in own}
     states = current_states.unread(rows)
     with kept_rows.warning_of(run.run_id):
         states = checkpoint.states(current_states.unread(rows))
@@ -62,6 +63,7 @@ def _compared(
     states.put_back(keys, before)
     matching = Matching.of(run.begun.settings, run.begun.attribute)
     last_writes = precedence.last_writes(book, state, run.begun, run.run_id)
+    last_writes = precedence.without_own(last_writes, own)
     planned = current_states.compare(rows, states, matching, run.begun.attribute, last_writes)
     if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
         return planned

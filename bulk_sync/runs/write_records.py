@@ -136,7 +136,9 @@ class Recording:
         for write in recorded:
             if not index:  # which takes a dict of all keys, and only a resumed run needs it
                 index = {key: at for at, key in enumerate(self.keys)}
-            at, settled = index[write.intent.key], write.settled
+            at, settled = index.get(write.intent.key), write.settled
+            if at is None:  # an early one, not sent: a newer request is known since
+                continue
             has_begun |= write.intent.key not in self._early
             self.has_lifted |= not self.desired[at] and at not in self.bodies
             if settled is None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Run, before_answer, key, populate, process, write_states
+from conftest import Run, before_answer, key, populate, process, read_csv, write_states
 
-from bulk_sync.simulator import Options, ScanFault, Simulator, running
+from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
 
 ROWS = 100
 LISTED = Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.5)
@@ -217,6 +217,40 @@ def test_early_writes_are_no_newer_choices(tmp_path: Path, run: Run) -> None:
         assert ran.status == 0, ran.err
         assert ran.outcomes == ["updated"] * ROWS
         assert len(sim.patched) == ROWS
+
+
+def dated(path: Path, rows: int, state: str, day: str) -> str:
+    lines = [f"{key(number)},{state},{day}" for number in range(rows)]
+    path.write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
+    return str(path)
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["confirmed", "in flight"])
+def test_a_run_goes_on_after_a_newer_request_has_changed_its_early_writes(
+    is_killed: bool, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        populate(sim, ROWS)
+        older = dated(tmp_path / "in.csv", ROWS, "true", "2026-11-10")
+        assert run(sim, "run", older, "--fetch", "lookup", "--max-calls", 41).status == 6
+        if is_killed:
+            sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH", times=2)
+            before_answer(sim, "PATCH", 2, lambda: dying.kill())
+        words = ("resume", "-q", "--max-calls", "61", "--concurrency", "2")
+        with process(sim, tmp_path, *words) as dying:
+            dying.wait()
+        assert {key(0), key(1)} <= {pkey for pkey, _ in sim.patched}
+        (facts,) = orjson.loads(run(None, "runs", "--json").out)
+        newer = dated(tmp_path / "newer.csv", 2, "false", "2026-11-20")
+        assert run(sim, "run", newer, "--ignore-dates", "--report", "newer.r.csv").status == 0
+        assert run(sim, "resume", facts["run_id"], "--max-calls", 40).status == 6
+        ran = run(sim, "resume", facts["run_id"])
+        assert ran.status == (3 if is_killed else 0), ran.err
+        outcome = "drifted" if is_killed else "updated"
+        report = read_csv(max(tmp_path.glob("in.*.results.csv")))
+        assert [row["sync_outcome"] for row in report] == [outcome] * 2 + ["updated"] * (ROWS - 2)
+        assert [sim.states[key(number)] for number in range(4)] == [False, False, True, True]
+        assert run(None, "ledger", "verify").status == 0
 
 
 def test_addresses_that_are_due_are_written_first_too(tmp_path: Path, run: Run) -> None:
