@@ -248,3 +248,17 @@ def test_one_profile_that_has_the_attribute_is_enough_though_it_is_blank(
     assert ran.status == 3, ran.err
     assert [row["sync_reason"] for row in ran.report] == ["state_unknown"] * 2
     assert sim.patched == []
+
+
+def test_no_row_is_unchanged_that_another_run_has_changed_if_the_apply_stops_before_it_writes(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+    path = write_states(tmp_path / "in.csv", 2)
+    assert run(sim, "plan", path, "--out", "plan.parquet").status == 0
+    assert run(sim, "run", write_states(tmp_path / "newer.csv", 1, "false")).status == 0
+    ran = run(sim, "apply", "plan.parquet", "--max-calls", 1, "--report", "r.csv")
+    assert ran.status == 6, ran.err
+    outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
+    assert outcomes == ["drifted", "pending"]

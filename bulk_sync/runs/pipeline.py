@@ -244,6 +244,7 @@ def _results_so_far(run: RunContext, job: Job) -> pd.DataFrame:
         planned = run.checkpoint.plan(run.rows)
     if planned is not None:
         planned = current_states.protected(run, planned, job.protection)
+        planned = written_since.without_outdated(run, planned)
         return writing.recorded(run, planned).results(planned)
     states = run.checkpoint.states(current_states.unread(run.rows))
     return early_writes.results_so_far(run, current_states.compare_run(run, states, job))
