@@ -8,7 +8,9 @@ import orjson
 import pytest
 from conftest import Run, before_answer, key, process, read_csv, write_states
 
-from bulk_sync.simulator import Fault, Simulator, sample_profiles
+from bulk_sync import ledger
+from bulk_sync.settings import State
+from bulk_sync.simulator import Fault, Options, Simulator, running, sample_profiles
 
 STAMP = "ccpaOptOutLastModified"
 NEWER, OLDER = "2026-11-20 12:00:00.000Z", "2026-11-10 12:00:00.000Z"
@@ -149,6 +151,49 @@ def test_an_opt_in_of_a_killed_run_gives_way_to_a_choice_within_the_hour(
     told = ("drifted", "newer_choice") if is_chosen_again else ("updated", "")
     assert (row["sync_outcome"], row["sync_reason"]) == told
     assert sim.states == {key(0): is_chosen_again}
+
+
+@pytest.mark.parametrize("first", ["resume", "give up"])
+@pytest.mark.parametrize("command", ["undo", "run"])
+@pytest.mark.parametrize(("minutes", "is_chosen_again"), [(0, False), (120, True)])
+def test_a_choice_between_a_kill_and_the_resume_is_not_taken_for_the_write_in_flight(
+    minutes: int, is_chosen_again: bool, command: str, first: str, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+
+    def written(name: str, state: str, date: datetime) -> str:
+        cells = f"{key(0)},{state},{date:%Y-%m-%dT%H:%M:%SZ}"
+        (tmp_path / name).write_text(f"PKey,ccpaOptOut,Request date\n{cells}\n")
+        return name
+
+    def later(hours: int, *words: str) -> int:
+        more = {copies.NOW_S: str((now + timedelta(hours=hours)).timestamp())}
+        with process(sim, tmp_path, *words, more=more) as following:
+            following.communicate()
+        return following.returncode
+
+    with running(Options(hang_s=0.0)) as sim:
+        sim.add(pkey=key(0), ccpaOptOut=False, **{STAMP: OLDER})
+        sim.queue_fault(Fault.HANG_AFTER_WRITE, "PATCH")
+        before_answer(sim, "PATCH", 1, lambda: dying.kill())
+        with process(sim, tmp_path, "run", written("in.csv", "true", now)) as dying:
+            dying.wait()
+        chosen_at = now + timedelta(minutes=minutes)
+        sim.profiles[key(0)] |= {"ccpaOptOut": True, STAMP: sample_profiles.timestamp(chosen_at)}
+        with ledger.open_ledger(State(tmp_path / "state")) as book:
+            (killed,) = book.runs()
+        if first == "resume":
+            assert later(4, "resume", "--report", "r.csv") == (3 if is_chosen_again else 0)
+            (row,) = read_csv(tmp_path / "r.csv")
+            told = ("drifted", "moved") if is_chosen_again else ("updated", "")
+            assert (row["sync_outcome"], row["sync_reason"]) == told
+        else:
+            assert later(4, "resume", killed.run_id, "--give-up") == 0
+        words = ("undo", killed.run_id)
+        if command == "run":
+            words = ("run", written("newer.csv", "false", now + timedelta(hours=1)))
+        later(5, *words, "--report", "last.csv")
+        assert sim.states == {key(0): is_chosen_again}
 
 
 def test_a_plan_made_without_dates_is_applied_without_dates(

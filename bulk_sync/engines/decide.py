@@ -8,7 +8,7 @@ look (a dot: either):
     =======================  ========  =========  =========  =====  ====================
     a profile to change      in doubt  uncertain  forbidden  newer  decision
     =======================  ========  =========  =========  =====  ====================
-    has the desired state    yes       .          .          .      updated
+    has the desired state    yes [1]   .          .          .      updated
     "                        no        yes        .          .      unchanged stopped
     "                        no        no         yes        .      unchanged newer_run
     "                        no        no         no         .      drifted moved
@@ -29,6 +29,8 @@ look (a dot: either):
     all with the desired state     no        .          unchanged exists
     some with the other state      no        .          drifted exists
     =============================  ========  =========  ================================
+
+[1] Unless it was changed after Campaign can have acted on the row: then the row is not in doubt.
 
 A row forbidden by ``--protect`` is ``rejected protected`` in place of ``drifted newer_run``. A
 newer choice that this tool knows by another run is ``drifted newer_run``.
@@ -52,6 +54,7 @@ class Care:
     Attributes:
         reads_first: the state read before may be out of date.
         in_doubt: a process died while the write was in flight.
+        acted_ms: when Campaign had acted on that write at the latest; a later change is of others.
         sent: this process has sent the write, without a confirmation or without reading it back.
         created: the PKey of the profile, if Campaign confirmed its creation.
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
@@ -69,6 +72,7 @@ class Care:
 
     reads_first: bool = False
     in_doubt: bool = False
+    acted_ms: int | None = None
     sent: bool = False
     created: str | None = None
     quiet_at: float | None = None
@@ -185,7 +189,7 @@ def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
 
 def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
     state = bool(profile.state)
-    if state is desired and care.may_have_arrived:
+    if state is desired and care.may_have_arrived and not _is_of_others(care, profile):
         return Done(Outcome.UPDATED, holds=state, is_read_back=not care.sent)
     if state is desired and care.uncertain:
         detail = "The run to undo has not changed this profile, so there is nothing to put back."
@@ -203,6 +207,13 @@ def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
         reason, detail = newer
         return Done(Outcome.DRIFTED, reason, detail, state)
     return Send.NOW
+
+
+def _is_of_others(care: Care, profile: Match) -> bool:
+    """Return whether others have set the state since a process died while a write was in flight."""
+    if care.sent or care.acted_ms is None:
+        return False
+    return request_order.is_since(profile.changed_ms, care.acted_ms)
 
 
 def _newer(care: Care, changed_ms: int, *, desired: bool) -> tuple[Reason, str] | None:

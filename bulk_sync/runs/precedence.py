@@ -25,7 +25,6 @@ Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
@@ -42,14 +41,10 @@ from bulk_sync.runs import found_states, lineage
 from bulk_sync.runs.kept_rows import Found
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.runs.write_records import Recording
+from bulk_sync.runs.write_records import IN_FLIGHT_MS, Recording
 from bulk_sync.settings import Connection, State
 
 log = logging.getLogger(__name__)
-
-
-_IN_FLIGHT_MS: Final = 1_800_000
-"""The usual patience: a write without a recorded end has arrived by then, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,4 +313,4 @@ def _own(write: Write) -> Own:
 
 def _ended_ms(write: Write) -> int:
     """Return when a write was confirmed, or given up at the latest."""
-    return write.ended_ms + (_IN_FLIGHT_MS if write.settled is None else 0)
+    return write.ended_ms + (IN_FLIGHT_MS if write.settled is None else 0)

@@ -14,6 +14,7 @@ from bulk_sync.engines.session import Session
 from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
+from bulk_sync.rows import request_order
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import (
     checkpoint_place,
@@ -229,7 +230,7 @@ def _read_again(
     if not writes:
         return []
     pace = replace(job.pace, patience_s=min(job.pace.patience_s, _PATIENCE_S))
-    steps, how = Steps.blank(len(writes)), Reading(Fetch.LOOKUP)
+    steps, how = Steps.blank(len(writes), stamped=True), Reading(Fetch.LOOKUP)
     budget = day_budget.budget_of(book, job)
     with Session(job.connection, pace, screen.show_progress, budget=budget) as session:
         session.read([write.intent.key for write in writes], steps, how)
@@ -240,7 +241,10 @@ def _read_again(
     settled = []
     for at, write in enumerate(writes):
         tries, at_ms = int(steps.attempts[at]), int(steps.at_ms[at])
+        changed_ms = 0 if steps.changed_ms is None else int(steps.changed_ms[at])
         if steps.state[at] == write.intent.desired:
+            if request_order.is_since(changed_ms, write.at_ms + write_records.IN_FLIGHT_MS):
+                continue  # others have set it: whether the write arrived is not known
             settled.append(Settled(write.position, Outcome.UPDATED, None, "", tries, at_ms))
         elif steps.state[at] != UNREAD:
             why = str(Reason.STOPPED), f"Had not arrived when run {run_id} was given up."

@@ -15,6 +15,9 @@ from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import UNREAD, Steps
 
+IN_FLIGHT_MS: Final = 1_800_000
+"""The usual patience: a write without a recorded end has arrived by then, or never."""
+
 _IN_DOUBT: Final = (
     "The change was in flight, or about to be, when the process that sent it died: whether it "
     "arrived is not known. The profile is read again before anything is written."
@@ -30,6 +33,7 @@ class Recording:
         keys: n keys, each once: PKeys, and the addresses of profiles to create.
         desired: the state of each.
         in_doubt: positions of writes in flight when a process died.
+        acted_ms: when Campaign had acted on these at the latest, by position.
         has_begun: whether any write of the whole plan was ever intended.
         has_lifted: whether any opt-in was ever intended.
         bodies: by position, the JSON with which a profile is created.
@@ -64,6 +68,7 @@ class Recording:
         has_others = columns.PROFILE in planned
         self._used = Texts(planned[columns.KEY], writes) if has_others else None
         self._intents: dict[int, int] = {}
+        self.acted_ms: dict[int, int] = {}
         self.has_lifted = False
         self.has_begun = self._recall(ledger.writes(run_id))
         self.in_doubt = frozenset(self._intents)
@@ -143,6 +148,7 @@ class Recording:
             self.has_lifted |= not self.desired[at] and at not in self.bodies
             if settled is None:
                 self._intents[at] = write.position
+                self.acted_ms[at] = write.at_ms + IN_FLIGHT_MS
             elif settled.outcome in CONFIRMED:
                 self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
             elif settled.outcome is not Outcome.PENDING:

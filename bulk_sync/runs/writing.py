@@ -59,8 +59,7 @@ def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
 
 def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
     """Return the writes with the reasons for care: dates, and what other runs have done."""
-    guarded, opt_ins = job.writing.guarded, recording.opt_ins
-    is_resumed = run.planned is not None  # else the states were compared just now
+    guarded, opt_ins, is_resumed = job.writing.guarded, recording.opt_ins, run.planned is not None
     requests, is_stale, newer = _requests(planned), False, dict[int, str]()
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     since = precedence.superseded(run, recording, requests, last_writes)
@@ -75,7 +74,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         judged = opt_ins if is_stale or guarded else in_doubt.intersection(opt_ins)  # read anyway
         known_ms = dict.fromkeys(judged, given_ms) | known_ms
     if not guarded:
-        overruled = since.overruled if is_resumed else ()
+        overruled = since.overruled if is_resumed else ()  # else all was compared just now
         read_first = {*overruled, *(opt_ins if is_stale or is_resumed else ())}
         requests = {at: requests[at] for at in read_first if at in requests}
     protected = _protected(job.protection, planned)
@@ -86,6 +85,7 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
         return Care(
             reads_first=guarded if body is None else is_resumed,
             in_doubt=at in in_doubt,
+            acted_ms=recording.acted_ms.get(at),
             forbidden=protected.get(at, since.forbidden.get(at)),
             forbidden_by=Reason.PROTECTED if at in protected else Reason.NEWER_RUN,
             overtaken=newer.get(at),

@@ -309,3 +309,16 @@ def test_a_protected_row_is_looked_at_and_never_sent(
         assert (done.outcome, done.reason) == (Outcome.REJECTED, Reason.PROTECTED)
     else:
         assert done.outcome is (Outcome.UPDATED if in_doubt else Outcome.UNCHANGED)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("changed_ms", [0, BEFORE_MS, AFTER_MS])
+def test_a_later_change_by_others_is_not_taken_for_a_write_in_doubt(
+    changed_ms: int, sent: bool
+) -> None:
+    care = Care(in_doubt=True, acted_ms=REQUEST.first_ms, sent=sent)
+    done = decide(care, Seen((Match("@1", 1, changed_ms),)), desired=True)
+    assert isinstance(done, Done)
+    is_of_others = changed_ms == AFTER_MS and not sent
+    expected = (Outcome.DRIFTED, Reason.MOVED) if is_of_others else (Outcome.UPDATED, None)
+    assert (done.outcome, done.reason) == expected
