@@ -184,10 +184,17 @@ def _asked_for(
         pkey: f"The file of run {row.run.run_id} asks for this opt-out, too, {_ANEW}"
         for rows in known
         for row in rows.search(people)
-        if row.cells[columns.DESIRED] and _counts(row, since)
-        for key in row.pkeys or map(one_spelling, row.other_keys)
+        if row.cells[columns.DESIRED]
+        for key in _keys_that_count(row, since)
         for pkey in keys.get(key, ())
     }
+
+
+def _keys_that_count(row: PastRow, since: int) -> set[str]:
+    """Return the keys for which an opt-out counts: of several profiles, perhaps of some alone."""
+    if _counts(row, since):
+        return row.pkeys or {*map(one_spelling, row.other_keys)}
+    return set(row.cells.get(columns.UNCHANGED_PKEYS) or ())
 
 
 def _counts(row: PastRow, since: int) -> bool:

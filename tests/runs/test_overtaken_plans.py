@@ -114,6 +114,26 @@ def test_no_opt_out_is_lifted_that_a_file_given_since_the_plan_asks_for(
     assert sim.states == {key(0): True, key(1): False}
 
 
+@pytest.mark.parametrize("other", ["drifted", "failed"])
+def test_a_list_has_found_an_opt_out_though_its_row_is_not_done_for_another_profile(
+    other: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    plan_opt_ins(sim, tmp_path, run)
+    for number in range(2):
+        sim.profiles[key(number)]["email"] = "ada@example.com"
+    newer = "2026-11-20 00:00:00.000Z" if other == "drifted" else OLDER
+    sim.profiles[key(1)] |= {"ccpaOptOut": False, STAMP: newer}
+    if other == "failed":
+        sim.forbidden.add(key(1))
+    lines = "email,ccpaOptOut,Request date\nada@example.com,true,2026-11-10\n"
+    (tmp_path / "later.csv").write_text(lines)
+    assert run(sim, "run", "later.csv", "--report", "later.r.csv").status == 3
+    assert [row["sync_outcome"] for row in read_csv(tmp_path / "later.r.csv")] == [other]
+    assert run(sim, "apply", "plan.parquet", "--report", "r.csv").status == 3
+    assert read_csv(tmp_path / "r.csv")[0]["sync_reason"] == "newer_run"
+    assert sim.states == {key(0): True, key(1): False}
+
+
 @pytest.mark.parametrize("key_column", ["email", "PKey"])
 def test_a_list_stopped_before_it_looks_up_an_address_is_known_by_the_address(
     key_column: str, sim: Simulator, tmp_path: Path, run: Run

@@ -57,6 +57,23 @@ def test_an_undo_lifts_no_opt_out_that_the_retry_of_an_older_list_has_found_sinc
     assert sim.states == {key(0): True, key(1): True}
 
 
+def test_an_undo_lifts_no_opt_out_that_an_older_list_has_found_beside_another_profile_that_failed(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    for number in range(2):
+        sim.add(pkey=key(number), email="ada@example.com", ccpaOptOut=False)
+    (tmp_path / "older.csv").write_text("email,ccpaOptOut\nada@example.com,true\n")
+    assert run(sim, "run", "older.csv", "--max-calls", 1, "--report", "1.csv").status == 6
+    stopped = newest(run)
+    assert run(sim, "run", list_of(tmp_path, "wrong.csv", "true", 0)).status == 0
+    wrong = newest(run)
+    sim.forbidden.add(key(1))
+    assert run(sim, "resume", stopped, "--max-calls", 99, "--report", "2.csv").status == 3
+    assert read_csv(tmp_path / "2.csv")[0]["sync_outcome"] == "failed"
+    assert run(sim, "undo", wrong).status == 3
+    assert sim.states == {key(0): True, key(1): False}
+
+
 def test_an_undo_lifts_what_an_older_list_that_had_ended_asked_for(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
