@@ -93,8 +93,14 @@ def settle_rest(execution: Execution) -> Execution:
 def undivided(
     execution: Execution, large: LargeInput, ended: StageEnd
 ) -> tuple[Execution, StageEnd]:
-    """Return a run, ended before its input was divided, with all rows left undone."""
-    rest = Rest.unread(large.pending(why_left(ended.cause)))
+    """Return a run, ended before its input was divided, with all rows left undone.
+
+    Rows of a plan may be unchanged, unless another run has changed them since.
+    """
+    rows, settle = large.pending(why_left(ended.cause)), None
+    if large.is_planned:
+        settle = written_since.outdating(execution.run)
+    rest = Rest.unread(rows if settle is None else rows.map(settle))
     if execution.listed is not None:
         ended = replace(ended, reads=execution.listed.calls_left)
     return replace(execution, run=replace(execution.run, rest=rest)), ended

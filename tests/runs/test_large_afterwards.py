@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import key, populate
+from large_inputs import in_groups
 
 from bulk_sync import ledger, runs
 from bulk_sync.errors import Exit, InputProblem, Interrupted, Refused
@@ -192,6 +193,27 @@ def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
     with Path(ended.files.todo.name).open(encoding="utf-8", newline="") as file:
         assert [row["note"] for row in csv.DictReader(file)] == ["row 1", "row 3"]
     assert ("drifted", ended.run_id, 3) in history_of(filled, tmp_path, key(1))
+
+
+def test_no_row_is_unchanged_that_another_run_has_changed_if_the_apply_stops_before_it_writes(
+    filled: Simulator, tmp_path: Path
+) -> None:
+    given, out = Input(str(tmp_path / "in.csv"), memory=SMALL), tmp_path / "plan.parquet"
+    job = job_of(filled, tmp_path, calls=None)
+    assert runs.preview(job, given, Quiet(), out, fresh=False).exit == Exit.DONE
+    (tmp_path / "r.csv").unlink()
+    lift_by_another_run(filled, tmp_path, 1, 3)
+    with in_groups(30):
+        job = job_of(filled, tmp_path, calls=1)
+        ended = runs.apply(job, out, Quiet(), Approval(None, (), 0, 3600.0))
+    assert ended.exit == Exit.STOPPED_EARLY
+    assert ended.totals.outcomes == {
+        "unchanged": ROWS - 3 - CHANGES, "pending": CHANGES, "duplicate": 1, "drifted": 2,
+    }  # fmt: skip
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["note"] for row in rows] == NOTES
+    assert [row["sync_outcome"] for row in rows[1:4]] == ["drifted", "unchanged", "drifted"]
 
 
 def test_a_run_goes_on_after_another_one_though_no_row_is_unchanged(
