@@ -348,3 +348,23 @@ def test_no_row_is_unchanged_that_a_killed_run_may_have_changed(
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_run")
     assert (first["sync_after"], second["sync_outcome"]) == ("", "updated")
     assert "may have set this profile to false since it was read" in first["sync_detail"]
+
+
+@pytest.mark.parametrize("date", ["2026-11-20", "2026-11-28"], ids=["an older", "a newer"])
+def test_the_opt_out_of_a_profile_that_may_have_been_created_counts_by_its_address(
+    date: str, tmp_path: Path, run: Run
+) -> None:
+    with running(Options(hang_s=0.0)) as sim:
+        cells = "Ada,Doe,ada@example.com,true,2026-11-25"
+        header = "firstName,lastName,email,ccpaOptOut,Request date"
+        (tmp_path / "in.csv").write_text(f"{header}\n{cells}\n")
+        sim.queue_fault(Fault.HANG_AFTER_WRITE, "POST")
+        before_answer(sim, "POST", 1, lambda: dying.kill())
+        with process(sim, tmp_path, "run", "in.csv", "--create") as dying:
+            dying.wait()
+        lines = f"email,ccpaOptOut,Request date\nada@example.com,false,{date}\n"
+        (tmp_path / "other.csv").write_text(lines)
+        is_older = date < "2026-11-25"
+        ran = run(sim, "run", "other.csv", "--report", "r.csv")
+        assert ran.status == (3 if is_older else 0), ran.err
+        assert list(sim.states.values()) == [is_older]

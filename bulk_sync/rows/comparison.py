@@ -19,7 +19,7 @@ from bulk_sync.rows.check.verdicts import Verdicts
 from bulk_sync.rows.columns import OUTCOME_CODES
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.positions import Positions
-from bulk_sync.rows.request_order import UNDATED, DatedChoice, LastWrites
+from bulk_sync.rows.request_order import UNDATED, DatedChoice, LastWrites, Own, Writes
 from bulk_sync.rows.results import UNREAD, Steps
 
 _Codes = npt.NDArray[np.int8]
@@ -149,15 +149,17 @@ def _newer_choices(
     latest = checked[columns.LATEST].to_numpy()[positions[differ]]
     is_judged = (latest != UNDATED) | (desired == 0)
     differ, latest, desired = differ[is_judged], latest[is_judged], desired[is_judged]
-    keys = Texts(columns.profiles(checked), positions[differ])[:]
+    profiles = Texts(columns.profiles(checked), positions[differ])[:]
+    keys = Texts(checked[columns.KEY], positions[differ])[:]
     requests = request_order.requests(checked, positions[differ])
     firsts_ms = [0 if request is None else request.first_ms for request in requests]
-    written = last_writes(keys, min(firsts_ms)) if firsts_ms else {}
+    sought = list(dict.fromkeys([*profiles, *keys]))
+    written = last_writes(sought, min(firsts_ms)) if firsts_ms else {}
     changed_ms = states.changed_ms[differ]
     found = {}
     for at, request in enumerate(requests if written else ()):
         wanted = bool(desired[at])
-        own = written.get((keys[at], not wanted))
+        own = _last_write(written, profiles[at], keys[at], state=not wanted)
         if own is not None and request is not None:
             found[at] = request_order.choice(int(changed_ms[at]), own, request, desired=wanted)
             changed_ms[at] = found[at].at_ms
@@ -169,6 +171,15 @@ def _newer_choices(
         int(differ[at]): found.get(at) or DatedChoice(int(changed_ms[at]))
         for at in np.flatnonzero(is_newer).tolist()
     }
+
+
+def _last_write(written: Writes, profile: str, key: str, *, state: bool) -> Own | None:
+    """Return the last write of a state to a profile.
+
+    If it is not known whether a profile was created, the ledger knows it by its address alone.
+    """
+    own, made = written.get((profile, state)), written.get((key, state))
+    return own if own is not None or made is None or made.is_seen else made
 
 
 def reopened(rows: pd.DataFrame) -> pd.DataFrame:
