@@ -150,10 +150,12 @@ def _newer_choices(
     is_judged = (latest != UNDATED) | (desired == 0)
     differ, latest, desired = differ[is_judged], latest[is_judged], desired[is_judged]
     profiles = Texts(columns.profiles(checked), positions[differ])[:]
-    keys = Texts(checked[columns.KEY], positions[differ])[:]
+    keys = profiles
+    if columns.PROFILE in checked:
+        keys = Texts(checked[columns.KEY], positions[differ])[:]
     requests = request_order.requests(checked, positions[differ])
     firsts_ms = [0 if request is None else request.first_ms for request in requests]
-    sought = list(dict.fromkeys([*profiles, *keys]))
+    sought = profiles if keys is profiles else list(dict.fromkeys([*profiles, *keys]))
     written = last_writes(sought, min(firsts_ms)) if firsts_ms else {}
     changed_ms = states.changed_ms[differ]
     found = {}
