@@ -1,6 +1,7 @@
 """Rows that fail, and runs that are stopped, between two requests of one row."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -262,3 +263,21 @@ def test_no_row_is_unchanged_that_another_run_has_changed_if_the_apply_stops_bef
     assert ran.status == 6, ran.err
     outcomes = [row["sync_outcome"] for row in read_csv(tmp_path / "r.csv")]
     assert outcomes == ["drifted", "pending"]
+
+
+def test_a_refused_run_that_was_given_up_stays_so_if_the_process_died_before_its_checkpoint_went(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    path = write_states(tmp_path / "in.csv", 2)
+    assert run(sim, "run", path, "--max-changes", 1).status == 4
+    (folder,) = (tmp_path / "state" / "runs").iterdir()
+    shutil.copytree(folder, tmp_path / "kept")
+    assert run(sim, "resume", folder.name, "--give-up").status == 0
+    shutil.copytree(tmp_path / "kept", folder)
+    ran = run(sim, "resume", folder.name, "--max-changes", 2)
+    assert "There is nothing to resume: it was given up." in ran.err
+    assert sim.patched == []
+    assert run(sim, "resume", "--all").status == 0
+    assert run(None, "tidy").status == 0
+    assert not folder.exists()

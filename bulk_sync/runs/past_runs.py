@@ -67,7 +67,8 @@ def may_pass(state: State, run: Run) -> bool:
 
 def was_stopped(run: Run) -> bool:
     """Return whether a limit or a person refused a run, or a limit holds its opt-ins back."""
-    return is_held(run) or (run.ended is not None and run.ended.exit == Exit.REFUSED)
+    is_refused = run.ended is not None and run.ended.exit == Exit.REFUSED
+    return is_held(run) or (is_refused and not run.is_given_up)
 
 
 def is_held(run: Run) -> bool:
