@@ -49,20 +49,20 @@ class Writes:
         keys: PKeys, and addresses of profiles to create; each once.
         desired: the state of each.
         steps: the results; filled in place.
+        resolver: looks up addresses.
         verify: whether a confirmed change is read back.
         cares: the care of the rows with any of their own, by position; filled in place.
         usual: the care of all other rows.
-        resolver: looks up addresses.
         began: when the writing began, by the clock of the event loop (``time.monotonic``).
     """
 
     keys: Sequence[str]
     desired: Sequence[bool]
     steps: Steps
+    resolver: Resolver
     verify: bool = False
     cares: dict[int, Care] = field(default_factory=dict)
     usual: Care | None = None
-    resolver: Resolver | None = None
     began: float = field(default_factory=time.monotonic)
     name: str = "write"
 
@@ -105,7 +105,7 @@ class Writes:
 
     def _looks(self, at: int) -> int:
         care = self.cares[at]
-        if care.body is None or self.resolver is None:
+        if care.body is None:
             return int(care.reads_first or care.is_dated)
         return self.resolver.lookups(self.keys, [at]) if care.reads_first else 0
 
@@ -141,8 +141,6 @@ class Writes:
         return Match(self.keys[at], int(state), changed_ms)
 
     async def _find(self, client: Client, at: int) -> tuple[Match, ...]:
-        if self.resolver is None:
-            raise ValueError("Profiles cannot be created without a resolver.")
         try:
             return (await self.resolver.find(client, self.keys[at]))[0]
         except RowFailed as failed:
@@ -218,8 +216,7 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
         if not workers.stop.is_requested:
             settled.add(at)  # tried and given up
         elif not writes.may_have_arrived(at):
-            problem = steps.problems[at]  # of an unread row, to be written later
-            problem.outcome, problem.passing = Outcome.PENDING, False
+            steps.problems[at].outcome = Outcome.PENDING  # of an unread row, to be written later
             settled.add(at)
     await settled.close()
 

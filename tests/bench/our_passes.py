@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from bulk_sync import garbage, ledger
 from bulk_sync.campaign.pacing import Pacer
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
 from bulk_sync.ledger import Intent
@@ -27,7 +28,7 @@ from bulk_sync.rows import comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
 from bulk_sync.runs.checkpoint import Checkpoint
-from bulk_sync.settings import Connection, Credentials, Fetch, Pace, Reading, Secret, State
+from bulk_sync.settings import Connection, Credentials, Fetch, Keys, Pace, Reading, Secret, State
 
 
 def judged_rows(endpoint: str, rows: int, changes: int) -> pd.DataFrame:
@@ -68,7 +69,8 @@ def main() -> None:
             planned = comparison.compare(judged, states)
             journal = write_records.Recording(book, "bench", planned, comparison.writes(planned))
             began = time.perf_counter()
-            writes = Writes(journal.keys, journal.desired, journal.steps)
+            resolver = Resolver(Keys(), "ccpaOptOut")
+            writes = Writes(journal.keys, journal.desired, journal.steps, resolver)
             session.write(writes, journal)
             seconds += time.perf_counter() - began
             assert session.cause is None

@@ -17,13 +17,14 @@ import pandas as pd
 from side_door import desired_states, states
 
 from bulk_sync import ledger
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Journal, Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import UNREAD, Steps
 from bulk_sync.runs import write_records
-from bulk_sync.settings import Connection, Credentials, Pace, Secret, State
+from bulk_sync.settings import Connection, Credentials, Keys, Pace, Secret, State
 
 
 class Nothing:
@@ -60,7 +61,8 @@ def main() -> None:
         kept = write_records.Recording(book, "bench", frame, np.arange(int(rows)))
         journal: Journal = kept if kind == "ledger" else Nothing()
         began = time.monotonic()
-        session.write(Writes(kept.keys, kept.desired, kept.steps), journal)
+        resolver = Resolver(Keys(), "ccpaOptOut")
+        session.write(Writes(kept.keys, kept.desired, kept.steps, resolver), journal)
         print(time.monotonic() - began)
         assert session.cause is None
         assert (kept.steps.state != UNREAD).all()

@@ -267,7 +267,7 @@ def carry_out(case: Case) -> tuple[list[str], str, Reason | None]:
     far_end = FarEnd(case, SimpleNamespace(usual_s=3600.0 if case.may_come else 0.0))
     steps = Steps.blank(1)
     resolver = cast("Resolver", far_end)
-    writes = Writes(["@key"], [case.desired], steps, case.verify, {0: case.care}, resolver=resolver)
+    writes = Writes(["@key"], [case.desired], steps, resolver, case.verify, {0: case.care})
     try:
         virtually(writes.do_row(cast("Client", far_end), Stop(), 0))
     except RowFailed as failed:

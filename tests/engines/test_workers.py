@@ -12,10 +12,11 @@ from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.engines.breaker import Breaker
 from bulk_sync.engines.journal import ReadyQueue
+from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.workers import Workers
 from bulk_sync.engines.write import Writes, write
 from bulk_sync.rows.results import Steps
-from bulk_sync.settings import Failures, Pace
+from bulk_sync.settings import Failures, Keys, Pace
 from bulk_sync.stopping import Stop
 
 ROWS = 400
@@ -98,7 +99,8 @@ def test_an_outcome_is_recorded_within_half_a_second_however_long_the_pass() -> 
 
     async def work() -> SlowClient:
         workers, client = one_by_one()
-        await write(workers, Writes(keys, [True] * ROWS, Steps.blank(ROWS)), journal)
+        resolver = Resolver(Keys(), "ccpaOptOut")
+        await write(workers, Writes(keys, [True] * ROWS, Steps.blank(ROWS), resolver), journal)
         return client
 
     done = virtually(work()).done

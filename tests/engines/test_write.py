@@ -23,7 +23,7 @@ from bulk_sync.engines.decide import READ_FIRST, Care
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
-from bulk_sync.errors import RowFailed, StopRun, Terminated
+from bulk_sync.errors import BudgetSpent, RowFailed, StopRun, Terminated
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows.request_order import Precision, RequestDate
 from bulk_sync.rows.results import UNREAD, Match, Steps
@@ -36,6 +36,7 @@ from bulk_sync.stopping import Stop
 REASON = "A later run has written this profile."
 EMAIL = "ada@example.com"
 BODY = b'{"email":"ada@example.com","ccpaOptOut":true}'
+WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
 DONE = (Outcome.UPDATED, None)
 
 
@@ -125,10 +126,10 @@ def write_row(
         [EMAIL if creates else key(0)],
         [desired],
         Steps.blank(1),
+        WARY,
         verify,
         {0: care} if creates or given else {},
         READ_FIRST if guarded else None,
-        Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True) if creates else None,
         began,
     )
     with Session(connection, Pace(**pace), lambda *_: None) as session:
@@ -362,7 +363,7 @@ def test_rows_in_doubt_that_cannot_be_read_do_not_keep_the_others_from_being_wri
     keys, steps = [key(at) for at in range(count + 1)], Steps.blank(count + 1)
     cares = {at: Care(in_doubt=True) for at in range(count)}
     with Session(connection, Pace(retries=0, concurrency=1), lambda *_: None) as session:
-        session.write(Writes(keys, [True] * len(keys), steps, cares=cares), Journal())
+        session.write(Writes(keys, [True] * len(keys), steps, WARY, cares=cares), Journal())
     assert session.cause is None
     assert [each for each, state in campaign.states.items() if state] == [key(count)]
 
@@ -540,7 +541,7 @@ def test_a_failed_creation_that_campaign_acts_on_late_is_not_sent_again(
     steps = Steps.blank(1)
 
     async def work() -> None:
-        writes = Writes([EMAIL], [True], steps, cares={0: Care(body=BODY)}, resolver=resolver)
+        writes = Writes([EMAIL], [True], steps, resolver, cares={0: Care(body=BODY)})
         with pytest.raises(RowFailed):
             await writes.do_row(client, Stop(), 0)
         await writes.do_row(client, Stop(), 0)
@@ -571,6 +572,28 @@ def test_a_change_that_cannot_be_read_back_is_not_done(creates: bool, occupied: 
     assert result.outcome == (Outcome.FAILED, Reason.HTTP_500)
     assert result.sent == ["POST" if creates else "PATCH"]
     assert result.is_settled
+
+
+@pytest.mark.parametrize("there", [[OTHER], [SAME, SAME]], ids=["other state", "two"])
+def test_a_creation_without_an_answer_is_not_sent_again_if_the_address_has_other_profiles(
+    there: list[dict[str, Any]], occupied: Simulator
+) -> None:
+    for profile in there:
+        occupied.add(**profile)
+    occupied.queue_fault(Fault.TRANSIENT_500, "POST")
+    result = write_row(occupied, creates=True, pace={"retries": 1})
+    assert result.outcome == DIFFERS
+    assert result.sent == ["POST"]
+    assert len(occupied.profiles) == 1 + len(there)
+
+
+def test_a_change_that_the_budget_does_not_let_read_back_is_in_doubt(campaign: Simulator) -> None:
+    campaign.add(pkey=key(0), ccpaOptOut=False)
+    campaign.queue_fault(Fault.THROTTLED_429, "PATCH")
+    result = write_row(campaign, pace={"retries": 1, "max_calls": 3}, verify=True)
+    assert isinstance(result.cause, BudgetSpent)
+    assert result.sent == ["PATCH", "PATCH"]
+    assert not result.is_settled
 
 
 class Reads(Looks):
@@ -614,9 +637,6 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
     assert not [each for each in occupied.requests if "mail" in each.raw_path]
 
 
-WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
-
-
 @pytest.mark.parametrize(
     ("given", "calls"),
     [
@@ -626,8 +646,9 @@ WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
         ({"cares": {0: Care(in_doubt=True)}}, 1),
         ({"cares": {0: Care(reads_first=True)}, "verify": True}, 3),
         ({"cares": {0: Care(request=RequestDate.parse("2026-11-25"))}}, 2),
-        ({"cares": {0: Care(body=b"{}")}, "resolver": WARY}, 1),
-        ({"cares": {0: Care(body=b"{}", reads_first=True)}, "resolver": WARY}, 3),
+        ({"cares": {0: Care(in_doubt=True), 1: Care(reads_first=True)}}, 2),
+        ({"cares": {0: Care(body=b"{}")}}, 1),
+        ({"cares": {0: Care(body=b"{}", reads_first=True)}}, 3),
     ],
     ids=[
         "plain",
@@ -636,6 +657,7 @@ WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
         "in doubt",
         "found first",
         "dated",
+        "some found first",
         "created",
         "searched by two filters and created",
     ],
@@ -643,4 +665,4 @@ WARY = Resolver(Keys(KeyKind.EMAIL), "ccpaOptOut", is_wary=True)
 def test_the_calls_of_a_change_count_what_is_read_before_and_after(
     given: dict[str, Any], calls: int
 ) -> None:
-    assert Writes([key(0)], [True], Steps.blank(1), **given).calls_each == calls
+    assert Writes([key(0)], [True], Steps.blank(1), WARY, **given).calls_each == calls
