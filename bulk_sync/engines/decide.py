@@ -54,7 +54,8 @@ class Care:
     Attributes:
         reads_first: the state read before may be out of date.
         in_doubt: a process died while the write was in flight.
-        acted_ms: when Campaign had acted on that write at the latest; a later change is of others.
+        acted_ms: when Campaign had acted on that write at the latest, in ms since the epoch; a
+            later change is of others.
         sent: this process has sent the write, without a confirmation or without reading it back.
         created: the PKey of the profile, if Campaign confirmed its creation.
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:

@@ -1,16 +1,20 @@
 """The records of the ledger: frozen, each one line or a summary of several."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.outcomes import CONFIRMED, Kind, Outcome
+
+_IN_FLIGHT_MS: Final = 1_800_000
+"""The usual patience: a write without a recorded end has arrived by then, or never."""
 
 
 def utc(at_ms: int) -> str:
@@ -171,9 +175,7 @@ class Ended:
 
     def after(self, before: "Ended") -> "Ended":
         """Add the calls and the time of earlier processes."""
-        calls = {**before.calls}
-        for method, count in self.calls.items():
-            calls[method] = calls.get(method, 0) + count
+        calls = dict(Counter(before.calls) + Counter(self.calls))
         return replace(self, calls=calls, seconds=round(before.seconds + self.seconds, 3))
 
 
@@ -294,6 +296,11 @@ class Write(NamedTuple):
         return settled is None or (settled.outcome is Outcome.FAILED and settled.after is None)
 
     @property
+    def may_have_changed(self) -> bool:
+        """Whether it has changed the profile, or may have."""
+        return self.is_confirmed or self.is_doubtful
+
+    @property
     def pkey(self) -> str:
         """The PKey of its profile; the address of a new one, as long as its PKey is not known."""
         return (self.settled and self.settled.profile) or self.intent.key
@@ -303,14 +310,18 @@ class Write(NamedTuple):
         """When it was confirmed, or given up; when it began, if its end is not known."""
         return self.at_ms if self.settled is None else self.settled.at_ms
 
+    @property
+    def acted_ms(self) -> int:
+        """When Campaign had acted on it at the latest, in ms since the epoch."""
+        return self.ended_ms + (_IN_FLIGHT_MS if self.settled is None else 0)
+
 
 F = TypeVar("F", Begun, NotBegun, Ended)
 
 
 def dumps(facts: Begun | Ended) -> str:
     """Return facts as JSON in ASCII: the name of a file may be no text in any encoding."""
-    cells = {each.name: getattr(facts, each.name) for each in fields(facts)}
-    return json.dumps(cells, default=dict)
+    return json.dumps(vars(facts), default=dict)
 
 
 def loads(kind: type[F], text: str) -> F:

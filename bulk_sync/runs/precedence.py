@@ -41,7 +41,7 @@ from bulk_sync.runs import found_states, lineage
 from bulk_sync.runs.kept_rows import Found
 from bulk_sync.runs.lineage import same_place
 from bulk_sync.runs.run_context import RunContext
-from bulk_sync.runs.write_records import IN_FLIGHT_MS, Recording
+from bulk_sync.runs.write_records import Recording
 from bulk_sync.settings import Connection, State
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def put_back(run: RunContext, recording: Recording) -> tuple[set[int], dict[int,
         if settled is None or settled.outcome is Outcome.FAILED:
             uncertain.add(at)
         if at in opt_ins:
-            ended_ms[at] = _ended_ms(write)
+            ended_ms[at] = write.acted_ms
     return uncertain, ended_ms
 
 
@@ -171,8 +171,8 @@ def last_writes(
 
 
 def without_own(last_writes: LastWrites, own: Iterable[Write]) -> LastWrites:
-    """Leave out the profiles of a run's own writes: what to do with their rows was decided."""
-    decided = {write.pkey for write in own if write.is_confirmed or write.is_doubtful}
+    """Leave out the profiles that a run's own writes have changed, or may have changed."""
+    decided = {write.pkey for write in own if write.may_have_changed}
 
     def look_up(keys: Sequence[str], since_ms: int) -> Writes:
         return last_writes([key for key in keys if key not in decided], since_ms)
@@ -189,7 +189,7 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
     before: dict[tuple[str, str], Own] = {}
     for write in writes:
         begun, intent, is_done = runs.get(write.run_id), write.intent, write.is_confirmed
-        if begun is None or not (is_done or write.is_doubtful):
+        if begun is None or not write.may_have_changed:
             continue
         pkey, state = write.pkey, intent.desired
         displaced = None if intent.before is None else stands.get((pkey, intent.before))
@@ -302,15 +302,10 @@ def _own(write: Write) -> Own:
     return Own(
         state=write.intent.desired,
         began_ms=write.at_ms,
-        ended_ms=_ended_ms(write),
+        ended_ms=write.acted_ms,
         request=None if requested is None else RequestDate.parse(requested),
         no_later_ms=write.at_ms,
         run_id=write.run_id,
         is_doubtful=write.is_doubtful,
         position=write.position,
     )
-
-
-def _ended_ms(write: Write) -> int:
-    """Return when a write was confirmed, or given up at the latest."""
-    return write.ended_ms + (IN_FLIGHT_MS if write.settled is None else 0)

@@ -115,9 +115,7 @@ def _mark_moved(compared: pd.DataFrame, book: Ledger, run: Run) -> pd.DataFrame:
     last = {
         write.pkey: write
         for write in book.writes_to([keys[at] for at in moved])
-        if write.position > run.position
-        and write.run_id != run.run_id
-        and (write.is_confirmed or write.is_doubtful)
+        if write.position > run.position and write.run_id != run.run_id and write.may_have_changed
     }
     for at in moved:
         by = ", and not by this tool"

@@ -15,7 +15,7 @@ from bulk_sync.errors import Exit, Interrupted, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Ledger, Run, Settled, Write
 from bulk_sync.outcomes import CONFIRMED, Outcome, Reason
 from bulk_sync.rows import request_order
-from bulk_sync.rows.results import UNREAD, Steps
+from bulk_sync.rows.results import Steps
 from bulk_sync.runs import (
     checkpoint_place,
     day_budget,
@@ -230,25 +230,23 @@ def _read_again(
     if not writes:
         return []
     pace = replace(job.pace, patience_s=min(job.pace.patience_s, _PATIENCE_S))
-    steps, how = Steps.blank(len(writes), stamped=True), Reading(Fetch.LOOKUP)
+    keys = [write.intent.key for write in writes]
+    steps, how = Steps.blank(len(keys), stamped=True), Reading(Fetch.LOOKUP)
     budget = day_budget.budget_of(book, job)
     with Session(job.connection, pace, screen.show_progress, budget=budget) as session:
-        session.read([write.intent.key for write in writes], steps, how)
+        session.read(keys, steps, how)
     if isinstance(session.cause, Interrupted):
         raise session.cause
     if session.cause is not None:
         log.warning("The changes in flight could not be read again: %s", session.cause)
     settled = []
-    for at, write in enumerate(writes):
-        tries, at_ms = int(steps.attempts[at]), int(steps.at_ms[at])
-        changed_ms = 0 if steps.changed_ms is None else int(steps.changed_ms[at])
-        if steps.state[at] == write.intent.desired:
-            if request_order.is_since(changed_ms, write.at_ms + write_records.IN_FLIGHT_MS):
-                continue  # others have set it: whether the write arrived is not known
-            settled.append(Settled(write.position, Outcome.UPDATED, None, "", tries, at_ms))
-        elif steps.state[at] != UNREAD:
+    for at, (profile,) in steps.matches(keys):
+        write, tries, at_ms = writes[at], int(steps.attempts[at]), int(steps.at_ms[at])
+        if profile.state != write.intent.desired:
             why = str(Reason.STOPPED), f"Had not arrived when run {run_id} was given up."
             settled.append(Settled(write.position, Outcome.PENDING, *why, tries, at_ms))
+        elif not request_order.is_since(profile.changed_ms, write.acted_ms):  # else in doubt still
+            settled.append(Settled(write.position, Outcome.UPDATED, None, "", tries, at_ms))
     return settled
 
 

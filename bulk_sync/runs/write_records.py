@@ -15,9 +15,6 @@ from bulk_sync.rows import columns, comparison, request_order
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import UNREAD, Steps
 
-IN_FLIGHT_MS: Final = 1_800_000
-"""The usual patience: a write without a recorded end has arrived by then, or never."""
-
 _IN_DOUBT: Final = (
     "The change was in flight, or about to be, when the process that sent it died: whether it "
     "arrived is not known. The profile is read again before anything is written."
@@ -33,7 +30,8 @@ class Recording:
         keys: n keys, each once: PKeys, and the addresses of profiles to create.
         desired: the state of each.
         in_doubt: positions of writes in flight when a process died.
-        acted_ms: when Campaign had acted on these at the latest, by position.
+        acted_ms: when Campaign had acted on these at the latest, in ms since the epoch, by
+            position.
         has_begun: whether any write of the whole plan was ever intended.
         has_lifted: whether any opt-in was ever intended.
         bodies: by position, the JSON with which a profile is created.
@@ -141,14 +139,14 @@ class Recording:
         for write in recorded:
             if not index:  # which takes a dict of all keys, and only a resumed run needs it
                 index = {key: at for at, key in enumerate(self.keys)}
-            at, settled = index.get(write.intent.key), write.settled
-            if at is None:  # an early one, not sent: a newer request is known since
-                continue
+            if write.intent.key not in index and not write.may_have_changed:
+                continue  # an early one, overtaken by a newer request
+            at, settled = index[write.intent.key], write.settled
             has_begun |= write.intent.key not in self._early
             self.has_lifted |= not self.desired[at] and at not in self.bodies
             if settled is None:
                 self._intents[at] = write.position
-                self.acted_ms[at] = write.at_ms + IN_FLIGHT_MS
+                self.acted_ms[at] = write.acted_ms
             elif settled.outcome in CONFIRMED:
                 self.steps.done(at, settled.attempts, settled.at_ms, state=self.desired[at])
             elif settled.outcome is not Outcome.PENDING:

@@ -154,8 +154,8 @@ def written_since(
     found: dict[str, list[Change]] = {}
     for write in of_all if pkeys is None else run.ledger.writes_to(pkeys):
         change = Change(write, reading.precedes(write))
-        has_changed = write.run_id in others and (write.is_confirmed or write.is_doubtful)
-        if has_changed and (change.is_since or change.write.ended_ms >= reading.since_ms):
+        may_have_changed = write.run_id in others and write.may_have_changed
+        if may_have_changed and (change.is_since or change.write.ended_ms >= reading.since_ms):
             _add(found.setdefault(write.pkey, []), change)
     return found
 
