@@ -1,11 +1,14 @@
 """The current states of a run: how they are read, and how they are compared."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from bulk_sync.engines.current import StateReader
 from bulk_sync.engines.producer import PKeys, Producer
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
+from bulk_sync.ledger import Write
 from bulk_sync.rows import columns, comparison, expand, new_profiles
 from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.request_order import LastWrites
@@ -72,13 +75,23 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     if run.checkpoint.early():
         own = list(run.ledger.writes(run.run_id))
-        intents = (write.intent for write in own)
-        before = {each.key: each.before for each in intents if each.before is not None}
-        states.put_back(Texts(run.rows[columns.KEY], comparison.open_rows(run.rows)), before)
-        last_writes = precedence.without_own(last_writes, own)
+        last_writes = before_own(run.rows, states, own, last_writes)
     attribute = job.connection.attribute
     planned = compare(run.rows, states, job.matching, attribute, last_writes)
     return protected(run, planned, job.protection)
+
+
+def before_own(
+    rows: pd.DataFrame, states: Steps, own: Sequence[Write], last_writes: LastWrites
+) -> LastWrites:
+    """Put states back as they were before a run's own writes, and leave these out of the last ones.
+
+    What to do with their rows was decided.
+    """
+    intents = (write.intent for write in own)
+    before = {each.key: each.before for each in intents if each.before is not None}
+    states.put_back(Texts(rows[columns.KEY], comparison.open_rows(rows)), before)
+    return precedence.without_own(last_writes, own)
 
 
 def protected(run: RunContext, planned: pd.DataFrame, protection: Protection) -> pd.DataFrame:

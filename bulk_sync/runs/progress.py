@@ -54,17 +54,14 @@ def _compared(
     Nothing is planned if the profiles of a write are not known any more: the ledger has it alone.
     """
     own = list(book.writes(run.run_id))
-    recorded = {write.intent.key: write.intent.before for write in own}
     states = current_states.unread(rows)
     with kept_rows.warning_of(run.run_id):
         states = checkpoint.states(current_states.unread(rows))
-    keys = Texts(rows[columns.KEY], comparison.open_rows(rows))
-    before = {key: state for key, state in recorded.items() if state is not None}
-    states.put_back(keys, before)
     matching = Matching.of(run.begun.settings, run.begun.attribute)
     last_writes = precedence.last_writes(book, state, run.begun, run.run_id)
-    last_writes = precedence.without_own(last_writes, own)
+    last_writes = current_states.before_own(rows, states, own, last_writes)
     planned = current_states.compare(rows, states, matching, run.begun.attribute, last_writes)
-    if recorded.keys() <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
+    written = {write.intent.key for write in own if write.may_have_changed}
+    if written <= set(Texts(columns.profiles(planned), comparison.writes(planned))):
         return planned
     return comparison.without_states(rows, Outcome.PENDING)
