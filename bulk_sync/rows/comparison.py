@@ -180,8 +180,10 @@ def _last_write(written: Writes, profile: str, key: str, *, state: bool) -> Own 
 
     If it is not known whether a profile was created, the ledger knows it by its address alone.
     """
-    own, made = written.get((profile, state)), written.get((key, state))
-    return own if own is not None or made is None or made.is_seen else made
+    if (own := written.get((profile, state))) is not None:
+        return own
+    made = written.get((key, state))
+    return None if made is None or made.is_seen else made
 
 
 def reopened(rows: pd.DataFrame) -> pd.DataFrame:

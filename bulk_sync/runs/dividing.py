@@ -97,9 +97,8 @@ def undivided(
 
     Rows of a plan may be unchanged, unless another run has changed them since.
     """
-    rows, settle = large.pending(why_left(ended.cause)), None
-    if large.is_planned:
-        settle = written_since.outdating(execution.run)
+    rows = large.pending(why_left(ended.cause))
+    settle = written_since.outdating(execution.run) if large.is_planned else None
     rest = Rest.unread(rows if settle is None else rows.map(settle))
     if execution.listed is not None:
         ended = replace(ended, reads=execution.listed.calls_left)

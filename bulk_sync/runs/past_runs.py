@@ -66,7 +66,10 @@ def may_pass(state: State, run: Run) -> bool:
 
 
 def was_stopped(run: Run) -> bool:
-    """Return whether a limit or a person refused a run, or a limit holds its opt-ins back."""
+    """Return whether a limit or a person refused a run, or a limit holds its opt-ins back.
+
+    A run that was given up since waits for nothing more.
+    """
     is_refused = run.ended is not None and run.ended.exit == Exit.REFUSED
     return is_held(run) or (is_refused and not run.is_given_up)
 

@@ -1,6 +1,5 @@
 """Commands about runs of inputs larger than memory, at every stage of such a run."""
 
-import csv
 import re
 import shutil
 from collections import Counter
@@ -13,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import key, populate
+from conftest import key, populate, read_csv
 from large_inputs import in_groups
 
 from bulk_sync import ledger, runs
@@ -98,8 +97,7 @@ def run_of(folder: Path, run_id: str) -> Run:
 def reported(folder: Path, run_id: str) -> list[dict[str, str]]:
     path = folder / "again.csv"
     runs.report_again(State(folder / "state"), run_id, [str(path)], lambda *_: None)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(path)
     path.unlink()
     return rows
 
@@ -181,8 +179,7 @@ def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
     assert ended.totals.outcomes == {
         "unchanged": ROWS - 3 - CHANGES, "updated": CHANGES, "duplicate": 1, "drifted": 2,
     }  # fmt: skip
-    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "r.csv")
     assert [row["note"] for row in rows] == NOTES
     facts = [(row["sync_outcome"], row["sync_reason"], row["sync_after"]) for row in rows]
     assert facts[1:5] == [
@@ -190,8 +187,8 @@ def test_no_row_is_unchanged_that_another_run_has_changed_since_it_was_read(
         ("drifted", "newer_run", "false"), ("updated", "", "true"),
     ]  # fmt: skip
     assert ended.files.todo is not None
-    with Path(ended.files.todo.name).open(encoding="utf-8", newline="") as file:
-        assert [row["note"] for row in csv.DictReader(file)] == ["row 1", "row 3"]
+    left = read_csv(Path(ended.files.todo.name))
+    assert [row["note"] for row in left] == ["row 1", "row 3"]
     assert ("drifted", ended.run_id, 3) in history_of(filled, tmp_path, key(1))
 
 
@@ -210,8 +207,7 @@ def test_no_row_is_unchanged_that_another_run_has_changed_if_the_apply_stops_bef
     assert ended.totals.outcomes == {
         "unchanged": ROWS - 3 - CHANGES, "pending": CHANGES, "duplicate": 1, "drifted": 2,
     }  # fmt: skip
-    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "r.csv")
     assert [row["note"] for row in rows] == NOTES
     assert [row["sync_outcome"] for row in rows[1:4]] == ["drifted", "unchanged", "drifted"]
 
@@ -356,8 +352,7 @@ def apply_plan(
         ended = runs.apply(job, plan, Quiet(), approval)
     except runs.PlanBegun as begun:
         ended = runs.resume(job, begun.run.run_id, Quiet())
-    with (folder / "r.csv").open(encoding="utf-8", newline="") as file:
-        rows = [{**row, "sync_at": ""} for row in csv.DictReader(file)]
+    rows = [{**row, "sync_at": ""} for row in read_csv(folder / "r.csv")]
     (folder / "r.csv").unlink()
     return ended, rows
 
@@ -489,8 +484,7 @@ def test_a_run_that_stops_before_it_compares_leaves_all_its_rows_in_the_todo_fil
     (path,) = tmp_path.glob("*.todo.csv")
     assert ended.files.todo is not None
     assert ended.files.todo.name == path.name
-    with path.open(encoding="utf-8", newline="") as file:
-        left = list(csv.DictReader(file))
+    left = read_csv(path)
     assert [row["note"] for row in left] == NOTES[: ROWS - 1]
     assert {row["sync_reason"] for row in left} == {"stopped"}
 
@@ -573,8 +567,7 @@ def test_columns_of_the_user_named_like_ours_are_not_taken_for_ours(
         "unchanged": ROWS - 1 - CHANGES, "updated": CHANGES, "duplicate": 1,
     }  # fmt: skip
     assert sorted(filled.patched) == [(key(at), True) for at in range(0, 4 * CHANGES, 4)]
-    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file))
+    found = read_csv(tmp_path / "r.csv")
     assert [row["note"] for row in found] == NOTES
     assert [row["NOTE"] for row in found] == [f"x{at}" for at in range(ROWS)]
     assert list(found[0])[: len(own)] == list(own)
