@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from conftest import Ran, Run, key, populate, read_csv
+from conftest import Ran, Run, key, populate, read_csv, write_states
 from large_inputs import in_slices
 
 from bulk_sync.simulator import Simulator
@@ -136,6 +136,22 @@ def test_an_undo_lifts_what_only_the_same_list_has_found(
     assert "of the same list has worked on this organization since" in undone.err
     assert "stays" not in undone.err
     assert set(sim.states.values()) == {False}
+
+
+def test_an_undo_names_the_runs_of_other_lists_since_and_no_earlier_ones(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    other = write_states(tmp_path / "other.csv", 1)
+    ids = []
+    opt_outs(tmp_path, 2)
+    for number, path in enumerate([other, "first.csv", other]):
+        given = "--summary", "json", "--report", f"{number}.csv"
+        ids.append(run_id_of(run(sim, "run", path, *given)))
+    earlier, wrong, later = ids
+    undone = run(sim, "undo", wrong)
+    assert f"Run {later} has worked on this organization since. An opt-out that" in undone.err
+    assert earlier not in undone.err
 
 
 def test_a_resumed_run_lifts_no_opt_out_that_the_list_of_a_refused_run_has_found_since(

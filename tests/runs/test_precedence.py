@@ -24,6 +24,7 @@ RUNS = {
     "B": begun(Kind.APPLY),
     "C": begun(Kind.UNDO, "B"),
     "D": begun(Kind.UNDO, "C"),
+    "E": begun(Kind.RETRY, "A"),
 }
 
 ELSEWHERE: dict[str, Begun] = {}
@@ -36,7 +37,7 @@ def write(
     outcome: Outcome | None = Outcome.UPDATED,
     after: bool | None = None,
 ) -> Write:
-    at_ms = 1_000 * (1 + "ABCD".index(run_id))
+    at_ms = 1_000 * (1 + "ABCDE".index(run_id))
     intent = Intent("@k", 2, None, not desired, desired, None, requested)
     settled = None
     if outcome is not None:
@@ -70,6 +71,10 @@ B_IN = write("B", False, "2026-01-20")
             [A_OUT, write("B", False, "2026-01-20", Outcome.FAILED, after=True)],
             True, "2026-01-10", "A", 1_000,
         ),
+        (
+            [write("A", True, "2026-01-10", Outcome.FAILED, False), write("E", True, "2026-01-10")],
+            True, "2026-01-10", "E", 5_000,
+        ),
     ],
     ids=[
         "the only one",
@@ -82,6 +87,7 @@ B_IN = write("B", False, "2026-01-20")
         "left alone",
         "not sent",
         "refused",
+        "refused, and tried again",
     ],
 )  # fmt: skip
 def test_a_single_write_counts(
