@@ -154,6 +154,18 @@ def test_keys_of_another_instance_are_refused_after_the_first_page(
     assert pages_of(filled) == 10
 
 
+def test_unknown_keys_that_are_allowed_are_not_tried_first(
+    filled: Simulator, run: Run, tmp_path: Path
+) -> None:
+    rows = [f"{key(500 + at)},true" for at in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut", *rows, ""]))
+    with in_slices():
+        ran = run(filled, "run", "in.csv", *SCAN, *SHORT, "--allow", "unknown-keys")
+    assert ran.status == 3, ran.err
+    assert ran.summary["outcomes"] == {"not_found": ROWS}
+    assert sum("_line" not in each.target for each in filled.requests) == ROWS
+
+
 @pytest.mark.parametrize("command", ["run", "plan"])
 @pytest.mark.parametrize("reading", [nullcontext, in_slices], ids=["whole", "slices"])
 def test_rows_left_because_no_key_is_known_wait_for_a_limit(

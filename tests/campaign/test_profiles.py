@@ -100,3 +100,24 @@ def test_only_a_json_boolean_is_a_state(value: object) -> None:
 )
 def test_an_unknown_state_is_explained(profile: dict[str, object], says: str) -> None:
     assert says in profiles.unknown(profile, "x").detail
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ({}, 0),
+        ({"xLastModified": None}, 0),
+        ({"xLastModified": " "}, 0),
+        ({"xLastModified": "2019-09-26 11:49:48.817Z"}, 1_569_498_588_817),
+        ({"xLastModified": " 2019-09-26T13:49:48.8171+02:00 "}, 1_569_498_588_818),
+        ({"xLastModified": "1970-01-01 00:00:00Z"}, 1),
+        ({"xLastModified": "2019-09-26 11:49:48"}, -1),
+        ({"xLastModified": "26.09.2019"}, -1),
+        ({"xLastModified": 1_569_498_588_817}, -1),
+        ({"lastModified": "2019-09-26 11:49:48.817Z"}, 0),
+    ],
+)
+def test_a_missing_an_unclear_and_a_known_time_of_a_change_differ(
+    shown: dict[str, object], expected: int
+) -> None:
+    assert profiles.changed_ms(shown, "x") == expected

@@ -309,6 +309,8 @@ def test_a_token_that_occurs_in_data_leaves_them_alone(token: str) -> None:
     ("status", "body", "message"),
     [
         (200, b"access_token=eyJmade-up&expires_in=3600", "usable token"),
+        (200, b'{"access_token": "eyJmade up", "expires_in": 3600}', "usable token"),
+        (200, b'{"access_token": 7, "expires_in": 3600}', "usable token"),
         (400, b"access_token=eyJmade-up&expires_in=3600", "400: no text"),
         (403, b'{"access_token": "eyJmade-up", "expires_in": 3600}', "403: no text"),
         (503, b'{"access_token" : "eyJmade', "503: no text"),

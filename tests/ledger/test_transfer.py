@@ -184,6 +184,29 @@ def test_an_altered_ledger_is_not_copied(
     assert run(None, "ledger", "verify", *options_of(filled)).status == 3
 
 
+def test_a_database_that_gives_back_other_lines_is_left_empty(
+    filled: State, target: str, run: Run
+) -> None:
+    copy = State(filled.folder, target)
+    with ledger.open_ledger(copy):
+        pass
+    engine = create_engine(database_url(copy))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TRIGGER shortens AFTER INSERT ON lines BEGIN "
+                "UPDATE lines SET detail = 'short' WHERE position = NEW.position; END"
+            )
+        )
+    engine.dispose()
+    ran = run(None, "ledger", "copy", target, *options_of(filled))
+    assert ran.status == 2
+    assert "does not give back what was written" in ran.err
+    assert tables(copy)["lines"] == []
+    with ledger.open_ledger(copy) as book:
+        assert book.chain_end() == Head()
+
+
 def test_half_a_copy_leaves_nothing(
     filled: State, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,17 @@ def test_an_error_value_is_found_wherever_the_sheet_lies(tmp_path: Path, folder:
     assert table(path) == [(2, "#NAME?", ""), (3, "@c", "")]
 
 
+def test_a_sheet_that_was_cut_off_between_two_rows_is_damaged(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.xlsx", tmp_path / "cut.xlsx"
+    office.xlsx(whole, {"S": office.HEADER + office.row(2, "@a", "true") + office.row(3, "@b")})
+    with zipfile.ZipFile(whole) as parts, zipfile.ZipFile(cut, "w") as copy:
+        for name in parts.namelist():
+            content = parts.read(name)
+            copy.writestr(name, content.partition(b'<row r="3"')[0])
+    with pytest.raises(InputProblem, match="cut off or damaged"):
+        table(cut)
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
