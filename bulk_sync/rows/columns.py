@@ -159,7 +159,7 @@ def desired(rows: pd.DataFrame) -> npt.NDArray[np.int8]:
 def times(at_ms: npt.NDArray[np.int64]) -> pd.Series:
     """Turn milliseconds since the epoch, 0 or less where there is none, into UTC times."""
     stamps = at_ms.astype("datetime64[ms]")
-    stamps[at_ms <= 0] = np.datetime64("NaT")
+    stamps[at_ms <= 0] = np.datetime64("NaT", "ms")
     # Not Series.dt.tz_localize, which takes seven times as long, and two columns more on the way.
     return pd.Series(pd.DatetimeIndex(stamps, tz="UTC", copy=False), copy=False)
 

@@ -155,7 +155,8 @@ def days_left(rows: pd.DataFrame, today: date) -> Mapping[str, int]:
     is_opt_out = columns.desired(rows) != 0
     due = _due(rows)[_are_left(rows) & is_opt_out]
     now = np.array([today], "datetime64[D]")
-    ends = np.concatenate([now - 1, *(_counted_on(now, most) for most in _CLASSES)])
+    yesterday = now - np.timedelta64(1, "D")
+    ends = np.concatenate([yesterday, *(_counted_on(now, most) for most in _CLASSES)])
     # The places of the last class, and of no day at all, follow those with an end.
     found = np.searchsorted(ends, due) + np.isnat(due)
     counts = np.bincount(found, minlength=len(ends) + 2).tolist()
@@ -180,7 +181,7 @@ def _are_left(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 def _due(rows: pd.DataFrame) -> _Days:
     due = last_days(rows[columns.RECEIVED].to_numpy())
-    due[columns.desired(rows) == 0] = np.datetime64("NaT")
+    due[columns.desired(rows) == 0] = np.datetime64("NaT", "D")
     return due
 
 

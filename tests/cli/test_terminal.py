@@ -14,7 +14,7 @@ import pytest
 from conftest import Copied, Run, key, populate, read_csv, write_states
 
 from bulk_sync.rows import read
-from bulk_sync.simulator import Simulator
+from bulk_sync.simulator import Options, ScanFault, Simulator, running
 
 
 def environment_of(sim: Simulator, folder: Path) -> dict[str, str]:
@@ -92,6 +92,19 @@ def test_after_any_other_answer_nothing_is_written(
     status, _ = run_at_terminal(filled, tmp_path, answer)
     assert status == 4
     assert filled.patched == []
+
+
+def test_a_person_who_does_not_agree_to_early_writes_stops_the_run(tmp_path: Path) -> None:
+    half_listed = Options(scan_fault=ScanFault.HIDES, scan_hides_share=0.5)
+    with running(half_listed) as sim:
+        populate(sim, 100)
+        write_states(tmp_path / "in.csv", 100)
+        words = ("--fetch", "scan", "--page-size", "50", "--max-calls", "70")
+        status, shown = run_at_terminal(sim, tmp_path, "n\n", *words)
+    assert "are written first" in shown
+    assert "Nothing was written: the plan was not agreed to." in shown
+    assert (status, sim.patched) == (4, [])
+    assert not any("/profile/%40" in each.raw_path for each in sim.requests)
 
 
 @pytest.mark.parametrize(

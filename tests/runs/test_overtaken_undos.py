@@ -77,13 +77,15 @@ def test_an_undo_lifts_no_opt_out_that_an_older_list_has_found_beside_another_pr
 def test_an_undo_lifts_what_an_older_list_that_had_ended_asked_for(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    populate(sim, 1)
+    populate(sim, 2)
     for number, state in enumerate(["true", "false"]):
         path = list_of(tmp_path, f"{number}.csv", state, 0)
         assert run(sim, "run", path, "--report", f"report{number}.csv").status == 0
-    assert run(sim, "run", list_of(tmp_path, "wrong.csv", "true", 0)).status == 0
+    before = dict(sim.states)
+    assert run(sim, "run", list_of(tmp_path, "wrong.csv", "true", 0, 1)).status == 0
     assert run(sim, "undo", newest(run)).status == 0
-    assert sim.states == {key(0): False}
+    assert sim.states == before
+    assert before[key(0)] is False
 
 
 def test_the_undo_of_an_undo_lifts_no_opt_out_that_a_list_newer_than_the_first_run_asks_for(
