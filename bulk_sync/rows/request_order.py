@@ -106,17 +106,18 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     ]
 
 
-def latest_known(frame: pd.DataFrame) -> list[RequestDate | None]:
-    """Return the latest known request date of every row; None if no date of it is known.
+def known_requests(frame: pd.DataFrame) -> list[tuple[RequestDate | None, ...]]:
+    """Return what is known of the requests of every row: the date of the last one.
 
-    If one of repeated requests has none, it is the day of the first: the last was not earlier.
+    If one of repeated requests has none, it may be the last. The day of the first counts besides.
     """
     dates = requests(frame, np.arange(len(frame)))
-    if columns.REQUESTED not in frame:
-        return dates
+    firsts = frame.get(columns.REQUESTED, pd.Series(UNDATED, frame.index)).tolist()
     return [
-        RequestDate(first_ms, Precision.DAY) if date is None and first_ms != UNDATED else date
-        for date, first_ms in zip(dates, frame[columns.REQUESTED].tolist(), strict=True)
+        (date,)
+        if date is not None or first == UNDATED
+        else (None, RequestDate(first, Precision.DAY))
+        for date, first in zip(dates, firsts, strict=True)
     ]
 
 
