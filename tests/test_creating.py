@@ -304,6 +304,25 @@ def test_a_plan_does_not_create_a_profile_created_meanwhile(
     assert not sim.patched
 
 
+@pytest.mark.parametrize("date", ["2026-11-20", "2026-11-24"])
+def test_an_opt_out_that_others_created_meanwhile_stands_against_an_older_request(
+    date: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    header = "email,firstName,lastName,ccpaOptOut,Request date\n"
+    path = people(tmp_path / "in.csv", [("p0@x.com", "Ada", "Ash", "true", "2026-11-22")], header)
+    plan = tmp_path / "plan.parquet"
+    assert run(sim, "plan", path, "--create", "--out", plan).status == 0
+    pkey = sim.add(email="p0@x.com", ccpaOptOut=True)
+    ran = run(sim, "apply", plan)
+    assert ran.outcomes == ["unchanged"], ran.err
+    other = tmp_path / "other.csv"
+    other.write_text(f"PKey,ccpaOptOut,Request date\n{pkey},false,{date}\n")
+    run(sim, "run", other)
+    assert sim.states[pkey] is (date < "2026-11-22")
+    (told, *_) = json.loads(run(None, "history", pkey, "--json").out)
+    assert (told["key"], told["outcome"]) == ("p0@x.com", "unchanged")
+
+
 def test_a_created_profile_is_audited_is_in_the_history_and_stays_after_an_undo(
     sim: Simulator, tmp_path: Path, run: Run
 ) -> None:

@@ -142,7 +142,7 @@ class Done:
         reason: why the row is left alone; None if the write has arrived.
         detail: the reason for a person.
         holds: the state in Campaign; None if there is no profile.
-        pkey: the profile created by an earlier request.
+        pkey: the profile created by an earlier request, or by others.
         is_read_back: the profile was read after the last request for it.
     """
 
@@ -246,7 +246,8 @@ def _create(care: Care, seen: Seen, *, desired: bool) -> Done:
         have = "A profile has" if count == 1 else f"{count} profiles have"
         detail = f"{have} this address by now, so none was created."
         if is_alike:
-            return Done(Outcome.UNCHANGED, Reason.EXISTS, detail, holds)
+            pkey = seen.profiles[0].pkey
+            return Done(Outcome.UNCHANGED, Reason.EXISTS, detail, holds, pkey)
         return Done(Outcome.DRIFTED, Reason.EXISTS, f"{detail} {again}", holds)
     if count > 1:
         detail = (

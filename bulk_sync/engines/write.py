@@ -90,6 +90,8 @@ class Writes:
         while isinstance(decision, LookFirst):
             decision = await self._look(client, stop, at, decision.wait_s)
         if isinstance(decision, Done):
+            if decision.pkey:
+                self.steps.found[at] = (Match(decision.pkey, int(desired), 0),)
             decision.check()
             pkey, failed = decision.pkey, self.steps.problems.get(at)
             tries = 1 if failed is None else failed.attempts

@@ -59,7 +59,7 @@ class Settled(NamedTuple):
         reason: why, if it was not done.
         attempts: HTTP tries.
         at_ms: UTC, when it ended.
-        profile: the PKey of the profile, if it was created.
+        profile: the PKey of the profile, if it was created, by others or for this row.
         after: the state of the profile after a failed write; None if unknown.
         position: of its line; set by the ledger.
     """

@@ -23,8 +23,9 @@ Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from bulk_sync.ledger import Begun, Kind, Ledger, Run, Write
 from bulk_sync.outcomes import Outcome
@@ -150,7 +151,8 @@ def last_writes(
             and run.begun.attribute == place.attribute
             and run.run_id != own_id
         }
-        written = standing(book.writes_to(keys), runs) if runs else {}
+        writes = list(book.writes_to(keys)) if runs else []
+        written = standing(writes, runs)
         put_back = lineage.undone(every)
         counting = {
             run_id: begun
@@ -162,7 +164,10 @@ def last_writes(
         # A refused list may be a wrong one, and no undo can cancel it: in doubt the opt-out counts.
         confirmed = (
             (each.pkey, each.state, _confirmed(run_id, each))
-            for run_id, each in found_states.found(state, keys, counting, since_ms)
+            for run_id, each in chain(
+                found_states.found(state, keys, counting, since_ms),
+                _existing(writes, counting),
+            )
             if each.state or (each.request is not None and run_id not in refused)
         )
         return _with_confirmed(written, confirmed, positions)
@@ -288,6 +293,17 @@ def _with_confirmed(
         if own.is_seen or began_since or each.at_ms >= own.began_ms:
             found[pkey, state] = own.confirmed_by(each)
     return found
+
+
+def _existing(writes: Iterable[Write], counting: Collection[str]) -> Iterator[tuple[str, Found]]:
+    """Yield profiles to be created that others had created with the desired state, with the run."""
+    for write in writes:
+        settled = write.settled
+        if settled is None or settled.outcome is not Outcome.UNCHANGED or not settled.profile:
+            continue
+        if write.run_id in counting:
+            own = _own(write)
+            yield write.run_id, Found(settled.profile, own.state, own.request, settled.at_ms)
 
 
 def _confirmed(run_id: str, each: Found) -> Confirmed:

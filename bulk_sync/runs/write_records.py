@@ -122,13 +122,13 @@ class Recording:
         steps, intent = self.steps, self._intents[at]
         problem, tries = steps.problems.get(at), int(steps.attempts[at])
         at_ms = int(steps.at_ms[at])
+        made = next((each.pkey for each in steps.found.get(at, ())), None)
         if problem is not None:
             why = str(problem.reason), problem.detail
-            return Settled(intent, problem.outcome, *why, tries, at_ms, after=problem.holds)
+            return Settled(intent, problem.outcome, *why, tries, at_ms, made, problem.holds)
         if steps.state[at] != UNREAD:
             if at not in self.bodies:
                 return Settled(intent, Outcome.UPDATED, None, "", tries, at_ms)
-            made = next((each.pkey for each in steps.found.get(at, ())), None)
             return Settled(intent, Outcome.CREATED, None, "", tries, at_ms, made)
         return Settled(intent, Outcome.PENDING, str(Reason.STOPPED), "Not sent.", 0, now_ms())
 
