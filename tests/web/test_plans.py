@@ -620,7 +620,8 @@ def test_a_plan_is_sent_back_with_a_comment_and_asked_for_again(
     plan_id = plan_to_approve(sim, served, tmp_path / "in.csv")
     ana, ben = served.signed_in(Role.UPLOADER), served.signed_in(Role.APPROVER)
     assert "Write what is wrong" in press(ben, served, f"/plans/{plan_id}/send-back").text
-    press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
+    sent = press(ben, served, f"/plans/{plan_id}/send-back", comment="Who is row 2?")
+    assert f"Nobody asks for its approval now. {ANA}, who prepared it, can do so." in sent.text
     assert "in.csv: Who is row 2?" in ana.get(f"{served.url}/").text
     screen = ana.get(f"{served.url}/plans/{plan_id}")
     assert "State: sent back" in text_of(screen)
@@ -689,6 +690,18 @@ def test_the_person_who_asked_withdraws_the_request_and_earlier_approvals_with_i
         acts = [(act.deed, act.who) for act in served.page.ledger.acts(plan_id)]
     asked = (Deed.ASKED, ANA)
     assert acts == [asked, (Deed.APPROVED, BEN), (Deed.WITHDRAWN, ANA), asked, (Deed.APPROVED, IDA)]
+
+
+@pytest.mark.parametrize(("rows", "is_done"), [(1, True), (2, False)])
+def test_a_plan_without_changes_is_done_only_if_no_row_needs_a_person(
+    sim: Simulator, served: Served, tmp_path: Path, rows: int, is_done: bool
+) -> None:
+    sim.add(pkey=key(0), ccpaOptOut=True)
+    plan_id = make_plan(served, write_states(tmp_path / "in.csv", rows))
+    shown = text_of(served.signed_in(Role.UPLOADER).get(f"{served.url}/plans/{plan_id}"))
+    assert stage(served, plan_id) is PlanStage.EMPTY
+    assert ("Campaign already has what the file wants." in shown) is is_done
+    assert ("the rows below are not done: they need a person" in shown) is not is_done
 
 
 def test_a_profile_that_changed_after_the_plan_is_left_alone_and_shown(
