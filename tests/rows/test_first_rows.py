@@ -310,6 +310,18 @@ def test_a_row_of_data_is_never_quoted_in_a_message(state: str) -> None:
     assert "  Column 1  e-mail addresses, such as a@x.com" in problem.overview
 
 
+@pytest.mark.parametrize("person", ["a@x.com", f"@{'k' * 88}"])
+@pytest.mark.parametrize("row", [None, 1])
+def test_the_first_person_of_a_list_is_no_header_whatever_columns_are_named(
+    person: str, row: int | None
+) -> None:
+    named = Rules(key_column=person, state_column="Yes")
+    rows = sheet((person, "Yes"), ("b@x.com", "Yes"))
+    assert "row 1 looks like data" in str(problem_of(rows, rules=named, row=row))
+    alone = Rules(key_column=person, state=True)
+    assert "row 1 looks like data" in str(problem_of(sheet((person,)), rules=alone, row=row))
+
+
 CELL = st.text(
     st.characters(codec="ascii", categories=["L", "N"], exclude_characters="@"), max_size=5
 )

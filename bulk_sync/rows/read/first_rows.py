@@ -5,11 +5,13 @@
 A row is a header if the columns of keys, and of states where they are needed, are found in it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bulk_sync.errors import InputProblem
+from bulk_sync.rows import emails
 from bulk_sync.rows.check.header import Found, find_columns
 from bulk_sync.rows.check.rules import Rules
 from bulk_sync.rows.listing import row_of_sheet
@@ -20,6 +22,9 @@ HEADER_ROWS: Final = 20
 
 _OURS: Final = "bulk-sync"
 """How the first cell of a sheet begins that bulk-sync writes beside data."""
+
+_PERSON: Final = re.compile(rf"{emails.PLAIN}|@\S{{40,}}")
+"""An address, or a PKey, which has some 90 characters: no column of keys is called that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,12 @@ class Wanted:
     rules: Rules | None = None
 
     def is_header(self, cells: Sequence[str]) -> bool:
-        """Return whether a row is a header."""
+        """Return whether a row is a header, and not the first person of a list without one."""
         try:
-            self.find(cells)
+            found = self.find(cells)
         except InputProblem:
             return False
-        return True
+        return found is None or _PERSON.fullmatch(found.key) is None
 
     def find(self, cells: Sequence[str]) -> Found | None:
         """Return the columns of a header; None if any row will do.
