@@ -5,7 +5,8 @@ have its header in another row.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bulk_sync.web.forms import Form
@@ -67,7 +68,15 @@ _OF_COLUMNS: Final = (
     "key_column", "key", "state_column", _STATE, "state_means", "date_column", "date_order",
 )  # fmt: skip
 _DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject", "email_case": "exact"}
+_LISTS: Final = ("true_values", "false_values")
 _LONGEST: Final = 10_000
+
+_QUOTED: Final = r"(?:'[^']*'|\"'\"|[\w@%+=:,./-]*[\w@%+=:/-])+"
+"""A word as ``shlex.quote`` writes it, without the full stop or comma of its sentence."""
+
+_OPTION: Final = re.compile(
+    rf"--({'|'.join(name.replace('_', '-') for name in LABELS)}) ({_QUOTED})"
+)
 
 Choices = Mapping[str, str]
 
@@ -147,7 +156,17 @@ def _is_all(value: str) -> bool:
     return value in {ALL_FORBID, ALL_ALLOW}
 
 
-def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
+def _added(options: re.Match[str]) -> str:
+    """Return what to put into which fields in place of options that a shell would read."""
+    puts = []
+    for option, quoted in _OPTION.findall(options[0]):
+        name, (value,) = option.replace("-", "_"), shlex.split(quoted)
+        shown = value if value == quoted or name in _LISTS else repr(value)
+        puts.append(f"{shown} into “{LABELS[name]}”")
+    return f"put {' and '.join(puts)}"
+
+
+def _phrases() -> Iterator[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
     for name, choices in (
         ("state_means", MEANS),
         ("date_order", ORDER),
@@ -162,10 +181,9 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
             yield re.compile(rf"\badd {re.escape(flag)}\b"), f"choose {choice}"
             yield re.compile(rf"{re.escape(flag)}\b"), choice
     yield re.compile(r"--state(?![\w-])( true| false)?"), f"“{LABELS['state_column']}”"
-    for name in sorted(LABELS, key=len, reverse=True):
-        flag = rf"--{name.replace('_', '-')}(?![\w-])"
-        yield re.compile(rf"\badd {flag} ('[^']*'|[^\s.,;]+)"), rf"put \1 into “{LABELS[name]}”"
-        yield re.compile(flag), f"“{LABELS[name]}”"
+    yield re.compile(rf"\badd {_OPTION.pattern}(?: {_OPTION.pattern})*"), _added
+    for name, label in LABELS.items():
+        yield re.compile(rf"--{name.replace('_', '-')}(?![\w-])"), f"“{label}”"
     for text, instead in _WITHOUT_FIELD.items():
         yield re.compile(re.escape(text)), instead
     yield re.compile(r" \(--[^()]+\)"), ""
@@ -173,6 +191,7 @@ def _phrases() -> Iterator[tuple[re.Pattern[str], str]]:
 
 KEEPER: Final = "the person who looks after this page"
 _WITHOUT_FIELD: Final = {
+    ", or write no opt-in at all with --hold-opt-ins --max-opt-ins 0": "",
     ", and `bulk-sync holidays` lists the days that do not count": "",
     "alone. --ignore-dates goes by the file.": (
         "alone. If it is later, write its date into the file, and upload it again."
@@ -188,4 +207,4 @@ _WITHOUT_FIELD: Final = {
 }
 """What a person at the page does where an option, or a command, has no field."""
 
-_PHRASES: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(_phrases())
+_PHRASES: Final = tuple(_phrases())

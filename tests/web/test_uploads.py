@@ -773,6 +773,18 @@ def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) ->
         ("Leave out --state, or", "Leave out “State column”, or"),
         ("with --blank-state skip.", f"with “Empty states: {choices.BLANK['skip']}”."),
         ("add --true-values DNS; if", "put DNS into “Words that forbid the sale”; if"),
+        (
+            """add --true-values 'Opted out' --false-values 'It'"'"'s ok'.""",
+            "put Opted out into “Words that forbid the sale” and It's ok into “{}”.".format(
+                choices.LABELS["false_values"]
+            ),
+        ),
+        ("""add --date-column 'Day'"'"'s end'.""", 'put "Day\'s end" into “Request date”.'),
+        ("add --date-column Req.Date.", "put Req.Date into “Request date”."),
+        (
+            "delete these rows, or write no opt-in at all with --hold-opt-ins --max-opt-ins 0.",
+            "delete these rows.",
+        ),
         ("a key-column, --verify", "a key-column, --verify"),
         ("Stopped by SIGTERM, before it began.", "The machine stopped it, before it began."),
         ("10 calls are spent (--max-calls). Go", "10 calls are spent. Go"),
