@@ -118,6 +118,24 @@ def test_an_upload_with_bad_rows_waits_until_it_is_corrected(
     assert "to correct" not in session.get(f"{served.url}/").text
 
 
+def test_an_upload_whose_rows_can_all_be_used_waits_until_it_is_compared(
+    served: Served, tmp_path: Path
+) -> None:
+    def waiting() -> list[str]:
+        text = served.signed_in(Role.UPLOADER).get(f"{served.url}/").text
+        return re.findall(r'href="/uploads/(u\d)">An upload to compare', text)
+
+    path = tmp_path / "a.csv"
+    path.write_text(f"PKey,ccpaOptOut\n{key(0)},true\n")
+    for number, content in enumerate("efe"):  # the third is the first one again
+        new = Upload(f"u{number}", 1, ANA, "a.csv", 9, content * 64, "", "", {}, None, False)
+        served.page.paperwork.add(new)
+        wait_for(served.page.jobs.start("validate", [str(path)], about=new.id, who=ANA))
+    assert waiting() == ["u2", "u1"]
+    served.page.paperwork.add(Paper("p1", 1, ANA, "u0", None, None))
+    assert waiting() == ["u1"]
+
+
 def test_an_unusable_file_waits_until_there_is_a_newer_one_of_the_job(
     served: Served, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def _tasks(
     page: Page, person: Person, runs: Sequence[Run], at_work: Collection[str]
 ) -> Iterator[Task]:
     yield from _plans(page, person, runs)
-    yield from _to_correct(page, person)
+    yield from _uploads(page, person)
     if person.may(Right.RESUME):
         for run in runs:
             if not run.is_finished and run.run_id not in at_work and run.begun.kind != Kind.PLAN:
@@ -178,13 +178,16 @@ def _subject(page: Page, paper: Paper) -> str:
     return f"undo of {what}" if paper.undoes else what
 
 
-def _to_correct(page: Page, person: Person) -> Iterator[Task]:
+def _uploads(page: Page, person: Person) -> Iterator[Task]:
     """Yield the person's last uploads with rows to correct, unless a correction has come.
 
     Of a file that was uploaded again, the last upload counts; and a file that cannot be used as it
-    is has had its correction with any newer file of the job.
+    is has had its correction with any newer file of the job. One without such rows waits until a
+    plan is made of it.
     """
     uploads = page.paperwork.uploads(_LOOKED_AT)
+    with_plan = {paper.upload for paper in page.paperwork.plans()}
+    compared = {upload.sha256 for upload in uploads if upload.id in with_plan}
     done = {upload.corrects for upload in uploads}
     contents, jobs = set[str](), set[str]()
     for upload in uploads:
@@ -195,12 +198,14 @@ def _to_correct(page: Page, person: Person) -> Iterator[Task]:
         jobs.add(upload.job)
         if upload.id in done or upload.is_deleted or is_repeated:
             continue
+        path, name = f"/uploads/{upload.id}", upload.file_name
         for job in page.jobs.list_about(upload.id, "validate")[:1]:
             summary = job.progress().summary or {}
             rejected = summary.get("outcomes", {}).get(Outcome.REJECTED, 0)
             if rejected:
-                what = f"{upload.file_name}: {count(rejected, 'row')} to correct"
-                yield Task(f"/uploads/{upload.id}", "An upload to correct", what, upload.at_ms)
+                what = f"{name}: {count(rejected, 'row')} to correct"
+                yield Task(path, "An upload to correct", what, upload.at_ms)
             elif summary.get("exit") == Exit.USAGE and not has_newer:
-                path, title = f"/uploads/{upload.id}", "An upload that cannot be used as it is"
-                yield Task(path, title, upload.file_name, upload.at_ms)
+                yield Task(path, "An upload that cannot be used as it is", name, upload.at_ms)
+            elif summary.get("exit") == Exit.DONE and upload.sha256 not in compared:
+                yield Task(path, "An upload to compare with Campaign", name, upload.at_ms)
