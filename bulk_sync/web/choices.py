@@ -69,6 +69,7 @@ _OF_COLUMNS: Final = (
 )  # fmt: skip
 _DEFAULTS: Final = {"blank_state": "reject", "on_conflict": "reject", "email_case": "exact"}
 _LISTS: Final = ("true_values", "false_values")
+_FOR_ONE_FILE: Final = ((_STATE, "false"), ("on_conflict", "last"))
 _LONGEST: Final = 10_000
 
 _QUOTED: Final = r"(?:'[^']*'|\"'\"|[\w@%+=:,./-]*[\w@%+=:/-])+"
@@ -138,11 +139,13 @@ def of_columns(choices: Choices) -> dict[str, str]:
 
 
 def of_job(choices: Choices) -> dict[str, str]:
-    """Return the choices for the next file of a job; that every row lifts an opt-out is for one."""
-    found = of_columns(choices)
-    if found.get(_STATE) == "false":
-        del found[_STATE]
-    return found
+    """Return the choices for the next file of a job, without those that may lift an opt-out."""
+    return dict(each for each in of_columns(choices).items() if each not in _FOR_ONE_FILE)
+
+
+def has_more(shown: Mapping[str, str]) -> bool:
+    """Return whether any choice that is folded away is not the usual one."""
+    return any(shown.get(name, "") != _DEFAULTS.get(name, "") for name in (*_LISTS, *_DEFAULTS))
 
 
 def in_words(text: str) -> str:

@@ -29,6 +29,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "UploadStage": UploadStage,
         "fields": _fields(state),
         "labels": choices.LABELS,
+        "has_more": choices.has_more(state.values),
         "counts": InputCounts(rows=int(verdict.get("rows") or 0), outcomes=counted),
         "problems": _problems(state, query) if state.found else [],
         "is_one": bool(query.get("reason")),

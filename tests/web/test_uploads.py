@@ -271,6 +271,19 @@ def test_that_every_row_lifts_an_opt_out_is_chosen_for_each_file_of_a_job(
         assert ("The row can be used" in wait_for_check(ana, served, other)) == is_read
 
 
+@pytest.mark.parametrize(("which", "is_kept"), [("last", False), ("opt-out", True)])
+def test_that_the_last_of_two_states_counts_is_chosen_for_each_file_of_a_job(
+    served: Served, ana: requests.Session, which: str, is_kept: bool
+) -> None:
+    job = {"job": f"the {which} counts"}
+    answer = upload(ana, served, "pair-1.csv", "E-mail,Opt out\np1@a.com,yes\np1@a.com,no\n", **job)
+    press(ana, ana.get(path(answer)), "check", on_conflict=which)
+    assert "Every row can be used" in wait_for_check(ana, served, answer)
+    assert "<details open>" in ana.get(path(answer)).text
+    other = upload(ana, served, "pair-2.csv", "E-mail,Opt out\np2@a.com,yes\np2@a.com,no\n", **job)
+    assert ("Every row can be used" in wait_for_check(ana, served, other)) == is_kept
+
+
 def test_the_column_of_keys_is_proposed_if_that_of_states_is_not_found(
     served: Served, ana: requests.Session
 ) -> None:
