@@ -39,7 +39,7 @@ class Intent(NamedTuple):
         desired: the new state.
         used: the key of the row, if the profile has another.
         requested: when the state was requested: a day, a time without a zone, or a time ending in
-            Z; None if undated.
+            Z; None if undated. A day and ``or later`` if only the last of repeated requests is.
     """
 
     key: str

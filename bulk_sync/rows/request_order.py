@@ -24,6 +24,9 @@ UNDATED: Final = np.iinfo(np.int64).max
 UNREADABLE: Final = -1
 """A time of a change that cannot be read."""
 
+OR_LATER: Final = " or later"
+"""How the date of repeated requests ends in the ledger if the last one has none."""
+
 TOLERANCE_MS: Final = 60_000
 """The difference tolerated between Campaign's clock and ours: a stamp belongs to a write from this
 long before its request until this long after its confirmation."""
@@ -106,19 +109,14 @@ def requests(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> list[Reque
     ]
 
 
-def known_requests(frame: pd.DataFrame) -> list[tuple[RequestDate | None, ...]]:
-    """Return what is known of the requests of every row: the date of the last one.
-
-    If one of repeated requests has none, it may be the last. The day of the first counts besides.
-    """
-    dates = requests(frame, np.arange(len(frame)))
-    firsts = frame.get(columns.REQUESTED, pd.Series(UNDATED, frame.index)).tolist()
-    return [
-        (date,)
-        if date is not None or first == UNDATED
-        else (None, RequestDate(first, Precision.DAY))
-        for date, first in zip(dates, firsts, strict=True)
-    ]
+def first_known(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> dict[int, RequestDate]:
+    """Return the days of first requests, by place, where the last of repeated requests has none."""
+    name = columns.LATEST if columns.LATEST in frame else columns.UNJUDGED
+    if name not in frame or columns.REQUESTED not in frame:
+        return {}
+    first, last = (frame[each].to_numpy()[positions] for each in (columns.REQUESTED, name))
+    places = np.flatnonzero((last == UNDATED) & (first != UNDATED)).tolist()
+    return {at: RequestDate(int(first[at]), Precision.DAY) for at in places}
 
 
 class Confirmed(NamedTuple):

@@ -177,15 +177,15 @@ def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
     is_found = pc.or_(is_found, pc.and_(pc.equal(outcome, Outcome.DRIFTED), is_alike))
     hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_found)
     rows = part.filter(hits).to_pandas()
-    known = request_order.known_requests(rows)
-    for row, requests, at_ms in zip(
-        rows.to_dict("records"), known, columns.times_ms(rows[columns.AT]).tolist(), strict=True
-    ):
+    requests = request_order.requests(rows, np.arange(len(rows)))
+    firsts = request_order.first_known(rows, np.arange(len(rows)))
+    times_ms = columns.times_ms(rows[columns.AT]).tolist()
+    for at, row in enumerate(rows.to_dict("records")):
         is_drifted = row[columns.OUTCOME] == Outcome.DRIFTED
         more = row.get(columns.PKEYS if is_drifted else name)
         found = {row[columns.KEY], *(() if more is None else more)} & pkeys
-        for request in requests:
-            yield from (Found(pkey, row[columns.DESIRED], request, at_ms) for pkey in found)
+        for request in (requests[at], *([firsts[at]] if at in firsts else ())):
+            yield from (Found(pkey, row[columns.DESIRED], request, times_ms[at]) for pkey in found)
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:

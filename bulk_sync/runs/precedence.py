@@ -199,13 +199,14 @@ def standing(writes: Iterable[Write], runs: Mapping[str, Begun]) -> Writes:
         pkey, state = write.pkey, intent.desired
         displaced = None if intent.before is None else stands.get((pkey, intent.before))
         own = _own(write)
-        undated = replace(own, request=None)  # the state before, if others set it
+        undated = replace(own, request=None, confirmed=None)  # the state before, if others set it
         before.setdefault((pkey, write.run_id), displaced or undated)
         if begun.kind is Kind.UNDO and begun.parent is not None:
             restored = before.get((pkey, begun.parent), undated)
             own = replace(
                 own,
                 request=restored.request,
+                confirmed=restored.confirmed,
                 no_later_ms=restored.no_later_ms,
                 run_id=restored.run_id,
             )
@@ -314,14 +315,19 @@ def _confirmed(run_id: str, each: Found) -> Confirmed:
 
 
 def _own(write: Write) -> Own:
-    requested = write.intent.requested
-    return Own(
+    own = Own(
         state=write.intent.desired,
         began_ms=write.at_ms,
         ended_ms=write.acted_ms,
-        request=None if requested is None else RequestDate.parse(requested),
+        request=None,
         no_later_ms=write.at_ms,
         run_id=write.run_id,
         is_doubtful=write.is_doubtful,
         position=write.position,
     )
+    if (text := write.intent.requested) is None:
+        return own
+    date = RequestDate.parse(text.removesuffix(request_order.OR_LATER))
+    if text.endswith(request_order.OR_LATER):
+        return own.confirmed_by(Confirmed(date, write.run_id, write.at_ms))
+    return replace(own, request=date)

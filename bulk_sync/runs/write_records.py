@@ -63,6 +63,7 @@ class Recording:
         if columns.FILE in planned:
             self._files = _texts(planned[columns.FILE].iloc[writes])
         self._requests = request_order.requests(planned, writes)
+        self._firsts = request_order.first_known(planned, writes)
         has_others = columns.PROFILE in planned
         self._used = Texts(planned[columns.KEY], writes) if has_others else None
         self._intents: dict[int, int] = {}
@@ -87,7 +88,7 @@ class Recording:
                 before=self._before[at],
                 desired=self.desired[at],
                 used=self._used[at] if self._used is not None else None,
-                requested=None if (request := self._requests[at]) is None else str(request),
+                requested=self._requested(at),
             )
             for at in positions
         ]
@@ -117,6 +118,11 @@ class Recording:
         """Return the plan with its results by the ledger; writes in flight are in doubt."""
         self.leave_in_doubt(self.in_doubt)
         return comparison.settle(planned, self.steps)
+
+    def _requested(self, at: int) -> str | None:
+        if at in self._firsts:
+            return f"{self._firsts[at]}{request_order.OR_LATER}"
+        return None if (request := self._requests[at]) is None else str(request)
 
     def _outcome(self, at: int) -> Settled:
         steps, intent = self.steps, self._intents[at]

@@ -176,10 +176,11 @@ def test_a_resumed_run_lifts_no_opt_out_that_the_list_of_a_refused_run_has_found
 @pytest.mark.parametrize(
     "repeats", [("2026-11-10", ""), ("", "2026-11-10"), ("2026-11-10", "", "2026-11-20")]
 )
+@pytest.mark.parametrize("is_found", [True, False], ids=["found", "written"])
 def test_a_repeat_without_a_date_takes_no_date_from_an_opt_out(
-    repeats: tuple[str, ...], date: str, sim: Simulator, tmp_path: Path, run: Run
+    is_found: bool, repeats: tuple[str, ...], date: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
-    populate(sim, 2, state=True)
+    populate(sim, 2, state=is_found)
     lines = [f"{key(0)},true,{each}" for each in repeats]
     (tmp_path / "first.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
     assert run(sim, "run", "first.csv", "--report", "first.results.csv").status == 0
