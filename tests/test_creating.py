@@ -4,9 +4,11 @@ import csv
 import json
 import signal
 import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from conftest import Run, before_answer, process, read_csv
@@ -302,6 +304,18 @@ def test_a_plan_does_not_create_a_profile_created_meanwhile(
     assert [row["sync_reason"] for row in ran.report[:2]] == ["exists", "exists"]
     assert created_addresses(sim) == {f"p{n}@x.com": 1 for n in range(4)}
     assert not sim.patched
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")], ids="-".join)
+def test_a_profile_is_found_whose_letters_and_accents_are_composed_otherwise(
+    forms: tuple[Literal["NFC", "NFD"], ...], sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    there, given = (unicodedata.normalize(form, "zoë@x.com") for form in forms)
+    pkey = sim.add(email=there, ccpaOptOut=False)
+    path = people(tmp_path / "in.csv", [(given, "Zoë", "Ash", "true")])
+    ran = run(sim, "run", path, "--create", "--fetch", "lookup")
+    assert ran.outcomes == ["updated"], ran.err
+    assert sim.states == {pkey: True}
 
 
 @pytest.mark.parametrize("date", ["2026-11-20", "2026-11-24"])

@@ -122,4 +122,5 @@ def spellings(text: str, *, ignore_case: bool) -> list[str]:
     ways = [text, unicodedata.normalize("NFC", text), identity(text, ignore_case=False)]
     if ignore_case:
         ways.append(text.lower())
+    ways.append(unicodedata.normalize("NFD", text))  # as files from a Mac may have it
     return list(dict.fromkeys(ways))
