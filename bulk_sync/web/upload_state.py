@@ -173,6 +173,14 @@ def read(page: Page, upload_id: str) -> UploadState | None:
     return UploadState(upload, stage, check, progress, chosen, outline)
 
 
+def left_by(page: Page, part: UploadState) -> Upload | None:
+    """Return the upload whose other rows wait until it is compared too; None if none do. Blocks."""
+    before = read(page, part.upload.corrects or "") if part.is_partial else None
+    if before is None or before.is_marked or not before.usable:
+        return None
+    return None if page.paperwork.plans(upload=before.upload.id, most=1) else before.upload
+
+
 def check(page: Page, upload: Upload, who: str, choices: Choices) -> PageJob:
     """Begin to check a file with some choices. Blocks.
 

@@ -41,6 +41,7 @@ def values(page: Page, state: UploadState, query: Mapping[str, str]) -> dict[str
         "size": upload_file.megabytes(state.upload.size),
         "corrected": corrected,
         "copies": page.paperwork.copies_of(state.upload),
+        "left": upload_state.left_by(page, state),
         "before": None if before is None else page.paperwork.upload(before),
         "plans": page.paperwork.plans(upload=state.upload.id),
     }

@@ -537,6 +537,18 @@ def test_a_limit_stops_a_plan_until_an_admin_raises_it_with_a_reason(
     )  # fmt: skip
 
 
+def test_a_plan_that_a_limit_stops_waits_though_some_rows_of_its_file_were_corrected(
+    sim: Simulator, served: Served, tmp_path: Path
+) -> None:
+    plan_id = make_plan(served, write_mixed(sim, tmp_path / "in.csv", 12, 1), "--allow=inverted")
+    paper, ana = served.page.paperwork.plan(plan_id), served.signed_in(Role.UPLOADER)
+    assert paper is not None
+    for columns, waits in (("PKey,ccpaOptOut,original_row", True), ("PKey,ccpaOptOut", False)):
+        files = {"file": ("rows.csv", f"{columns}\n{key(20)},yes,7\n")}
+        ana.post(f"{served.url}/uploads/new", files=files, data={"corrects": paper.upload})
+        assert (plan_id in dict(tasks(served, Role.ADMIN))) is waits
+
+
 @pytest.mark.parametrize(("opt_outs", "is_offered"), [(1, True), (0, False)])
 def test_opt_ins_can_be_held_back_if_there_is_more_to_write(
     sim: Simulator, served: Served, tmp_path: Path, opt_outs: int, is_offered: bool

@@ -284,6 +284,26 @@ def test_that_the_last_of_two_states_counts_is_chosen_for_each_file_of_a_job(
     assert ("Every row can be used" in wait_for_check(ana, served, other)) == is_kept
 
 
+def test_the_other_rows_of_a_csv_file_are_asked_for_until_they_are_compared(
+    served: Served, ana: requests.Session
+) -> None:
+    def waiting() -> list[str]:
+        text = text_of(ana.get(f"{served.url}/"))
+        return re.findall(r"An upload to compare with Campaign (two\S+|all\S+)", text)
+
+    content = f"PKey,Opt out\n@{'k' * 80},yes\n@{'m' * 80},{{}}\n"
+    whole = upload(ana, served, "two.csv", content.format("maybe"))
+    wait_for_check(ana, served, whole)
+    rows = ana.get(f"{path(whole)}/rows-to-correct").text.replace("maybe", "yes")
+    corrects = {"corrects": path(whole).rpartition("/")[2]}
+    part = upload(ana, served, "part.csv", rows, **corrects)
+    assert "Compare two.csv too" in wait_for_check(ana, served, part)
+    assert waiting() == ["two.csv:"]
+    again = upload(ana, served, "all.csv", content.format("yes"), **corrects)
+    assert "Compare two.csv too" not in wait_for_check(ana, served, again)
+    assert waiting() == ["all.csv,"]
+
+
 def test_the_column_of_keys_is_proposed_if_that_of_states_is_not_found(
     served: Served, ana: requests.Session
 ) -> None:

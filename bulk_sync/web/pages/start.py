@@ -14,7 +14,7 @@ from bulk_sync.report.facts import PAST_RUNS
 from bulk_sync.runs import lineage, report_facts
 from bulk_sync.runs.report_facts import for_a_person
 from bulk_sync.settings import folded
-from bulk_sync.web import plan_state
+from bulk_sync.web import plan_state, upload_state
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.page import Page, page_of, person_of
 from bulk_sync.web.plan_state import PlanStage
@@ -23,6 +23,7 @@ from bulk_sync.web.run_view import standing_of, what
 
 _SHOWN: Final = 50
 _LOOKED_AT: Final = 30
+_COMPARE: Final = "An upload to compare with Campaign"
 
 
 class Task(NamedTuple):
@@ -139,8 +140,7 @@ def _title(page: Page, person: Person, paper: Paper, stage: PlanStage | None) ->
     if stage is PlanStage.APPROVED and person.may(Right.RESUME):
         return "An approved plan that was not started"
     if stage is PlanStage.LIMITED and (is_own or person.may(Right.RAISE)):
-        is_corrected = bool(page.paperwork.corrections_of(paper.upload or ""))
-        return "" if is_corrected else "A plan that a limit stops"
+        return "" if _is_replaced(page, paper.upload or "") else "A plan that a limit stops"
     if stage is PlanStage.MADE and is_own:
         decides = not page.settings.approvals and person.may(Right.APPROVE)
         return "A plan to approve" if decides else "A plan to ask approval for"
@@ -183,7 +183,7 @@ def _uploads(page: Page, person: Person) -> Iterator[Task]:
 
     Of a file that was uploaded again, the last upload counts; and a file that cannot be used as it
     is has had its correction with any newer file of the job. One without such rows waits until a
-    plan is made of it.
+    plan is made of it, and so does one whose correction has just these rows.
     """
     uploads = page.paperwork.uploads(_LOOKED_AT)
     with_plan = {paper.upload for paper in page.paperwork.plans()}
@@ -196,16 +196,26 @@ def _uploads(page: Page, person: Person) -> Iterator[Task]:
         is_repeated, has_newer = upload.sha256 in contents, upload.job in jobs
         contents.add(upload.sha256)
         jobs.add(upload.job)
-        if upload.id in done or upload.is_deleted or is_repeated:
+        if upload.is_deleted or is_repeated:
             continue
         path, name = f"/uploads/{upload.id}", upload.file_name
         for job in page.jobs.list_about(upload.id, "validate")[:1]:
             summary = job.progress().summary or {}
             rejected = summary.get("outcomes", {}).get(Outcome.REJECTED, 0)
-            if rejected:
+            has_rest = upload.sha256 not in compared and bool(summary.get("usable"))
+            if upload.id in done:
+                if has_rest and not summary.get("marked") and not _is_replaced(page, upload.id):
+                    yield Task(path, _COMPARE, f"{name}: its other rows", upload.at_ms)
+            elif rejected:
                 what = f"{name}: {count(rejected, 'row')} to correct"
                 yield Task(path, "An upload to correct", what, upload.at_ms)
             elif summary.get("exit") == Exit.USAGE and not has_newer:
                 yield Task(path, "An upload that cannot be used as it is", name, upload.at_ms)
-            elif summary.get("exit") == Exit.DONE and upload.sha256 not in compared:
-                yield Task(path, "An upload to compare with Campaign", name, upload.at_ms)
+            elif has_rest:
+                yield Task(path, _COMPARE, name, upload.at_ms)
+
+
+def _is_replaced(page: Page, upload_id: str) -> bool:
+    """Return whether a correction has all rows of an upload, and not just those to correct."""
+    states = (upload_state.read(page, each.id) for each in page.paperwork.corrections_of(upload_id))
+    return any(state is not None and not state.is_partial for state in states)
