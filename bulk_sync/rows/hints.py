@@ -113,7 +113,7 @@ def _for_states(cells: UnusableCells) -> list[str]:
     column, rules = cells.layout.columns.state, cells.layout.rules
     if column is None:
         return []
-    hints = _unticked(cells, column)
+    hints = [*_unticked(cells, column), *_unclear(cells, column)]
     if cells.blank > 1:
         hints.append(
             f"{cells.blank:,} rows are empty in column {column!r}. If nothing was chosen there, "
@@ -143,6 +143,19 @@ def _unticked(cells: UnusableCells, column: str) -> list[str]:
         f"{amounts.count(cells.allowed, 'row allows', 'rows allow')} the sale (No in {column!r}). "
         "If No means only that there was no request, delete these rows, or write no opt-in at all "
         "with --hold-opt-ins --max-opt-ins 0."
+    )
+    return [sentence]
+
+
+def _unclear(cells: UnusableCells, column: str) -> list[str]:
+    """Return a sentence about a column with opt-ins whose name does not show what yes does."""
+    rules = cells.layout.rules
+    is_stated = rules.words.means is not None or bool(rules.words.further)
+    if not cells.allowed or is_stated or forbids(column, rules):
+        return []
+    sentence = (
+        f"The name of column {column!r} does not show what a yes in it does. Here yes forbids the "
+        "sale, and no allows it. If it is the other way round, add --state-means consent."
     )
     return [sentence]
 

@@ -96,6 +96,28 @@ def test_empty_boxes_in_most_rows_get_a_warning_before_they_count_as_opt_ins(
     assert not count or found[0].startswith(f"{count} the sale (No in {name!r}). ")
 
 
+@pytest.mark.parametrize(
+    ("name", "cells", "means", "is_asked"),
+    [
+        ("Subscribed", ("yes", "no"), None, True),
+        ("Subscribed", ("yes", "yes"), None, False),
+        ("Subscribed", ("yes", "no"), "opt-out", False),
+        ("Do not sell", ("yes", "no"), None, False),
+    ],
+)
+def test_a_named_column_whose_name_does_not_show_what_yes_does_gets_a_warning_before_opt_ins(
+    name: str, cells: tuple[str, ...], means: str | None, is_asked: bool
+) -> None:
+    frame = raw([(f"@{at}", cell) for at, cell in enumerate(cells)], ("PKey", name))
+    rules = Rules(state_column=name, words=StateWords.parse(means, None, None))
+    layout = Layout([], check.find_columns(frame.columns, rules), rules)
+    found = hints.find(Slices.of(check.rows(frame, rules)), layout)
+    assert [each.partition(". ")[0] for each in found] == [
+        "The name of column 'Subscribed' does not show what a yes in it does"
+    ] * is_asked
+    assert all(each.endswith("add --state-means consent.") for each in found)
+
+
 @pytest.mark.parametrize("most", [2, 100_000], ids=["cut to the most frequent", "all kept"])
 def test_frequent_words_are_counted_however_many_others_there_are(most: int) -> None:
     words = hints.Words(most)
