@@ -23,7 +23,7 @@ Campaign are in the rows kept here, and in the checkpoints of unfinished runs.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -151,8 +151,8 @@ def last_writes(
             and run.begun.attribute == place.attribute
             and run.run_id != own_id
         }
-        writes = list(book.writes_to(keys)) if runs else []
-        written = standing(writes, runs)
+        others = list[Write]()
+        written = standing(_without_created(book.writes_to(keys), others), runs) if runs else {}
         put_back = lineage.undone(every)
         counting = {
             run_id: begun
@@ -166,7 +166,7 @@ def last_writes(
             (each.pkey, each.state, _confirmed(run_id, each))
             for run_id, each in chain(
                 found_states.found(state, keys, counting, since_ms),
-                _existing(writes, counting),
+                ((each.run_id, _existing(each)) for each in others if each.run_id in counting),
             )
             if each.state or (each.request is not None and run_id not in refused)
         )
@@ -296,15 +296,19 @@ def _with_confirmed(
     return found
 
 
-def _existing(writes: Iterable[Write], counting: Collection[str]) -> Iterator[tuple[str, Found]]:
-    """Yield profiles to be created that others had created with the desired state, with the run."""
+def _without_created(writes: Iterable[Write], others: list[Write]) -> Iterator[Write]:
+    """Yield all but those of profiles that others had created; add these to a list."""
     for write in writes:
         settled = write.settled
-        if settled is None or settled.outcome is not Outcome.UNCHANGED or not settled.profile:
-            continue
-        if write.run_id in counting:
-            own = _own(write)
-            yield write.run_id, Found(settled.profile, own.state, own.request, settled.at_ms)
+        if settled is not None and settled.outcome is Outcome.UNCHANGED and settled.profile:
+            others.append(write)
+        else:
+            yield write
+
+
+def _existing(write: Write) -> Found:
+    own = _own(write)
+    return Found(write.pkey, own.state, own.request, own.ended_ms)
 
 
 def _confirmed(run_id: str, each: Found) -> Confirmed:
