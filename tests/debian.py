@@ -4,6 +4,7 @@ import fcntl
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ import pytest
 _CACHE = Path(__file__).parents[1] / ".cache" / "debian"
 
 
-def program(package: str, name: str) -> Path:
-    """Return a program of the system, or of a package downloaded by apt without root."""
+def program(name: str, *packages: str) -> Path:
+    """Return a program of the system, or of a package downloaded by apt without root.
+
+    Releases of Debian have it in different packages, so each is tried in turn.
+    """
     if (system := shutil.which(name)) is not None:
         return Path(system)
     path = _CACHE / name
@@ -22,22 +26,28 @@ def program(package: str, name: str) -> Path:
         if not path.exists():
             if not all(map(shutil.which, ("apt-get", "dpkg-deb"))):
                 pytest.skip(f"{name} is not installed, and there is no apt to download it")
-            _unpack(package, path)
+            _unpack(path, packages)
     return path
 
 
-def _unpack(package: str, path: Path) -> None:
+def _unpack(path: Path, packages: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(dir=_CACHE) as aside:
         folder = Path(aside)
         (folder / "lists" / "partial").mkdir(parents=True)
         own = ["-o", f"Dir::State::Lists={folder / 'lists'}"]
-        download = ["apt-get", "-q", "download", package]
-        steps = [download], [["apt-get", "-q", "update", *own], [*download, *own]]
-        if not any(all(_works(words, folder) for words in each) for each in steps):
-            pytest.skip(f"{path.name} is not installed, and cannot be downloaded")
-        (file,) = folder.glob("*.deb")
-        assert _works(["dpkg-deb", "-x", file.name, "all"], folder)
-        (folder / "all" / "usr" / "bin" / path.name).rename(path)
+        for lists in ([], own):
+            if lists and not _works(["apt-get", "-q", "update", *own], folder):
+                break
+            for package in packages:
+                if _works(["apt-get", "-q", "download", package, *lists], folder):
+                    (file,) = folder.glob("*.deb")
+                    assert _works(["dpkg-deb", "-x", file.name, "all"], folder)
+                    file.unlink()
+                    found = folder / "all" / "usr" / "bin" / path.name
+                    if found.exists():
+                        found.rename(path)
+                        return
+    pytest.skip(f"{path.name} is not installed, and cannot be downloaded")
 
 
 def _works(words: list[str], folder: Path) -> bool:

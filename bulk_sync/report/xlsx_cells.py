@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from tempfile import TemporaryDirectory
+from traceback import clear_frames
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -115,5 +116,7 @@ def writing(whole: BytesIO, own: Mapping[str, str] = MappingProxyType({})) -> It
                         book.set_custom_property(name, value, "text")
                 yield book
         except XlsxFileError as failure:
+            if failure.__context__ is not None:  # its frames hold the archive, which is in `whole`
+                clear_frames(failure.__context__.__traceback__)
             raise OSError(str(failure)) from failure
     workbook_seal.seal(whole)

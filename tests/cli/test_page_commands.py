@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import copies
@@ -53,9 +54,8 @@ def test_a_password_is_the_first_line_of_a_file_or_of_standard_input(
         words = ["users", "add", name, "--role", "viewer", "--password-file", source]
         ended = copies.run_copy([*words, "--state-dir", str(state.folder)], input=content)
         assert ended.returncode == 0, ended.stderr
-        database = open_database(state)
-        assert Accounts(database).check(name, "correct horse battery") is not None
-        database.close()
+        with closing(open_database(state)) as database:
+            assert Accounts(database).check(name, "correct horse battery") is not None
 
 
 @pytest.mark.parametrize(

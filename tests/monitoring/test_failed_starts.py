@@ -415,7 +415,12 @@ WITHOUT_ROOM = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh", sys.executable, "-
 
 
 def test_a_full_disk_at_the_start_is_exit_6_and_stands_in_a_ledger_elsewhere(
-    filled: Simulator, tmp_path: Path, run: Run, new_database: Callable[[], str], pings: Receiver
+    filled: Simulator,
+    tmp_path: Path,
+    run: Run,
+    new_database: Callable[[], str],
+    pings: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     secrets = {"BULK_SYNC_ACCESS_TOKEN": "demo-token", "BULK_SYNC_LEDGER": new_database()}
     secrets["BULK_SYNC_PING"] = pings.url
@@ -425,7 +430,7 @@ def test_a_full_disk_at_the_start_is_exit_6_and_stands_in_a_ledger_elsewhere(
     assert full.returncode == 6
     assert "The disk is full: " in text
     assert "Traceback" not in text
-    os.environ["BULK_SYNC_LEDGER"] = secrets["BULK_SYNC_LEDGER"]
+    monkeypatch.setenv("BULK_SYNC_LEDGER", secrets["BULK_SYNC_LEDGER"])
     (row,) = listed_runs(run)
     assert (row["exit"], row["started"]) == (6, False)
     assert row["message"].startswith("The disk is full: ")

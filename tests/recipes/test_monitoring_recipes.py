@@ -117,7 +117,7 @@ FIRING = {
 
 def alert_errors(folder: Path, firing: dict[int, list[str]]) -> str:
     """Return Prometheus's errors in a test of a folder's alerts: "" if it passes."""
-    promtool = debian.program("prometheus", "promtool")
+    promtool = debian.program("promtool", "promtool", "prometheus")
     expected = [
         {
             "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',

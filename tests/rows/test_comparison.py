@@ -96,6 +96,7 @@ def test_after_a_refusal_every_change_is_pending_with_the_reason() -> None:
     assert outcomes(held) == ["pending", "unchanged"]
     assert held[columns.REASON].astype(object).fillna("").tolist() == ["limit", ""]
     assert held[columns.DETAIL].tolist() == ["Not done: a safety limit, or a person, said no.", ""]
+    assert held[columns.BEFORE].tolist() == [False, False]
 
 
 def test_rows_that_wait_keep_their_sentence_when_the_run_stops_and_a_limit_its_reason() -> None:

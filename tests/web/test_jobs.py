@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,8 +40,14 @@ def settings(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def jobs(settings: PageSettings) -> Jobs:
-    return Jobs(open_database(settings.state), settings)
+def database(settings: PageSettings) -> Iterator[Database]:
+    with closing(open_database(settings.state)) as database:
+        yield database
+
+
+@pytest.fixture
+def jobs(database: Database, settings: PageSettings) -> Jobs:
+    return Jobs(database, settings)
 
 
 @pytest.fixture
@@ -78,12 +85,12 @@ def test_a_process_leaves_its_progress_its_run_and_its_summary(
 
 
 def test_a_quiet_configuration_hides_no_event_and_no_message_from_the_page(
-    sim: Simulator, settings: PageSettings, tmp_path: Path
+    sim: Simulator, database: Database, settings: PageSettings, tmp_path: Path
 ) -> None:
     config = tmp_path / "quiet.toml"
     config.write_text('quiet = true\nlog-format = "json"\nmax-changes = 3\n')
     variables = {**settings.variables, "BULK_SYNC_CONFIG": str(config)}
-    jobs = Jobs(open_database(settings.state), replace(settings, variables=variables))
+    jobs = Jobs(database, replace(settings, variables=variables))
     populate(sim, 5)
     words = [str(write_states(tmp_path / "in.csv", 5)), f"--out={tmp_path / 'plan.parquet'}"]
     with copying():
@@ -99,12 +106,12 @@ def test_a_quiet_configuration_hides_no_event_and_no_message_from_the_page(
 
 @pytest.mark.parametrize("table", ["", "[job.in]\n"], ids=["all jobs", "the job"])
 def test_reports_of_the_configuration_are_not_written_for_the_page(
-    table: str, sim: Simulator, settings: PageSettings, tmp_path: Path
+    table: str, sim: Simulator, database: Database, settings: PageSettings, tmp_path: Path
 ) -> None:
     config = tmp_path / "own.toml"
     config.write_text(f'{table}report = ["{tmp_path}/nightly.csv"]\n')
     variables = {**settings.variables, "BULK_SYNC_CONFIG": str(config)}
-    jobs = Jobs(open_database(settings.state), replace(settings, variables=variables))
+    jobs = Jobs(database, replace(settings, variables=variables))
     populate(sim, 2)
     path, plan = str(write_states(tmp_path / "in.csv", 2)), str(tmp_path / "plan.parquet")
     steps = {
@@ -125,11 +132,12 @@ def test_another_page_finds_the_process_and_reads_the_same(
     populate(sim, 1)
     path = str(write_states(tmp_path / "in.csv", 1))
     job = copied_jobs.start("validate", [path], about="u1", who="Ana Diaz")
-    other = Jobs(open_database(settings.state), settings)
-    assert other.find(job.id) == job
-    assert other.last(1) == [job]
-    assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
-    assert other.list_about("u1", "plan") == other.list_about("u2") == []
+    with closing(open_database(settings.state)) as another:
+        other = Jobs(another, settings)
+        assert other.find(job.id) == job
+        assert other.last(1) == [job]
+        assert other.list_about("u1") == other.list_about("u1", "validate") == [job]
+        assert other.list_about("u1", "plan") == other.list_about("u2") == []
     assert wait_for_end(job).exit == 0
 
 
@@ -310,9 +318,8 @@ def test_of_a_long_log_the_beginning_and_the_end_are_read(tmp_path: Path) -> Non
 
 def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:
     for _ in range(2):
-        database: Database = open_database(state)
-        assert Jobs(database, PageSettings(state)).last() == []
-        database.close()
+        with closing(open_database(state)) as database:
+            assert Jobs(database, PageSettings(state)).last() == []
     is_file = state.ledger is None
     assert (state.folder / "page.sqlite3").exists() is is_file
 
@@ -320,11 +327,10 @@ def test_the_tables_stand_beside_a_ledger_on_a_server(state: State) -> None:
 def test_short_commands_that_hang_are_ended_and_make_room_for_others(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_jobs, "_ANSWER_S", 0.0)
-
     async def answers() -> list[object]:
         return await asyncio.gather(*(jobs.answer("ledger", "verify", "--json") for _ in range(3)))
 
-    assert asyncio.run(answers()) == ["It took longer than 0 hours, so it was ended."] * 3
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(page_jobs, "_ANSWER_S", 0.0)
+        assert asyncio.run(answers()) == ["It took longer than 0 hours, so it was ended."] * 3
     assert "There is no ledger" in str(asyncio.run(jobs.answer("ledger", "verify", "--json")))
