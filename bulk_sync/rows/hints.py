@@ -113,7 +113,7 @@ def _for_states(cells: UnusableCells) -> list[str]:
     column, rules = cells.layout.columns.state, cells.layout.rules
     if column is None:
         return []
-    hints = [*_unticked(cells, column), *_unclear(cells, column)]
+    hints = [*_unticked(cells, column), *_unclear(cells, column), *_swapped(rules)]
     if cells.blank > 1:
         hints.append(
             f"{cells.blank:,} rows are empty in column {column!r}. If nothing was chosen there, "
@@ -158,6 +158,18 @@ def _unclear(cells: UnusableCells, column: str) -> list[str]:
         "sale, and no allows it. If it is the other way round, add --state-means consent."
     )
     return [sentence]
+
+
+def _swapped(rules: Rules) -> list[str]:
+    """Return a sentence about each further word that stands for the state it does not mean."""
+    taken = {True: ("allows", "forbid the sale"), False: ("forbids", "allow the sale")}
+    return [
+        f"{word!r} is taken to {does}, though the word itself {opposite} it. Are the two lists of "
+        "words swapped?"
+        for word, is_opt_out in rules.words.further.items()
+        for opposite, does in [taken[is_opt_out]]
+        if _effect(word, rules) == opposite
+    ]
 
 
 def _in_one(counts: Mapping[str, int], effects: Mapping[str, str], column: str) -> str:

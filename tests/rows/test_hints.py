@@ -118,6 +118,20 @@ def test_a_named_column_whose_name_does_not_show_what_yes_does_gets_a_warning_be
     assert all(each.endswith("add --state-means consent.") for each in found)
 
 
+def test_words_in_the_list_of_the_other_state_get_a_warning() -> None:
+    right = StateWords.parse(None, "opted out,x", "opted in,z")
+    assert hints_for("Opted out", "x", "z", rules=Rules(words=right)) == []
+    swapped = StateWords.parse(None, "Opted in,z", "Opted out,x")
+    assert hints_for("Opted out", "x", "z", rules=Rules(words=swapped)) == [
+        f"{word!r} is taken to {does} the sale, though the word itself {opposite} it. Are the two "
+        "lists of words swapped?"
+        for word, does, opposite in (
+            ("opted in", "forbid", "allows"),
+            ("opted out", "allow", "forbids"),
+        )
+    ]
+
+
 @pytest.mark.parametrize("most", [2, 100_000], ids=["cut to the most frequent", "all kept"])
 def test_frequent_words_are_counted_however_many_others_there_are(most: int) -> None:
     words = hints.Words(most)
