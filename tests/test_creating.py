@@ -318,6 +318,22 @@ def test_a_profile_is_found_whose_letters_and_accents_are_composed_otherwise(
     assert sim.states == {pkey: True}
 
 
+@pytest.mark.parametrize("there", ["p0@x.com", "p0@X.com"])
+def test_a_run_stopped_while_it_read_creates_nobody_who_was_created_meanwhile(
+    there: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    path, report = many(tmp_path / "in.csv", 6), tmp_path / "2.csv"
+    words = ("--create", "--fetch", "lookup", "--concurrency", 1, "--max-calls", 7)
+    assert run(sim, "run", path, *words, "--report", tmp_path / "1.csv").status == 6
+    assert not sim.profiles
+    pkey = sim.add(email=there, ccpaOptOut=False)
+    ran = run(sim, "resume", "--report", report, "--max-calls", 100)
+    assert ran.status == 3, ran.err
+    assert [row["sync_outcome"] for row in read_csv(report)] == ["drifted"] + ["created"] * 5
+    assert sim.states[pkey] is False
+    assert len(sim.profiles) == 6
+
+
 @pytest.mark.parametrize("date", ["2026-11-20", "2026-11-24"])
 def test_an_opt_out_that_others_created_meanwhile_stands_against_an_older_request(
     date: str, sim: Simulator, tmp_path: Path, run: Run

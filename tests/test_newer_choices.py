@@ -6,7 +6,7 @@ from pathlib import Path
 import copies
 import orjson
 import pytest
-from conftest import Run, before_answer, key, process, read_csv, write_states
+from conftest import Run, before_answer, key, populate, process, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.settings import State
@@ -368,3 +368,17 @@ def test_the_opt_out_of_a_profile_that_may_have_been_created_counts_by_its_addre
         ran = run(sim, "run", "other.csv", "--report", "r.csv")
         assert ran.status == (3 if is_older else 0), ran.err
         assert list(sim.states.values()) == [is_older]
+
+
+def test_an_opt_out_chosen_since_a_stopped_run_read_it_is_not_lifted_for_an_older_date(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 6, state=True)
+    lines = [f"{key(number)},false,2026-11-10" for number in range(6)]
+    (tmp_path / "in.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *lines, ""]))
+    words = ("--fetch", "lookup", "--concurrency", 1, "--allow", "inverted", "--max-calls", 4)
+    assert run(sim, "run", "in.csv", *words, "--report", "1.csv").status == 6
+    sim.write(key(0), {"ccpaOptOut": True})
+    assert run(sim, "resume", "--max-calls", 99, "--report", "2.csv").status == 3
+    assert sim.states == {key(number): number == 0 for number in range(6)}
+    assert read_csv(tmp_path / "2.csv")[0]["sync_reason"] == "newer_choice"

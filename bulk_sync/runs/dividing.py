@@ -78,8 +78,7 @@ def _divided(execution: Execution, large: LargeInput) -> RunContext:
 def settle_rest(execution: Execution) -> Execution:
     """Go on with a rest without rows that other runs have changed since they were read."""
     run = execution.run
-    is_read_now = run.planned is None and run.lineage.since is None
-    if not run.rest.totals.rows or is_read_now or run.begun.is_plan:
+    if not run.rest.totals.rows or run.is_read_now or run.begun.is_plan:
         return execution
     try:
         settle = written_since.outdating(run)

@@ -113,7 +113,7 @@ def _carry_out(execution: Execution, interrupts: Interrupts) -> StageEnd:
     if ended.cause is not None or is_plan:
         return ended
     planned = ended.rows
-    if run.planned is not None or run.lineage.since is not None:  # not all was read just now
+    if not run.is_read_now:
         planned = written_since.without_outdated(run, planned)
     recording = writing.recorded(run, planned)
     if recording.has_begun:

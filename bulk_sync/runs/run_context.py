@@ -44,6 +44,11 @@ class RunContext:
         return held if self.large is None else self.large.slices.count
 
     @property
+    def is_read_now(self) -> bool:
+        """Return whether this process reads all states itself."""
+        return self.planned is None and self.lineage.since is None
+
+    @property
     def stem(self) -> str:
         """Return the beginning of its todo file's name."""
         return str(self.begun.settings.get("stem", "input"))

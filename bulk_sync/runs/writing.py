@@ -59,7 +59,7 @@ def recorded(run: RunContext, planned: pd.DataFrame) -> Recording:
 
 def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recording) -> Writes:
     """Return the writes with the reasons for care: dates, and what other runs have done."""
-    guarded, opt_ins, is_resumed = job.writing.guarded, recording.opt_ins, run.planned is not None
+    guarded, opt_ins, is_resumed = job.writing.guarded, recording.opt_ins, not run.is_read_now
     requests, is_stale, newer = _requests(planned), False, dict[int, str]()
     last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
     since = precedence.superseded(run, recording, requests, last_writes)
