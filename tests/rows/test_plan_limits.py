@@ -254,6 +254,7 @@ BOTH_WAYS = [OUT] * 18 + [IN] * 2
         (ALL, [OUT] * 40 + [LATER_OUT] * 40, True),
         (ALL, [OUT] * 40 + [LATER_IN] * 2, False),
         (ALL, [OUT] * 40 + [LATER_IN], True),
+        (ALL, [OUT] * 16 + [IN] * 2 + [LATER_OUT] * 30, False),
         (ALL, [LATER_OUT] * 30, True),
         (Limits(), [GONE] * 30 + [LATER_OUT] * 5, False),
     ],
@@ -262,7 +263,8 @@ BOTH_WAYS = [OUT] * 18 + [IN] * 2
         "too many already", "five changes at worst", "six changes at worst",
         "five creations at worst", "six creations at worst", "not inverted at worst",
         "inverted at worst", "inverted and allowed", "opt-outs alone", "both ways at worst",
-        "hardly both ways", "nothing but opt-outs to come", "no known key so far",
+        "hardly both ways", "both ways if few of the rest change", "nothing but opt-outs to come",
+        "no known key so far",
     ],
 )  # fmt: skip
 def test_rows_not_read_yet_count_as_the_worst_case(
