@@ -29,6 +29,7 @@ from bulk_sync.report.facts import (
 )
 from bulk_sync.rows import columns, comparison, read
 from bulk_sync.rows.certain_dates import Dates
+from bulk_sync.rows.check.rules import OnConflict
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs import lineage
 from bulk_sync.runs.past_runs import SUBJECTS, exit_status
@@ -95,7 +96,7 @@ def facts_from(
             job=_text(begun.job),
             name=_text(begun.settings.get("input_name")),
             sha256=begun.input_sha256,
-            read_as=_text(begun.settings.get("read_as")),
+            read_as=_how_it_was_read(begun),
             organization=begun.organization,
             endpoint=begun.endpoint,
             attribute=begun.attribute,
@@ -132,6 +133,13 @@ def _request(begun: Begun) -> RunRequest:
         purpose=begun.purpose,
         plan_sha256=begun.plan_sha256 or "",
     )
+
+
+def _how_it_was_read(begun: Begun) -> str:
+    read_as = _text(begun.settings.get("read_as"))
+    if begun.settings.get("on_conflict") == OnConflict.LAST:  # it may lift opt-outs
+        read_as += "; of one key with two states the last row counts"
+    return read_as
 
 
 def _text(value: object) -> str:

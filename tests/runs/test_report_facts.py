@@ -48,7 +48,7 @@ BEGUN = Begun(
         "approved_by": ["Grace", "Edsger"],
         "ticket": "PRIV-7",
         "comment": "November",
-        "read_as": "Header in row 4 of sheet 'Requests'.",
+        "read_as": "Header in row 4 of sheet 'Requests'",
     },
     version="1",
     operator="cron on host",
@@ -84,12 +84,20 @@ def test_a_report_names_person_time_input_and_result() -> None:
     assert facts.subject is Subject.RESULT
     assert facts.request == RunRequest("Ada", ("Grace", "Edsger"), "PRIV-7", "November")
     assert dict(facts.lines())["Approved by"] == "Grace, Edsger"
-    assert dict(facts.lines())["How it was read"] == "Header in row 4 of sheet 'Requests'."
+    assert dict(facts.lines())["How it was read"] == "Header in row 4 of sheet 'Requests'"
     assert facts.at == datetime.fromtimestamp(AT_MS / 1000, UTC)
     assert facts.at.tzinfo is not None
     assert facts.result.sentences == (
         "3 of 5 rows were changed in Campaign (1 opt-in, 2 opt-outs); 1 row needs a person.",
         "Exit status 3.",
+    )
+
+
+def test_a_report_shows_if_the_last_of_two_states_counts() -> None:
+    begun = replace(BEGUN, settings={**BEGUN.settings, "on_conflict": "last"})
+    facts = facts_of(ended_run(five_rows(), begun), five_rows())
+    assert dict(facts.lines())["How it was read"] == (
+        "Header in row 4 of sheet 'Requests'; of one key with two states the last row counts"
     )
 
 
