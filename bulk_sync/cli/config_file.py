@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import date, time
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any, Final
 
 from bulk_sync.cli.option import DECLARED, Option, variable
@@ -38,17 +39,20 @@ JOBS: Final = "job"
 
 def find() -> Path | None:
     """Return the file of the working directory; None if there is none, not even its name."""
-    own = Path(FILE)
+    own, what = Path(FILE), "no file, or a link to a file that is not there"
     try:
-        if own.is_file():
+        mode = own.stat().st_mode  # Path.is_file() hides since Python 3.14 that it may not look
+        if S_ISREG(mode):
             return own
-        what = "a folder" if own.is_dir() else "no file, or a link to a file that is not there"
+        what = "a folder" if S_ISDIR(mode) else what
     except OSError as error:
-        if not os.path.lexists(own):
-            raise
-        what = f"a link to {own.readlink()}, which you may not read ({error.strerror})"
-    if not os.path.lexists(own):
-        return None
+        is_there = os.path.lexists(own)
+        if isinstance(error, PermissionError):
+            if not is_there:
+                raise
+            what = f"a link to {own.readlink()}, which you may not read ({error.strerror})"
+        if not is_there:
+            return None
     raise UsageProblem(
         f"{FILE} cannot be read: it is {what}. The limits and lists that it should hold would not "
         "hold. Put the file there, or remove that name, or name another file with --config."

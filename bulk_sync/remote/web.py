@@ -55,7 +55,9 @@ def _shown(url: Url, whole: str) -> str:
     try:
         with _open(url, whole, "HEAD") as answer:
             return _version(answer.headers)
-    except (OSError, HTTPException):
+    except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         return ""
 
 

@@ -147,7 +147,7 @@ def test_a_page_read_for_some_fields_holds_the_same(
         b'{"content": [{"PKey": "\\ud800"}]}',
         b'{"content": [{"PKey": "@\xff"}]}',
         b'{"content": [{"PKey": 1e999}]}',
-        b'{"content": [{"PKey": "@a", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+        b'{"content": [{"PKey": "@a", "x": ' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}]}",
         b'{"content": [{"PKey": "@a"}]} {"content": []}',
         b"",
     ],

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from hashlib import file_digest, sha256
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Final, NamedTuple
 
 from bulk_sync import job_names
@@ -58,11 +59,13 @@ def is_one(source: str) -> bool:
         InputProblem: it is a pipe or a device.
     """
     with explained(source):
-        path = Path(source)
-        if not path.exists() or path.is_dir():
+        try:
+            mode = Path(source).stat().st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return False
-        is_file = path.is_file()
-    if not is_file:
+    if S_ISDIR(mode):
+        return False
+    if not S_ISREG(mode):
         raise InputProblem(
             f"{source} is a pipe or a device, and a file is read more than once. Give {STDIN} as "
             "INPUT, and the data on standard input."
