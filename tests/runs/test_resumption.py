@@ -1,9 +1,10 @@
 """What a run leaves that is given up: its confirmed changes, and what is known of the others."""
 
+import signal
 from pathlib import Path
 
 import orjson
-from conftest import Run, key, populate, write_states
+from conftest import Run, before_answer, key, populate, process, write_states
 
 from bulk_sync import ledger
 from bulk_sync.ledger import Intent
@@ -38,3 +39,23 @@ def test_the_changes_in_flight_of_a_run_given_up_are_read_again(
     again = run(sim, "resume", run_id, "--give-up")
     assert again.status == 6
     assert f"There is nothing to give up. Run {run_id} ended with exit status 6: " in again.err
+
+
+def test_a_signal_while_changes_in_flight_are_read_again_gives_nothing_up(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 4, "--summary", "json")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), *words)
+    assert ran.summary["outcomes"] == {"updated": 1, "pending": 1}
+    run_id = str(ran.summary["run_id"])
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
+        book.intend(run_id, [Intent(key(1), 3, None, before=False, desired=True)])
+    before_answer(sim, "GET", 1, lambda: reading.send_signal(signal.SIGINT))
+    with process(sim, tmp_path, "resume", run_id, "--give-up") as reading:
+        _, err = reading.communicate()
+    assert reading.returncode == 130, err
+    listed = orjson.loads(run(None, "runs", "--json").out)
+    assert {each["run_id"]: each["finished"] for each in listed}[run_id] is False
+    assert run(sim, "resume", run_id, "--max-calls", 9).status == 0
+    assert sim.states == {key(0): True, key(1): True}
