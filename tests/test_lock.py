@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_IMODE
 
 import pytest
-from conftest import Run, populate, write_states
+from conftest import Run, key, populate, write_states
 from full_disk import full_disk
 
 from bulk_sync import ledger
@@ -179,6 +179,25 @@ def test_runs_on_two_organizations_do_not_keep_each_other_out(
         ran = run(sim, "run", path)
     assert ran.status == 11
     assert "somebody" in ran.err
+
+
+@pytest.mark.parametrize("command", ["run", "apply", "undo", "retry"])
+def test_nothing_is_written_while_another_run_works(
+    command: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 3)
+    sim.forbidden.add(key(2))
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 3), "--summary", "json")
+    assert ran.status == 3
+    first = ran.summary["run_id"]
+    (tmp_path / "next.csv").write_text(f"PKey,ccpaOptOut\n{key(0)},false\n")
+    assert run(sim, "plan", "next.csv", "--out", "p.parquet").status == 0
+    words = {"run": "next.csv", "apply": "p.parquet", "undo": first, "retry": first}
+    sim.clear()
+    with lock.hold(tmp_path / "state", named(sim.url), "run 1 of a colleague"):
+        ran = run(sim, command, words[command])
+    assert "run 1 of a colleague" in ran.err
+    assert (ran.status, sim.requests) == (11, [])
 
 
 def test_a_holder_is_named_with_run_user_machine_process_and_time(
