@@ -288,6 +288,16 @@ def test_a_ledger_can_be_checked_against_a_former_end(folder: Path, run: Run) ->
     assert f"The {LINES - 1} lines before it fit." in ran.out
 
 
+def test_an_outcome_that_no_program_writes_is_reported_in_a_sentence(
+    folder: Path, run: Run
+) -> None:
+    shell(folder, "UPDATE lines SET outcome = 'rumoured' WHERE outcome IS NOT NULL")
+    ran = run(None, "history", "@key-0")
+    assert ran.status == 2
+    assert "The ledger holds the outcome 'rumoured', which this program does not know" in ran.err
+    assert "bulk-sync ledger verify" in ran.err
+
+
 def test_a_damaged_file_is_reported_in_a_sentence(folder: Path, run: Run) -> None:
     path = folder / "ledger.sqlite3"
     path.write_bytes(path.read_bytes()[:5000])
