@@ -176,7 +176,7 @@ def _load(program: str) -> Callable[[Sequence[str]], object]:
         __import__(name)
     from bulk_sync import cli  # noqa: PLC0415  # late: a parser has none of it
 
-    cli.commands()
+    cli.every_command()
     return carry_out
 
 

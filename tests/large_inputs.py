@@ -17,8 +17,9 @@ from bulk_sync.ledger import Ledger
 from bulk_sync.rows import duckdb_session, on_disk
 from bulk_sync.rows.duckdb_session import Progress, Tables
 from bulk_sync.rows.on_disk import Store
-from bulk_sync.runs import plan_file, validation
-from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.kept import plan_file
+from bulk_sync.runs.kept.checkpoint import Checkpoint
+from bulk_sync.runs.stages import validation
 
 SLICE_BYTES: Final = 2_500
 

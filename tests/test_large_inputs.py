@@ -13,7 +13,7 @@ from conftest import Run, key, read_csv
 from large_inputs import in_slices
 
 from bulk_sync import ledger
-from bulk_sync.runs import plan_file
+from bulk_sync.runs.kept import plan_file
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, ScanFault, Simulator, running
 

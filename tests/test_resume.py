@@ -20,7 +20,7 @@ from torture import FAULTS, Kind, torture
 from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Ledger, Write
 from bulk_sync.outcomes import Outcome
-from bulk_sync.runs.write_records import Recording
+from bulk_sync.runs.kept.write_records import Recording
 from bulk_sync.settings import Connection, Credentials, Secret, State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 from bulk_sync.storage import lock

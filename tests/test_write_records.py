@@ -14,8 +14,8 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Match, Steps
-from bulk_sync.runs import write_records
-from bulk_sync.runs.write_records import Recording
+from bulk_sync.runs.kept import write_records
+from bulk_sync.runs.kept.write_records import Recording
 from bulk_sync.settings import State
 
 RUN = "20261123T020000Z-7f3a9c"

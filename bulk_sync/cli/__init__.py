@@ -1,7 +1,9 @@
 """The command line: parse, call, print, exit code. Decides nothing about a profile.
 
-Commands are modules of this folder, imported when they are called. None imports pandas before it
-runs, so that help is instant.
+    commands/  one module for each command, imported when it is called
+    options/   what can be given on the command line, in the config file and in the environment
+
+No command imports pandas before it runs, so that help is instant.
 """
 
 import importlib
@@ -18,7 +20,7 @@ import click
 from bulk_sync import __version__, garbage
 from bulk_sync.cli import logs
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.option import without_password
+from bulk_sync.cli.options.option import without_password
 from bulk_sync.cli.output import LOST, lost, open_streams, say, say_error, say_json
 from bulk_sync.errors import (
     DiskFull,
@@ -91,7 +93,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         name = _MODULES.get(cmd_name, cmd_name)
-        command: click.Command = importlib.import_module(f"bulk_sync.cli.{name}").command
+        command: click.Command = importlib.import_module(f"bulk_sync.cli.commands.{name}").command
         ctx.ensure_object(Invocation).command = command
         return command
 
@@ -120,7 +122,7 @@ def group() -> None:
     """Carry CCPA opt-out states from a file into Adobe Campaign, and report on every row."""
 
 
-def commands() -> dict[str, click.Command]:
+def every_command() -> dict[str, click.Command]:
     """Import every command and return it by its full name, such as ``ledger verify``."""
     found: dict[str, click.Command] = {}
     context = click.Context(group)

@@ -13,11 +13,11 @@ from click.core import ParameterSource
 
 from bulk_sync import garbage, job_names, settings
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.config import GIVEN, of_job
-from bulk_sync.cli.input_options import HEADER_ROW, SHEET
-from bulk_sync.cli.option import DECLARED, Recorded, recorded, variable
-from bulk_sync.cli.options import BOUNDS, COMMENT, TICKET
-from bulk_sync.cli.secret_values import secret
+from bulk_sync.cli.options.config import GIVEN, of_job
+from bulk_sync.cli.options.input_options import HEADER_ROW, SHEET
+from bulk_sync.cli.options.option import DECLARED, Recorded, recorded, variable
+from bulk_sync.cli.options.run_options import BOUNDS, COMMENT, TICKET
+from bulk_sync.cli.options.secret_values import secret
 from bulk_sync.errors import UsageProblem
 from bulk_sync.storage import lock
 
@@ -40,7 +40,7 @@ INPUT_AGAIN: Final = [
 def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     """Build a job; raise UsageProblem if an option is missing or wrong."""
     from bulk_sync.runs import Job, JobRecord, Matching
-    from bulk_sync.runs.protection import Protection
+    from bulk_sync.runs.terms.protection import Protection
 
     garbage.spare_imports()
     values = _complete(values)

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from bulk_sync.cli import config, logs, secret_values
+from bulk_sync.cli import logs
 from bulk_sync.cli.monitor import Monitor
-from bulk_sync.cli.option import Group
+from bulk_sync.cli.options import config, secret_values
+from bulk_sync.cli.options.option import Group
 from bulk_sync.errors import StopRun, UsageProblem
 
 
@@ -141,7 +142,7 @@ class Invocation:
 
     def _found(self) -> click.Context:
         """Return what can be found among words that make no sense as a whole."""
-        from bulk_sync.cli.options import CONFIG, LOG_FORMAT, QUIET, SUMMARY
+        from bulk_sync.cli.options.run_options import CONFIG, LOG_FORMAT, QUIET, SUMMARY
 
         alone: list[click.Parameter] = [CONFIG, SUMMARY, LOG_FORMAT, QUIET]
         if not isinstance(self.command, Command):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bulk_sync import __version__
-from bulk_sync.cli.option import without_password
+from bulk_sync.cli.options.option import without_password
 from bulk_sync.errors import DiskFull, Exit, LedgerAway, LedgerProblem, StopRun
 from bulk_sync.remote.url import without_secrets
 from bulk_sync.storage import lock
@@ -32,7 +32,7 @@ def record(monitor: "Monitor", values: Mapping[str, Any], status: Exit, error: E
         return _SO
     if monitor.state is None:
         return "`bulk-sync runs` does not show this run: it is not known where the ledger is."
-    from bulk_sync.runs.begin import record_failed_start
+    from bulk_sync.runs.stages.begin import record_failed_start
     from bulk_sync.settings import new_run_id
 
     run_id = new_run_id() if monitor.is_follow_up else monitor.run_id or new_run_id()

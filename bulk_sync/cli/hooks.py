@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from bulk_sync.cli.config import GIVEN
-from bulk_sync.cli.option import Option, variable
-from bulk_sync.cli.secret_values import secret
+from bulk_sync.cli.options.config import GIVEN
+from bulk_sync.cli.options.option import Option, variable
+from bulk_sync.cli.options.secret_values import secret
 from bulk_sync.monitoring.run_end import JobStanding, RunEnd
 from bulk_sync.signals import Interrupts
 
@@ -46,7 +46,7 @@ class Hooks:
         """Build them from options; commands without runs have none."""
         if "ping" not in values:
             return cls()
-        from bulk_sync.cli.deployment_options import NOTIFY, PING
+        from bulk_sync.cli.options.deployment_options import NOTIFY, PING
 
         return cls(
             metrics_file=values["metrics_file"],

@@ -14,11 +14,11 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from bulk_sync.cli.config import Configuration
-from bulk_sync.cli.config_file import SECRETS
-from bulk_sync.cli.deployment_options import API_KEY, ORGANIZATION, STATE_DIR
-from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, variable
-from bulk_sync.cli.options import ALLOW, CONFIG, JOB, LOCK_WAIT
+from bulk_sync.cli.options.config import Configuration
+from bulk_sync.cli.options.config_file import SECRETS
+from bulk_sync.cli.options.deployment_options import API_KEY, ORGANIZATION, STATE_DIR
+from bulk_sync.cli.options.option import DECLARED, Group, Option, Recorded, variable
+from bulk_sync.cli.options.run_options import ALLOW, CONFIG, JOB, LOCK_WAIT
 from bulk_sync.remote import url
 
 NAME: Final = "bulk-sync"

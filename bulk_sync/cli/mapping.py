@@ -11,9 +11,9 @@ import click
 from click.core import ParameterSource
 
 from bulk_sync.cli.arguments import Values, plain, table_name
-from bulk_sync.cli.config import GIVEN, Configuration
-from bulk_sync.cli.config_file import FILE, JOBS
-from bulk_sync.cli.option import Option, variable
+from bulk_sync.cli.options.config import GIVEN, Configuration
+from bulk_sync.cli.options.config_file import FILE, JOBS
+from bulk_sync.cli.options.option import Option, variable
 from bulk_sync.cli.output import say
 from bulk_sync.cli.summary import shown
 from bulk_sync.errors import Exit, UsageProblem

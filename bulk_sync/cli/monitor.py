@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from bulk_sync.cli import config
 from bulk_sync.cli.hooks import Hooks
 from bulk_sync.cli.logs import stamp
+from bulk_sync.cli.options import config
 from bulk_sync.errors import Exit, StopRun
 from bulk_sync.monitoring.run_end import JobStanding, RunEnd, audit_of
 from bulk_sync.outcomes import FOLLOW_UPS, Kind
@@ -106,7 +106,7 @@ class Monitor:
 
     def follow(self, run: "Run") -> None:
         """Go on with the job of a run that is followed up, and the hooks of that job."""
-        from bulk_sync.cli.deployment_options import MONITORING
+        from bulk_sync.cli.options.deployment_options import MONITORING
 
         self.kind, self.has_ended, self.is_recorded = self._kind, False, False
         self.job, self.source, self.place = run.begun.job, run.begun.input, run.begun
@@ -254,7 +254,7 @@ class Monitor:
 
     def _standing(self, end: RunEnd) -> JobStanding:
         """Return how the job stands by the ledger; audits are not recorded there."""
-        from bulk_sync.runs.job_standing import standing_of
+        from bulk_sync.runs.history.job_standing import standing_of
 
         found = (
             JobStanding() if self.state is None else standing_of(end.job, self.state, self.place)

@@ -16,27 +16,27 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 from click.core import ParameterSource
 
-from bulk_sync.cli import options
-from bulk_sync.cli.config import Configuration, job_of
-from bulk_sync.cli.deployment_options import CONNECTION, STATE
-from bulk_sync.cli.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
-from bulk_sync.cli.option import DECLARED, MASK, Group, Option, Recorded, pair
-from bulk_sync.cli.value_types import NAME
+from bulk_sync.cli.options import run_options
+from bulk_sync.cli.options.config import Configuration, job_of
+from bulk_sync.cli.options.deployment_options import CONNECTION, STATE
+from bulk_sync.cli.options.input_options import HEADER_ROW, SAVE_MAPPING, SHEET
+from bulk_sync.cli.options.option import DECLARED, MASK, Group, Option, Recorded, pair
+from bulk_sync.cli.options.value_types import NAME
 from bulk_sync.remote import url
 
 if TYPE_CHECKING:
     from bulk_sync.ledger import Begun
 
-_PLACE: Final = (*STATE, options.CONFIG)
+_PLACE: Final = (*STATE, run_options.CONFIG)
 """Where a run is kept: the next command needs it too."""
 
-_FILES: Final = (options.REPORT, options.TODO, options.OUTLINE)
+_FILES: Final = (run_options.REPORT, run_options.TODO, run_options.OUTLINE)
 """What this command alone writes."""
 
 _OF_THE_INPUT: Final = (*_FILES, SHEET, HEADER_ROW)
 """These fit the input alone: what is left of it lies in a file, and has a report, of its own."""
 
-_OF_A_PREVIEW: Final = (options.DRY_RUN, options.PLAN_OUT, options.FRESH)
+_OF_A_PREVIEW: Final = (run_options.DRY_RUN, run_options.PLAN_OUT, run_options.FRESH)
 _SEALED: Final = [each for each in DECLARED if each.recorded is Recorded.SEALED]
 _SPENT: Final = [each for each in DECLARED if each.recorded is Recorded.SPENT]
 _OF_A_PLAN: Final = [
@@ -46,7 +46,7 @@ _OF_A_PLAN: Final = [
     and option.group in {Group.INPUT, Group.KEYS, Group.SAFETY, Group.APPROVAL}
 ]
 _OF_THE_REST: Final = [
-    each for each in _OF_A_PLAN if each not in {SHEET, HEADER_ROW, options.ALLOW}
+    each for each in _OF_A_PLAN if each not in {SHEET, HEADER_ROW, run_options.ALLOW}
 ]
 """What was let pass once is not let pass again."""
 
@@ -92,7 +92,7 @@ class Typed:
     def __init__(self, context: click.Context) -> None:
         configuration = Configuration.current(context)
         self._command, self._jobs = context.command.name, configuration.jobs
-        self._params = {**context.params, options.CONFIG.key: configuration.path}
+        self._params = {**context.params, run_options.CONFIG.key: configuration.path}
         self._options = [
             param
             for param in context.command.params
@@ -117,14 +117,14 @@ class Typed:
 
     def carried_out(self) -> NextCommand:
         """Return the command of a preview without ``-n``."""
-        preview = (options.DRY_RUN, options.SHOW_ONLY)
+        preview = (run_options.DRY_RUN, run_options.SHOW_ONLY)
         return NextCommand.build([str(self._command), *self._typed_but(preview)])
 
     def after_validate(self, command: str, source: str, job: str) -> NextCommand:
         """Return the command to go on with an input of a job, or with its marked copy."""
         unwanted, name = {*_FILES, *self._saved}, list[str]()
         if source != self._params.get("input") and (self._is_saved or job in self._jobs):
-            unwanted, name = {*unwanted, options.JOB}, [options.JOB.flag, job]
+            unwanted, name = {*unwanted, run_options.JOB}, [run_options.JOB.flag, job]
         return suggested(command, source, [*name, *self._typed_but(unwanted)])
 
     def apply(
@@ -132,16 +132,16 @@ class Typed:
     ) -> NextCommand:
         """Return the command to carry out a plan file, in the place where it was made."""
         words = [
-            *(options.EXPECT_SHA256.flag, sha256),
+            *(run_options.EXPECT_SHA256.flag, sha256),
             *self._recorded_alone(settings, CONNECTION),
             *self._typed([*_SEALED, *_PLACE], instead),
-            *(options.APPROVED_BY.flag, NAME) * (settings.get(options.APPROVALS.key) or 0),
+            *(run_options.APPROVED_BY.flag, NAME) * (settings.get(run_options.APPROVALS.key) or 0),
         ]
         return suggested("apply", plan, words)
 
     def plan_again(self, begun: "Begun", out: Path) -> NextCommand:
         """Return the command to make a plan anew, with the options that it was made with."""
-        words = [options.PLAN_OUT.flag, str(out), *self._recorded(begun.settings, _OF_A_PLAN)]
+        words = [run_options.PLAN_OUT.flag, str(out), *self._recorded(begun.settings, _OF_A_PLAN)]
         if begun.parent is not None:
             return suggested("undo", begun.parent, words)
         return suggested("plan", begun.input, words)
@@ -150,13 +150,13 @@ class Typed:
         self, source: str, settings: Mapping[str, Any], instead: Collection[str]
     ) -> NextCommand:
         """Return the command to carry out a preview, or to plan it where plans are approved."""
-        is_approved = bool(settings.get(options.APPROVALS.key))
+        is_approved = bool(settings.get(run_options.APPROVALS.key))
         if self._command == "resume":
             words = self._recorded(settings, [*_OF_A_PLAN, *CONNECTION], instead)
         else:
             unwanted = {*_OF_A_PREVIEW, *self._saved}
             if not is_approved:
-                unwanted.add(options.APPROVALS)
+                unwanted.add(run_options.APPROVALS)
             words = self._typed_but(unwanted, instead)
         if not is_approved:
             return suggested("run", source, words)
@@ -164,7 +164,7 @@ class Typed:
 
         # `run` would write it without an approval.
         out = f"{Input(source).stem}.plan.parquet"
-        return suggested("plan", source, [*words, options.PLAN_OUT.flag, out])
+        return suggested("plan", source, [*words, run_options.PLAN_OUT.flag, out])
 
     def run_of_rest(self, todo: str, job: str, settings: Mapping[str, Any]) -> NextCommand:
         """Return the command for the rows of a job's todo file, a plan where plans are approved."""
@@ -172,17 +172,17 @@ class Typed:
             words = self._typed_but(_OF_THE_INPUT)
         else:
             words = self._recorded(settings, [*_OF_THE_REST, *CONNECTION])
-        if options.JOB.flag not in words:
+        if run_options.JOB.flag not in words:
             words = [*self._naming(job, todo), *words]
-        if self._command == "apply" or settings.get(options.APPROVALS.key):
+        if self._command == "apply" or settings.get(run_options.APPROVALS.key):
             out = str(Path(todo).with_suffix(".parquet"))
-            return suggested("plan", todo, [*words, options.PLAN_OUT.flag, out])
+            return suggested("plan", todo, [*words, run_options.PLAN_OUT.flag, out])
         return suggested("run", todo, words)
 
     def _naming(self, job: str, file: str) -> list[str]:
         """Return the option to name the job of a file, unless its table is found without it."""
         is_found = job not in self._jobs or job == job_of({"input": file})
-        return [] if is_found else [options.JOB.flag, job]
+        return [] if is_found else [run_options.JOB.flag, job]
 
     def _typed(self, wanted: Collection[Option], instead: Collection[str] = ()) -> list[str]:
         """Return those of some options that were typed, as they were, then those of ``instead``."""

@@ -15,8 +15,8 @@ from bulk_sync.ledger import Run, local, utc
 from bulk_sync.outcomes import NEEDS_A_PERSON
 from bulk_sync.report import wording
 from bulk_sync.report.facts import Subject
-from bulk_sync.runs import approvals
-from bulk_sync.runs.past_runs import SUBJECTS, exit_status
+from bulk_sync.runs.history.past_runs import SUBJECTS, exit_status
+from bulk_sync.runs.terms import approvals
 from bulk_sync.storage.lock import RunProcess
 
 _COLUMNS: Final = ("run", "kind", "job", "rows", "opt-ins", "opt-outs", "took", "exit")

@@ -12,8 +12,8 @@ from bulk_sync.campaign.pacing import Pacer
 from bulk_sync.cli import summary
 from bulk_sync.cli.arguments import Values
 from bulk_sync.cli.command import Invocation
-from bulk_sync.cli.config import job_of
 from bulk_sync.cli.next_command import NextCommand, Typed
+from bulk_sync.cli.options.config import job_of
 from bulk_sync.cli.output import say, say_error, say_json
 from bulk_sync.cli.progress_bar import ProgressBar
 from bulk_sync.errors import BudgetTooSmall, Exit, Refused

@@ -1,6 +1,6 @@
 """The facts above the rows of a report for people: what it is, when, by whom, with what result.
 
-They hold no row. ``runs/report_facts.py`` makes them of the ledger and the rows of a run.
+They hold no row. ``runs/stages/report_facts.py`` makes them of the ledger and the rows of a run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,41 +1,30 @@
 """Runs, from the first line in the ledger to the last, and what is known of them afterwards.
 
-One command, one module:
+    commands/  one module for each command that works with runs
+    stages/    the straight line, from the check of the input to the report
+    history/   a run among all others: which follows which, whose request stands, what may go
+    terms/     what a run is to do, and on which terms: job, protected people, calls, approvals
+    kept/      what a run leaves on the disk and in the ledger, so that it survives a crash
 
-    sync.py            run, plan     reread.py           audit
-    reviewed_plan.py   apply         person_history.py   history
-    resumption.py      resume        key_mapping.py      map
-    second_try.py      retry         checkup.py          check
-    reversal.py        undo          past_reports.py     report
-    judging.py         validate      ledger_copy.py      ledger copy
-    housekeeping.py    tidy
-
-A run passes through these:
-
-    job.py --> begin.py --> run_context.py --> pipeline.py --> finish.py
-                                                  |  '--> write_records.py   to and from the ledger
-                                                  '--> checkpoint.py         survives a crash
-
-Runs and other runs: lineage.py (the order of runs), precedence.py (whose request stands),
-written_since.py, found_states.py, overtaken.py, past_runs.py, past_rows.py, kept_rows.py,
-progress.py, identity.py. What a person sees: review.py, plan_file.py; who must approve it:
-approvals.py. What it may cost: day_budget.py, remaining_cost.py. Who may work where: exclusion.py.
-What may go: leftovers.py. Inputs larger than memory, and plans of them: large_input.py,
-dividing.py, rest.py.
+Imports go down in this list.
 """
 
 from bulk_sync.report.destination import usual_report
-from bulk_sync.runs.approvals import PlanExpired
-from bulk_sync.runs.checkpoint import CheckpointProblem
-from bulk_sync.runs.exclusion import at_work
-from bulk_sync.runs.housekeeping import Tidied, tidy
-from bulk_sync.runs.job import Input, Job, JobRecord, Matching
-from bulk_sync.runs.judging import Validated, judge
-from bulk_sync.runs.key_mapping import Mapped, map_keys
-from bulk_sync.runs.ledger_copy import copy_ledger
-from bulk_sync.runs.leftovers import RetentionRules
-from bulk_sync.runs.past_reports import report_again
-from bulk_sync.runs.past_runs import (
+from bulk_sync.runs.commands.judging import Validated, judge
+from bulk_sync.runs.commands.key_mapping import Mapped, map_keys
+from bulk_sync.runs.commands.ledger_copy import copy_ledger
+from bulk_sync.runs.commands.past_reports import report_again
+from bulk_sync.runs.commands.person_history import Event, Story, look_up, story_of
+from bulk_sync.runs.commands.reread import audit
+from bulk_sync.runs.commands.resumption import CannotResume, abandon, resume
+from bulk_sync.runs.commands.reversal import undo
+from bulk_sync.runs.commands.reviewed_plan import PlanBegun, apply
+from bulk_sync.runs.commands.second_try import retry
+from bulk_sync.runs.commands.sync import preview, sync
+from bulk_sync.runs.history.exclusion import at_work
+from bulk_sync.runs.history.housekeeping import Tidied, tidy
+from bulk_sync.runs.history.leftovers import RetentionRules
+from bulk_sync.runs.history.past_runs import (
     NothingLeft,
     find_run,
     has_checkpoint,
@@ -47,15 +36,11 @@ from bulk_sync.runs.past_runs import (
     undecided,
     without_checkpoint,
 )
-from bulk_sync.runs.person_history import Event, Story, look_up, story_of
-from bulk_sync.runs.reread import audit
-from bulk_sync.runs.resumption import CannotResume, abandon, resume
-from bulk_sync.runs.reversal import undo
-from bulk_sync.runs.review import Cost, Files, Finished, Forecast, Plan
-from bulk_sync.runs.reviewed_plan import PlanBegun, apply
-from bulk_sync.runs.second_try import retry
-from bulk_sync.runs.sync import preview, sync
-from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.kept.checkpoint import CheckpointProblem
+from bulk_sync.runs.stages.review import Cost, Files, Finished, Forecast, Plan
+from bulk_sync.runs.stages.validation import Judged
+from bulk_sync.runs.terms.approvals import PlanExpired
+from bulk_sync.runs.terms.job import Input, Job, JobRecord, Matching
 from bulk_sync.storage.reading import Unreadable
 
 __all__ = [

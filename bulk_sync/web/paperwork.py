@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, insert, select, update
 
-from bulk_sync.runs.approvals import FAST_CLOCK_S
+from bulk_sync.runs.terms.approvals import FAST_CLOCK_S
 from bulk_sync.settings import folded
 from bulk_sync.web.database import Database, now_ms, plans, seen_rows, uploads, verdicts
 from bulk_sync.web.identity import Person

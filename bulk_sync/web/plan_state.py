@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bulk_sync.ledger import Run
-from bulk_sync.runs import lineage, plan_file
+from bulk_sync.runs.history import lineage
+from bulk_sync.runs.kept import plan_file
 from bulk_sync.settings import folded
 from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import PageJob

@@ -14,7 +14,8 @@ from bulk_sync.ledger import Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.report.html_file import SECTIONS
-from bulk_sync.runs import plan_file, report_facts
+from bulk_sync.runs.kept import plan_file
+from bulk_sync.runs.stages import report_facts
 from bulk_sync.settings import Bound, Limits
 from bulk_sync.web import plan_state, planning
 from bulk_sync.web.identity import Person

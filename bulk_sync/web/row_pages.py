@@ -26,7 +26,7 @@ from bulk_sync.report import html_file
 from bulk_sync.report import table as tables
 from bulk_sync.report.table import Results
 from bulk_sync.rows import columns, comparison, due_dates
-from bulk_sync.runs.tally import Tally
+from bulk_sync.runs.kept.tally import Tally
 from bulk_sync.storage import atomic
 from bulk_sync.web import choices
 

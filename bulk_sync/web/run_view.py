@@ -11,15 +11,11 @@ from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome
 from bulk_sync.report.facts import Facts
 from bulk_sync.report.wording import Tone, lacks_upload_alone
-from bulk_sync.runs import (
-    has_checkpoint,
-    is_held,
-    kept_rows,
-    lineage,
-    report_facts,
-    without_checkpoint,
-)
-from bulk_sync.runs.tally import Tally
+from bulk_sync.runs import has_checkpoint, is_held, without_checkpoint
+from bulk_sync.runs.history import lineage
+from bulk_sync.runs.kept import kept_rows
+from bulk_sync.runs.kept.tally import Tally
+from bulk_sync.runs.stages import report_facts
 from bulk_sync.storage.lock import RunProcess
 from bulk_sync.web import plan_state, report_files
 from bulk_sync.web.jobs import PageJob

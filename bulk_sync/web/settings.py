@@ -1,4 +1,4 @@
-"""How the page is served: frozen settings, made by ``cli/serve.py``."""
+"""How the page is served: frozen settings, made by ``cli/commands/serve.py``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

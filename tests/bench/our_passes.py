@@ -26,8 +26,8 @@ from bulk_sync.engines.write import Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import comparison
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.runs import write_records
-from bulk_sync.runs.checkpoint import Checkpoint
+from bulk_sync.runs.kept import write_records
+from bulk_sync.runs.kept.checkpoint import Checkpoint
 from bulk_sync.settings import Connection, Credentials, Fetch, Keys, Pace, Reading, Secret, State
 
 

@@ -8,12 +8,13 @@ Does the work of a run on its input: reads, checks, keeps and compares it, and c
 import sys
 from pathlib import Path
 
-from bulk_sync.cli.value_types import size
+from bulk_sync.cli.options.value_types import size
 from bulk_sync.rows import comparison
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import large_input, validation
-from bulk_sync.runs.job import Input
+from bulk_sync.runs.kept import large_input
+from bulk_sync.runs.stages import validation
+from bulk_sync.runs.terms.job import Input
 
 
 def show_nothing(what: str, done: int, total: int) -> None:

@@ -17,7 +17,7 @@ from calling import PYTHON, program
 from measuring import Line, line, measure_all
 
 from bulk_sync.errors import Exit
-from bulk_sync.runs.checkpoint import checkpoint_folder
+from bulk_sync.runs.kept.checkpoint import checkpoint_folder
 
 ROWS, MEMORY = int(os.environ.get("VAST_ROWS", "100000000")), os.environ.get("VAST_MEMORY", "2GB")
 BOUNDS = (3.0, 2861)  # 3.0 GB

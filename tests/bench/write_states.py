@@ -23,7 +23,7 @@ from bulk_sync.engines.write import Journal, Writes
 from bulk_sync.ledger import Intent
 from bulk_sync.rows import columns, comparison
 from bulk_sync.rows.results import UNREAD, Steps
-from bulk_sync.runs import write_records
+from bulk_sync.runs.kept import write_records
 from bulk_sync.settings import Connection, Credentials, Keys, Pace, Secret, State
 
 

@@ -24,8 +24,8 @@ from pyarrow import csv
 
 from bulk_sync.campaign.list_pages import ScanPosition
 from bulk_sync.engines.whole_list import LISTED
-from bulk_sync.runs.checkpoint import Checkpoint, checkpoint_folder
-from bulk_sync.runs.large_input import LargeInput
+from bulk_sync.runs.kept.checkpoint import Checkpoint, checkpoint_folder
+from bulk_sync.runs.kept.large_input import LargeInput
 from bulk_sync.storage import atomic
 
 SLICE_ROWS = 1_000_000

@@ -9,11 +9,11 @@ import click
 import pytest
 from conftest import Run
 
-from bulk_sync.cli import commands
-from bulk_sync.cli.option import DECLARED, Group, Option, Recorded, recorded, variable
+from bulk_sync.cli import every_command
+from bulk_sync.cli.options.option import DECLARED, Group, Option, Recorded, recorded, variable
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "clean.csv"
-COMMANDS = commands()
+COMMANDS = every_command()
 OPTIONS = {
     name: [param for param in command.params if isinstance(param, Option)]
     for name, command in COMMANDS.items()

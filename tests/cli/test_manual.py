@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from conftest import Run, populate, write_states
 
 from bulk_sync.cli import group
-from bulk_sync.cli.help_pages import TOPICS
-from bulk_sync.cli.option import DECLARED, Group
+from bulk_sync.cli.commands.help_pages import TOPICS
+from bulk_sync.cli.options.option import DECLARED, Group
 from bulk_sync.errors import Exit
 from bulk_sync.outcomes import NEEDS_A_PERSON, Outcome, Reason
 from bulk_sync.report import formats as report_formats

@@ -7,7 +7,7 @@ import pytest
 from conftest import Run, key, populate, write_states
 
 from bulk_sync.cli.next_command import suggested
-from bulk_sync.cli.option import without_password
+from bulk_sync.cli.options.option import without_password
 from bulk_sync.simulator import Fault, Simulator
 
 ROWS = 5

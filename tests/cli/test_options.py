@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import Run, key, populate, write_states
 
-from bulk_sync.cli.options import REPORT
+from bulk_sync.cli.options.run_options import REPORT
 from bulk_sync.simulator import Fault, Options, Simulator, running
 
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import Run, read_csv
 
 from bulk_sync.cli.arguments import given_input
-from bulk_sync.cli.validate import command
+from bulk_sync.cli.commands.validate import command
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 from conftest import Process
 from printed import BARE, PROGRAM, errors_in, recipe, shell
 
-from bulk_sync.cli.recipe import RECIPES, title
+from bulk_sync.cli.commands.recipe import RECIPES, title
 from bulk_sync.errors import Exit
 from bulk_sync.monitoring import metrics_file
 from bulk_sync.web.identity import Role

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Ran, Run, before_answer, key, populate, write_states
 
-from bulk_sync.runs import plan_file
+from bulk_sync.runs.kept import plan_file
 from bulk_sync.simulator import Options, Simulator, running
 from bulk_sync.storage import sealed
 

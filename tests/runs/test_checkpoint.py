@@ -18,12 +18,12 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Match, Steps
-from bulk_sync.runs.checkpoint import (
+from bulk_sync.runs.kept.checkpoint import (
     Checkpoint,
     CheckpointProblem,
     checkpoint_folder,
 )
-from bulk_sync.runs.checkpoint_place import all_checkpoints
+from bulk_sync.runs.kept.checkpoint_place import all_checkpoints
 from bulk_sync.storage import sealed
 
 RUN = "20261123T020000Z-7f3a9c"

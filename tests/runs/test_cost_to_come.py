@@ -6,7 +6,7 @@ import pytest
 
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows import columns
-from bulk_sync.runs.remaining_cost import calls_to_come
+from bulk_sync.runs.terms.remaining_cost import calls_to_come
 
 
 def rows(*pending: int | str) -> pd.DataFrame:

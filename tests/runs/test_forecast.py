@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bulk_sync.engines.current import Read
-from bulk_sync.runs.remaining_cost import Budgets, RemainingCost
-from bulk_sync.runs.review import Forecast
+from bulk_sync.runs.stages.review import Forecast
+from bulk_sync.runs.terms.remaining_cost import Budgets, RemainingCost
 
 NO_BUDGET = Budgets(None, None, 0, None)
 LOOKED_UP = Forecast(

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from conftest import Run, before_answer, key, populate, read_csv, write_states
 
-from bulk_sync.runs import kept_rows
+from bulk_sync.runs.kept import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 

@@ -19,9 +19,11 @@ from bulk_sync import ledger, runs
 from bulk_sync.errors import Exit, InputProblem, Interrupted, Refused
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.rows.check import Rules
-from bulk_sync.runs import Finished, Input, Job, JobRecord, plan_file, resumption
-from bulk_sync.runs.checkpoint import Checkpoint, CheckpointProblem
-from bulk_sync.runs.protection import Protection
+from bulk_sync.runs import Finished, Input, Job, JobRecord
+from bulk_sync.runs.commands import resumption
+from bulk_sync.runs.kept import plan_file
+from bulk_sync.runs.kept.checkpoint import Checkpoint, CheckpointProblem
+from bulk_sync.runs.terms.protection import Protection
 from bulk_sync.settings import (
     Approval,
     Bound,

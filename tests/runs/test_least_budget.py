@@ -3,7 +3,7 @@
 import pytest
 
 from bulk_sync.errors import BudgetTooSmall
-from bulk_sync.runs.remaining_cost import check_budget
+from bulk_sync.runs.terms.remaining_cost import check_budget
 from bulk_sync.settings import Connection, Credentials, Pace, Secret, Writing
 
 CREDENTIALS = Credentials("demo-key", access_token=Secret("demo-token"))

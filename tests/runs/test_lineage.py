@@ -6,8 +6,8 @@ import pytest
 
 from bulk_sync.errors import Exit, UsageProblem
 from bulk_sync.ledger import Begun, Ended, Kind, Run
-from bulk_sync.runs import lineage
-from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.history import lineage
+from bulk_sync.runs.history.past_runs import NothingLeft
 
 DONE, REFUSED = Ended(0, "", final=True), Ended(int(Exit.REFUSED), "too many", final=True)
 INTERRUPTED = Ended(6, "", final=False)

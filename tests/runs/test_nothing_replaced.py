@@ -13,8 +13,8 @@ import pytest
 from conftest import Ran, Run, before_answer, key, populate, process, write_states
 
 from bulk_sync.rows import read
-from bulk_sync.runs import plan_file
-from bulk_sync.runs.checkpoint import checkpoint_folder
+from bulk_sync.runs.kept import plan_file
+from bulk_sync.runs.kept.checkpoint import checkpoint_folder
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock
 

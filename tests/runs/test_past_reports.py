@@ -10,7 +10,7 @@ from conftest import Run, key, populate, read_csv, write_states
 
 from bulk_sync import ledger
 from bulk_sync.report import table
-from bulk_sync.runs import kept_rows
+from bulk_sync.runs.kept import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Simulator
 from bulk_sync.storage import lock

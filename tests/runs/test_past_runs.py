@@ -7,7 +7,7 @@ import pytest
 from bulk_sync.errors import Exit
 from bulk_sync.ledger import Begun, Ended, Kind, Run
 from bulk_sync.outcomes import Outcome
-from bulk_sync.runs.past_runs import NothingLeft
+from bulk_sync.runs.history.past_runs import NothingLeft
 
 RUN_ID, AT_MS = "20261124T031750Z-7f3a9c", 1_795_490_270_123
 PLACE = ("https://mc.adobe.io", "acme", "ccpaOptOut")

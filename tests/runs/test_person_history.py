@@ -15,7 +15,8 @@ from conftest import Run, key, populate, process, read_csv, write_states
 from bulk_sync import ledger
 from bulk_sync.campaign import retries
 from bulk_sync.ledger import Intent
-from bulk_sync.runs import kept_rows, story_of
+from bulk_sync.runs import story_of
+from bulk_sync.runs.kept import kept_rows
 from bulk_sync.settings import State
 from bulk_sync.simulator import Fault, Options, Simulator, running
 

@@ -10,7 +10,7 @@ from bulk_sync import ledger
 from bulk_sync.ledger import Begun, Intent, Kind, Settled, Write
 from bulk_sync.outcomes import Outcome
 from bulk_sync.rows.request_order import Confirmed, RequestDate
-from bulk_sync.runs import precedence
+from bulk_sync.runs.history import precedence
 from bulk_sync.settings import State
 
 

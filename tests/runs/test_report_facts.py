@@ -23,10 +23,11 @@ from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.results import UNREAD
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import judging, report_facts
-from bulk_sync.runs.input_files import LocalInput
-from bulk_sync.runs.judging import Verdict
-from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.commands import judging
+from bulk_sync.runs.commands.judging import Verdict
+from bulk_sync.runs.stages import report_facts
+from bulk_sync.runs.stages.validation import Judged
+from bulk_sync.runs.terms.input_files import LocalInput
 from bulk_sync.settings import Keys
 
 AT_MS = 1795490270123

@@ -32,21 +32,15 @@ from bulk_sync.rows.lazy_texts import Texts
 from bulk_sync.rows.results import Steps
 from bulk_sync.rows.slices import Slices
 from bulk_sync.rows.totals import Totals
-from bulk_sync.runs import (
-    Cost,
-    Finished,
-    Plan,
-    finish,
-    kept_rows,
-    past_reports,
-    pipeline,
-    plan_file,
-)
-from bulk_sync.runs.begin import begin, begun_as
-from bulk_sync.runs.execution import StageEnd, early_end
-from bulk_sync.runs.job import Job, JobRecord
-from bulk_sync.runs.rest import NOTHING, Rest
-from bulk_sync.runs.tally import Tally
+from bulk_sync.runs import Cost, Finished, Plan
+from bulk_sync.runs.commands import past_reports
+from bulk_sync.runs.kept import kept_rows, plan_file
+from bulk_sync.runs.kept.rest import NOTHING, Rest
+from bulk_sync.runs.kept.tally import Tally
+from bulk_sync.runs.stages import finish, pipeline
+from bulk_sync.runs.stages.begin import begin, begun_as
+from bulk_sync.runs.stages.execution import StageEnd, early_end
+from bulk_sync.runs.terms.job import Job, JobRecord
 from bulk_sync.settings import Bound, Connection, Credentials, Limits, Pace, Secret, State
 from bulk_sync.signals import Interrupts
 from bulk_sync.simulator import Simulator

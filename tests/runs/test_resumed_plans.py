@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from conftest import Run, before_answer, key, populate, process, signal_before_answer, write_states
 
-from bulk_sync.runs import plan_file
-from bulk_sync.runs.checkpoint import checkpoint_folder
+from bulk_sync.runs.kept import plan_file
+from bulk_sync.runs.kept.checkpoint import checkpoint_folder
 from bulk_sync.simulator import Options, Simulator, running
 from bulk_sync.storage import lock
 

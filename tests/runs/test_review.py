@@ -11,8 +11,8 @@ from bulk_sync.outcomes import Outcome
 from bulk_sync.report.destination import LocalFile
 from bulk_sync.rows.totals import NO_ROWS, Totals
 from bulk_sync.runs import Cost, Finished, Plan
-from bulk_sync.runs.remaining_cost import Budgets
-from bulk_sync.runs.review import Files, Forecast
+from bulk_sync.runs.stages.review import Files, Forecast
+from bulk_sync.runs.terms.remaining_cost import Budgets
 
 FORECAST = Forecast(
     Read(None, paged=False, looked_up=0, seconds=0.0),

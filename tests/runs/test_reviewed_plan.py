@@ -13,7 +13,7 @@ import pytest
 from conftest import Run, before_answer, key, populate, write_states
 
 from bulk_sync.errors import InputProblem
-from bulk_sync.runs import plan_file
+from bulk_sync.runs.kept import plan_file
 from bulk_sync.simulator import Options, Simulator, running
 
 ROWS = 12

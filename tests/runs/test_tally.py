@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns
-from bulk_sync.runs.tally import Tally
+from bulk_sync.runs.kept.tally import Tally
 
 TODAY = date(2026, 11, 23)
 STATES = st.sampled_from([True, False, None])

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_sync import report
-from bulk_sync.cli import validate as shown
+from bulk_sync.cli.commands import validate as shown
 from bulk_sync.errors import Exit
 from bulk_sync.report import todo_file
 from bulk_sync.report.destination import LocalFile
@@ -28,10 +28,10 @@ from bulk_sync.rows.check import Rules
 from bulk_sync.rows.layout import Layout, TablePlace
 from bulk_sync.rows.protected_keys import ProtectedKeys
 from bulk_sync.rows.slices import Slices
-from bulk_sync.runs import judging
-from bulk_sync.runs.input_files import LocalInput
-from bulk_sync.runs.judging import Validated, Verdict
-from bulk_sync.runs.validation import Judged
+from bulk_sync.runs.commands import judging
+from bulk_sync.runs.commands.judging import Validated, Verdict
+from bulk_sync.runs.stages.validation import Judged
+from bulk_sync.runs.terms.input_files import LocalInput
 from bulk_sync.settings import KeyKind, Keys
 
 PROTECTED = ProtectedKeys({"@c": "row 1 of vip.csv"}, {"vip@example.com": "row 2 of vip.csv"})

@@ -15,10 +15,11 @@ from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import check, columns, comparison
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.results import Steps
-from bulk_sync.runs import precedence, writing, written_since
-from bulk_sync.runs.checkpoint import Checkpoint
-from bulk_sync.runs.lineage import Lineage
-from bulk_sync.runs.run_context import RunContext
+from bulk_sync.runs.history import precedence, written_since
+from bulk_sync.runs.history.lineage import Lineage
+from bulk_sync.runs.history.run_context import RunContext
+from bulk_sync.runs.kept.checkpoint import Checkpoint
+from bulk_sync.runs.stages import writing
 from bulk_sync.settings import State
 
 READ_MS = 5_000

@@ -10,7 +10,8 @@ from bulk_sync.ledger import Act, Deed
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.wording import OUTCOMES, Tone
 from bulk_sync.rows import check
-from bulk_sync.runs import Story, known, story_of, story_text
+from bulk_sync.runs import Story, known, story_of
+from bulk_sync.runs.commands import story_text
 from bulk_sync.web.database import now_ms
 from bulk_sync.web.forms import Form
 from bulk_sync.web.page import Page, page_of, person_of

@@ -11,8 +11,9 @@ from bulk_sync.errors import Exit
 from bulk_sync.ledger import Kind, Run
 from bulk_sync.outcomes import Outcome
 from bulk_sync.report.facts import PAST_RUNS
-from bulk_sync.runs import lineage, report_facts
-from bulk_sync.runs.report_facts import for_a_person
+from bulk_sync.runs.history import lineage
+from bulk_sync.runs.stages import report_facts
+from bulk_sync.runs.stages.report_facts import for_a_person
 from bulk_sync.settings import folded
 from bulk_sync.web import plan_state, upload_state
 from bulk_sync.web.identity import Person, Right

@@ -26,7 +26,7 @@ from bulk_sync.rows import columns, read
 from bulk_sync.rows.check import Rules
 from bulk_sync.rows.read.cells import LAST_ROWS
 from bulk_sync.rows.read.content import BLOCK_BYTES
-from bulk_sync.runs.input_files import LocalInput, RemoteInput
+from bulk_sync.runs.terms.input_files import LocalInput, RemoteInput
 
 SIZES = (1, 7, 64, 1000)
 

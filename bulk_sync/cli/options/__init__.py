@@ -1,0 +1,1 @@
+"""Every option, declared in one place; the config file and the variables follow from it."""

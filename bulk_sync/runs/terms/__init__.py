@@ -1,0 +1,1 @@
+"""What a run is to do, and on which terms: job, protected people, calls, approvals."""
