@@ -29,7 +29,7 @@ from bulk_sync.runs.history.run_context import RunContext
 from bulk_sync.runs.kept import checkpoint_place, kept_rows, large_input, plan_file, write_records
 from bulk_sync.runs.kept.plan_file import OUT
 from bulk_sync.runs.stages import pipeline
-from bulk_sync.runs.stages.begin import check_files, past_of
+from bulk_sync.runs.stages.begin import check_files
 from bulk_sync.runs.stages.review import Finished, Screen
 from bulk_sync.runs.stages.validation import files_of
 from bulk_sync.runs.terms import day_budget
@@ -206,11 +206,9 @@ def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
         begun=run.begun,
         rows=rows,
         rest=large_input.rest_of(checkpoint),
-        large=large_input.find(checkpoint),
         planned=planned,
         checkpoint=checkpoint,
         ledger=book,
-        past=past_of(book, job, run.begun.input),
         lineage=lineage.trace(book.runs(), run.run_id),
     )
 

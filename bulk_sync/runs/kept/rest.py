@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Final, Self
@@ -21,7 +21,7 @@ class Rest:
 
     They are ``unchanged``, or a ``duplicate`` of such a row, and have no reason, unless another run
     has changed them since they were read. The other rows are the frame of the run, which may be
-    empty. If the run ended before they were told apart, all rows are here, as they were left.
+    empty.
 
     Attributes:
         totals: counts of these rows.
@@ -30,6 +30,7 @@ class Rest:
             (one row per row of the input).
         reasons: their number by outcome and reason.
         left: those that are left to a person, but for the pending ones.
+        is_all: whether all rows are here, because the run ended before they were told apart.
     """
 
     totals: Totals
@@ -37,6 +38,7 @@ class Rest:
     with_results: Callable[[pd.DataFrame], Slices]
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     left: LeftRows = field(default_factory=LeftRows)
+    is_all: bool = False
 
     @classmethod
     def counted(
@@ -51,7 +53,7 @@ class Rest:
     @classmethod
     def unread(cls, rows: Slices) -> Self:
         """Return all rows of an input, as a run leaves them that ended before they were read."""
-        return cls.counted(rows.read(), lambda _: rows)
+        return replace(cls.counted(rows.read(), lambda _: rows), is_all=True)
 
 
 NOTHING: Final = Rest(NO_ROWS, Tally(), Slices.of)

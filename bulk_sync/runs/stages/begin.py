@@ -25,7 +25,7 @@ from bulk_sync.runs.history import housekeeping, lineage
 from bulk_sync.runs.history.lineage import Lineage
 from bulk_sync.runs.history.past_runs import is_held
 from bulk_sync.runs.history.run_context import RunContext
-from bulk_sync.runs.kept import checkpoint_place, large_input
+from bulk_sync.runs.kept import checkpoint_place
 from bulk_sync.runs.terms.job import Job
 from bulk_sync.settings import Oddity, State
 from bulk_sync.storage import lock
@@ -110,10 +110,8 @@ def begin(
         planned=planned,
         checkpoint=checkpoint,
         ledger=book,
-        past=past_of(book, job, begun.input),
         # Of a new input no run can be later yet.
         lineage=lineage.trace(book.runs(), run_id) if begun.parent else Lineage(),
-        large=large_input.find(checkpoint) if rows.only is None else None,
     )
 
 

@@ -31,7 +31,7 @@ def divide(execution: Execution) -> Execution:
     fewer calls than the list, all rows are held in memory.
     """
     run, session, job = execution.run, execution.session, execution.job
-    large = run.large
+    large = execution.large
     if large is None:
         return execution
     is_cheaper = True
@@ -47,9 +47,10 @@ def divide(execution: Execution) -> Execution:
     try:
         if session.cause is None:
             run = (_divided if is_cheaper else _held_whole)(execution, large)
+            return replace(execution, run=run, large=None)
     except StopRun as cause:
         session.stop(cause)
-    return replace(execution, run=run)
+    return execution
 
 
 def _divided(execution: Execution, large: LargeInput) -> RunContext:
@@ -73,7 +74,7 @@ def _divided(execution: Execution, large: LargeInput) -> RunContext:
         f"{len(work.rows):,}",
     )
     planned = run.checkpoint.plan(work.rows)
-    return replace(run, rows=work.rows, planned=planned, rest=rest, large=None)
+    return replace(run, rows=work.rows, planned=planned, rest=rest)
 
 
 def settle_rest(execution: Execution) -> Execution:
@@ -118,4 +119,4 @@ def _held_whole(execution: Execution, large: LargeInput) -> RunContext:
     rows = large.slices.joined()
     run.checkpoint.keep_part(ROWS, pa.Table.from_pandas(rows, preserve_index=False))
     run.checkpoint.drop(WHOLE)
-    return replace(run, rows=rows, large=None)
+    return replace(run, rows=rows)

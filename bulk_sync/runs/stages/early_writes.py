@@ -20,7 +20,6 @@ from bulk_sync.runs.kept.write_records import Recording
 from bulk_sync.runs.stages import writing
 from bulk_sync.runs.stages.execution import Execution
 from bulk_sync.runs.terms.remaining_cost import calls_per_change
-from bulk_sync.settings import Limits
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def write_early(execution: Execution, states: Steps, reader: StateReader) -> Ref
     if not writes or left >= reader.calls_left + calls:
         return None
     unread = columns.have_outcome(compared, [Outcome.PENDING])
-    if not _is_within_limits(execution.job.limits, run, compared, unread):
+    if not _is_within_limits(execution, compared, unread):
         log.info(
             "Opt-outs that are due wait until everything is read, because a limit depends on the "
             "rest: %s",
@@ -105,14 +104,14 @@ def _approve(execution: Execution, early: pd.DataFrame, reader: StateReader) -> 
 
 
 def _is_within_limits(
-    limits: Limits, run: RunContext, compared: pd.DataFrame, unread: npt.NDArray[np.bool_]
+    execution: Execution, compared: pd.DataFrame, unread: npt.NDArray[np.bool_]
 ) -> bool:
     """Return whether no limit can be passed, whatever the unread rows turn out to be.
 
     An unread row may be about the same profile, and want the other state; or about many profiles.
     """
-    desired = columns.desired(compared)
+    limits, desired = execution.job.limits, columns.desired(compared)
     may_share = expand.may_share_profiles(compared)
     if may_share and (limits.max_changes is not None or (desired[unread] == 0).any()):
         return False
-    return plan_limits.passes_however(compared, limits, run.past, run.rest.totals)
+    return plan_limits.passes_however(compared, limits, execution.past, execution.run.rest.totals)

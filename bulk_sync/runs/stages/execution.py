@@ -1,5 +1,6 @@
 """What the stages of a run share, and how far a stage got."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -11,8 +12,10 @@ from bulk_sync.engines.whole_list import WholeList
 from bulk_sync.errors import Refused, StoppedEarly, StopRun, UsageProblem
 from bulk_sync.outcomes import Outcome, Reason
 from bulk_sync.rows import columns, comparison, expand, plan_limits
+from bulk_sync.rows.plan_limits import Past
 from bulk_sync.rows.totals import Totals
 from bulk_sync.runs.history.run_context import RunContext
+from bulk_sync.runs.kept.large_input import LargeInput
 from bulk_sync.runs.kept.rest import Rest
 from bulk_sync.runs.stages.review import Cost, Forecast, Plan, Screen
 from bulk_sync.runs.terms.day_budget import DayBudget
@@ -26,6 +29,8 @@ class Execution:
 
     Attributes:
         budget: the calls of all runs in a day; None if unknown.
+        past: finished runs of the same job, for comparison.
+        large: its input, if larger than memory and not divided yet.
         listed: what has read Campaign's whole list for a large input; None if nothing has.
     """
 
@@ -34,6 +39,8 @@ class Execution:
     screen: Screen
     session: Session
     budget: DayBudget | None
+    past: Sequence[Past]
+    large: LargeInput | None
     listed: WholeList | None = None
 
     def read_with(self, reader: StateReader) -> Read:
@@ -47,9 +54,9 @@ class Execution:
 
     def review(self, planned: pd.DataFrame, read: Read) -> Plan:
         """Return the plan of the run for a person, with its limits and its forecast."""
-        run, job, calls, rest = self.run, self.job, self.session.client.calls, self.run.rest.totals
+        job, calls, rest = self.job, self.session.client.calls, self.run.rest.totals
         totals = Totals.count(planned) + rest
-        refusal = plan_limits.refusal(planned, job.limits, run.past, rest)
+        refusal = plan_limits.refusal(planned, job.limits, self.past, rest)
         held = None if refusal else plan_limits.held_opt_ins(planned, job.limits, rest)
         writes = totals.writes - (0 if held is None else totals.opt_ins)
         forecast = Forecast(
@@ -66,8 +73,8 @@ class Execution:
 
     def cut_off(self) -> Refused | None:
         """Return why an input with too few rows is not read; a plan shows it all the same."""
-        run, limits = self.run, self.job.limits
-        return None if run.begun.is_plan else plan_limits.cut_off(run.row_count, limits, run.past)
+        begun, limits = self.run.begun, self.job.limits
+        return None if begun.is_plan else plan_limits.cut_off(begun.rows, limits, self.past)
 
     def budgets(self, left_now: int) -> Budgets:
         """Return the budgets; calls set aside for this run count as left today."""

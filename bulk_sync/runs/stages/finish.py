@@ -166,7 +166,7 @@ def _write_all_reports(
     tally = report_facts.tally_of(ending, rows) + run.rest.tally
     facts = report_facts.facts_from(ending, tally, past, reports=reports)
     results = run.rest.with_results(rows)
-    if run.large is not None or run.rest.left.count:  # all its rows are the rest, or more are left
+    if run.rest.is_all or run.rest.left.count:
         left = results
     files, failure = write_reports(results, reports, name, facts, progress, left)
     if failure is not None and not run.begun.is_plan:

@@ -24,10 +24,12 @@ from bulk_sync.rows import comparison, plan_limits
 from bulk_sync.rows.results import Steps
 from bulk_sync.runs.history import current_states, written_since
 from bulk_sync.runs.history.run_context import RunContext
+from bulk_sync.runs.kept import large_input
 from bulk_sync.runs.kept.plan_file import LIMITS
 from bulk_sync.runs.kept.rest import NOTHING
 from bulk_sync.runs.kept.write_records import Recording
 from bulk_sync.runs.stages import dividing, early_writes, writing
+from bulk_sync.runs.stages.begin import past_of
 from bulk_sync.runs.stages.execution import Execution, StageEnd, cost_of, early_end
 from bulk_sync.runs.stages.finish import finish_run
 from bulk_sync.runs.stages.review import Finished, Plan, Screen
@@ -51,11 +53,12 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     """Take a run from where it stands to its end, or as far as it goes."""
     screen.begin(run.run_id, run.begun)
     budget = day_budget.budget_of(run.ledger, job)
-    failures = job.limits.failures(run.row_count)
+    past, large = past_of(run.ledger, job, run.begun.input), large_input.find(run.checkpoint)
+    failures = job.limits.failures(run.begun.rows)
     if run.begun.kind == Kind.RETRY:  # all its rows have failed before
         failures = replace(failures, lost=None)
     with Session(job.connection, job.pace, screen.show_progress, failures, budget) as session:
-        execution = Execution(run, job, screen, session, budget)
+        execution = Execution(run, job, screen, session, budget, past, large)
         try:
             check_budget(job.pace, job.connection, Writing() if run.begun.is_plan else job.writing)
             if job.matching.keys.kind is not KeyKind.EMAIL:  # else the rows have the addresses
@@ -68,8 +71,8 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
             left = _results_so_far(execution.run, job)
             ended = early_end(left, stopped, execution.run.rest)
     interrupts.defer()
-    if execution.run.large is not None:
-        execution, ended = dividing.undivided(execution, execution.run.large, ended)
+    if execution.large is not None:
+        execution, ended = dividing.undivided(execution, execution.large, ended)
     cost = replace(cost_of(session, job.seconds), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _cost_to_come(execution, ended)
