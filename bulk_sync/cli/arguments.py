@@ -47,18 +47,17 @@ def job(values: Values, reports: tuple[str, ...], name: str) -> "Job":
     keys = settings.Keys.from_options(values)
     return Job(
         connection=settings.reached(connection(values), keys),
-        state=state(values),
         pace=settings.Pace.from_options(values),
         reading=settings.Reading.from_options(values),
         writing=settings.Writing.from_options(values),
         limits=limits(values),
         matching=Matching.of(values, values["attribute"]),
         record=JobRecord(
+            state(values),
             name=str(values["job"] or name),
             settings={each: plain(values[each]) for each in recorded()},
             reports=reports,
             of_input=frozenset(each.key for each in INPUT_AGAIN),
-            state_dir=values["state_dir"],
         ),
         protection=Protection(map(Path, values["protect"])),
     )

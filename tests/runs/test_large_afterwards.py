@@ -73,10 +73,9 @@ def filled(sim: Simulator, tmp_path: Path) -> Simulator:
 def job_of(sim: Simulator, folder: Path, *, memory: int | None = SMALL, calls: int | None) -> Job:
     return Job(
         Connection(sim.url, "acme", Credentials("demo-key", Secret("demo-token"))),
-        State(folder / "state"),
+        JobRecord(State(folder / "state"), "nightly", reports=(str(folder / "r.csv"),)),
         pace=Pace(concurrency=1, max_calls=calls),
         reading=Reading(Fetch.SCAN, page_size=10, memory=memory),
-        record=JobRecord("nightly", reports=(str(folder / "r.csv"),)),
     )
 
 
@@ -116,7 +115,7 @@ def files_of(folder: Path, run_id: str) -> Counter[str]:
 
 def history_of(sim: Simulator, folder: Path, about: str) -> list[tuple[str, str, int]]:
     """Return the events in a person's history: outcome, run and row."""
-    state = job_of(sim, folder, calls=None).state
+    state = job_of(sim, folder, calls=None).record.state
     with runs.known(state) as book:
         story = runs.story_of(book, state, about)
     assert not story.not_kept
@@ -157,8 +156,9 @@ def lift_by_another_run(sim: Simulator, folder: Path, *numbers: int) -> None:
     """Lift the opt-outs of some profiles for another list."""
     path = folder / "other.csv"
     path.write_text("".join(["PKey,ccpaOptOut\n", *(f"{key(at)},false\n" for at in numbers)]))
-    record = JobRecord("other", reports=(str(folder / "other.r.csv"),))
-    job = replace(job_of(sim, folder, calls=None), record=record)
+    job = job_of(sim, folder, calls=None)
+    record = replace(job.record, name="other", reports=(str(folder / "other.r.csv"),))
+    job = replace(job, record=record)
     assert runs.sync(job, Input(str(path)), Quiet()).exit == Exit.DONE
 
 

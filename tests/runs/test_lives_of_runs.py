@@ -91,11 +91,12 @@ class Lives(RuleBasedStateMachine):
         connection = Connection(self.sim.url, "acme", Credentials("demo-key", Secret("demo-token")))
         self.job = Job(
             connection=connection,
-            state=State(self.folder / "state"),
             pace=Pace(concurrency=2),
             reading=Reading(Fetch.LOOKUP),
             limits=Limits(max_opt_ins=Bound(count=MOST_OPT_INS)),
-            record=JobRecord(name="lists", reports=(str(self.folder / "{run_id}.csv"),)),
+            record=JobRecord(
+                State(self.folder / "state"), "lists", reports=(str(self.folder / "{run_id}.csv"),)
+            ),
         )
         self.files = 0
         self.seen: dict[str, int] = {}
@@ -169,7 +170,7 @@ class Lives(RuleBasedStateMachine):
         report = pd.read_csv(self.folder / f"{finished.run_id}.csv", dtype=str)
         assert report["sync_outcome"].tolist() == rows[columns.OUTCOME].tolist()
         recorded = {}
-        with runs.known(self.job.state) as book:
+        with runs.known(self.job.record.state) as book:
             for write in book.writes(finished.run_id):
                 recorded[write.intent.key] = write.settled
         columns_wanted = [columns.KEY, columns.OUTCOME, columns.DESIRED]
@@ -188,7 +189,7 @@ class Lives(RuleBasedStateMachine):
     def the_ledger_fits_and_only_grows(self) -> None:
         if not (self.folder / "state" / "ledger.sqlite3").exists():
             return
-        with runs.known(self.job.state) as book:
+        with runs.known(self.job.record.state) as book:
             head, misfit = book.verify()
             assert misfit is None
             intended = {
@@ -202,7 +203,7 @@ class Lives(RuleBasedStateMachine):
     def all_runs(self) -> list[Run]:
         if not (self.folder / "state" / "ledger.sqlite3").exists():
             return []
-        with runs.known(self.job.state) as book:
+        with runs.known(self.job.record.state) as book:
             return book.runs()
 
     @property

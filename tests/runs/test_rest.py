@@ -159,9 +159,12 @@ def job_in(folder: Path) -> Job:
     folder.mkdir(exist_ok=True)
     return Job(
         Connection("https://campaign.example", "acme", Credentials("key", Secret("token"))),
-        State(folder / "state"),
-        record=JobRecord("nightly", reports=tuple(str(folder / each) for each in REPORTS)),
-        began_s=0.0,
+        JobRecord(
+            State(folder / "state"),
+            "nightly",
+            reports=tuple(str(folder / each) for each in REPORTS),
+            began_s=0.0,
+        ),
     )
 
 
@@ -173,7 +176,7 @@ def end_run(
     begun = begun_as(kind, job, "in.csv", "c0ffee", len(whole))
     if kind is Kind.PLAN:
         begun = replace(begun, settings={"out": str(folder / "plan.parquet")})
-    with ledger.open_ledger(job.state) as book:
+    with ledger.open_ledger(job.record.state) as book:
         run = replace(begin(book, job, RUN_ID, begun, Slices.of(rows), "in"), rest=rest)
         ended = finish.finish_run(run, job, StageEnd(rows, cause), COST, lambda *_: None)
         line = book.run(RUN_ID).ended
@@ -323,7 +326,7 @@ def test_a_run_is_refused_by_the_counts_of_all_slices(tmp_path: Path) -> None:
     for name, rows in {"one": Slices.of(whole), "other": rest.with_results(frame)}.items():
         job = job_in(tmp_path / name)
         begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", len(whole))
-        with ledger.open_ledger(job.state) as book:
+        with ledger.open_ledger(job.record.state) as book:
             finish.refuse(book, job, RUN_ID, begun, "in", rows, LIMIT)
             lines.append(book.run(RUN_ID).ended)
     first, second = map(bare, lines)
@@ -344,7 +347,7 @@ def test_known_states_of_the_rest_make_a_run_with_wrong_settings_resumable() -> 
 def test_rows_are_kept_by_the_size_of_the_whole_input(rows: int, days: int, tmp_path: Path) -> None:
     job = job_in(tmp_path / "one")
     begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", rows)
-    until = kept_rows.keep(job.state, RUN_ID, begun, Slices.of(written()))
+    until = kept_rows.keep(job.record.state, RUN_ID, begun, Slices.of(written()))
     assert (date.fromisoformat(until) - NOW.date()).days == days
 
 
@@ -373,7 +376,7 @@ def carry_out_plan(
         pace=Pace(concurrency=1),
     )
     screen = Quiet()
-    with ledger.open_ledger(job.state) as book, Interrupts() as interrupts:
+    with ledger.open_ledger(job.record.state) as book, Interrupts() as interrupts:
         begun = begun_as(Kind.RUN, job, "in.csv", "c0ffee", len(rows) + rest.totals.rows)
         run = begin(book, job, RUN_ID, begun, Slices.of(rows), "in", planned=rows)
         run = replace(run, rest=rest)

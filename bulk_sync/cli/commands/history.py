@@ -49,7 +49,8 @@ def command(**values: Any) -> None:
     with runs.known(state) as book:
         pkeys: tuple[str, ...] = ()
         if values["lookup"]:
-            pkeys = runs.look_up(book, runs.Job(arguments.connection(values), state), key)
+            job = runs.Job(arguments.connection(values), runs.JobRecord(state))
+            pkeys = runs.look_up(book, job, key)
         story = runs.story_of(book, state, key, pkeys)
     look_up = "" if values["lookup"] else _LOOK_UP
     if values["json"]:

@@ -29,7 +29,7 @@ from bulk_sync.runs.stages.review import Files
 from bulk_sync.runs.stages.validation import Judged
 from bulk_sync.runs.terms.job import Input, JobRecord
 from bulk_sync.runs.terms.protection import Protection
-from bulk_sync.settings import new_run_id
+from bulk_sync.settings import State, new_run_id
 from bulk_sync.storage import lock
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def judge(
     Raises:
         StopRun: the file cannot be read, or a report not be written.
     """
-    paths = JobRecord(reports=tuple(reports), state_dir=given.state_dir).reports_of(new_run_id())
+    paths = JobRecord(State(given.state_dir), reports=tuple(reports)).reports_of(new_run_id())
     protection.read()
     report.check_replaceable(paths, {*validation.files(given), *protection.files})
     stem = paths[0].beside(given.stem) if todo else None

@@ -116,7 +116,7 @@ def map_keys(job: Job, given: Input, screen: Screen, out: Path) -> Mapped:
         profiles=len(mapped),
         out=out,
         todo=todo,
-        cost=cost_of(session, job.seconds),
+        cost=cost_of(session, job.record.seconds),
         cause=session.cause,
     )
 

@@ -64,9 +64,7 @@ def report_again(
     """
     with known(state) as book:
         run = book.run(run_id) if run_id else _newest(book)
-        destinations = JobRecord(reports=tuple(paths), state_dir=state.folder).reports_of(
-            run.run_id
-        )
+        destinations = JobRecord(state, reports=tuple(paths)).reports_of(run.run_id)
         report.check_replaceable(destinations, files_of(run.begun))
         name = f"{run.begun.settings.get('stem') or run.begun.job}.{run.run_id}"
         stem = destinations[0].beside(name) if todo else None

@@ -46,7 +46,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
     """
     job = job.by_pkey()
     check_budget(job.pace, job.connection, Writing())
-    with Interrupts() as interrupts, known(job.state) as book:
+    with Interrupts() as interrupts, known(job.record.state) as book:
         run = book.run(run_id)
         intents = _sampled(_auditable(write_records.written(book, run_id).done), sample)
         if not intents:
@@ -72,7 +72,7 @@ def audit(job: Job, run_id: str, screen: Screen, sample: Bound | None = None) ->
         run_id=run_id,
         rows=found,
         totals=totals,
-        cost=replace(cost, seconds=job.seconds),
+        cost=replace(cost, seconds=job.record.seconds),
         cause=cause or failure,
         files=files,
         settings=job.record.settings,
@@ -106,7 +106,7 @@ def _read(
     states, budget = Steps.blank(len(rows)), day_budget.budget_of(book, job)
     with Session(job.connection, job.pace, screen.show_progress, budget=budget) as session:
         session.read(rows[columns.KEY].tolist(), states, job.reading)
-    return comparison.compare(rows, states), session.cause, cost_of(session, job.seconds)
+    return comparison.compare(rows, states), session.cause, cost_of(session, job.record.seconds)
 
 
 def _mark_moved(compared: pd.DataFrame, book: Ledger, run: Run) -> pd.DataFrame:

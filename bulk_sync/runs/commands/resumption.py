@@ -58,7 +58,7 @@ def resume(job: Job, run_id: str, screen: Screen) -> Finished:
     """
     with Interrupts() as interrupts, _working_on(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished and not may_pass(job.state, run):
+        if run.is_finished and not may_pass(job.record.state, run):
             why = ": it was given up" if run.is_given_up else ""
             if was_stopped(run) and not why:
                 why = ": the same was begun anew since, or its checkpoint is not kept any more"
@@ -115,12 +115,12 @@ def abandon(job: Job, run_id: str, screen: Screen) -> str:
     """
     with Interrupts(), _working_on(job, run_id) as book:
         run = book.run(run_id)
-        if run.is_finished and not may_pass(job.state, run):
+        if run.is_finished and not may_pass(job.record.state, run):
             raise NothingLeft("There is nothing to give up.", run)
         in_flight = [write for write in book.writes(run_id) if write.settled is None]
         known = _read_again(book, job.by_pkey(), run_id, in_flight, screen)
         book.settle(run_id, known)
-        give_up(book, job.state, run, "Given up.")
+        give_up(book, job.record.state, run, "Given up.")
         confirmed = len(write_records.written(book, run_id).done) - (len(in_flight) - len(known))
     return _what_stays(run_id, confirmed, in_flight, known)
 
@@ -171,12 +171,15 @@ def give_up_stopped(book: Ledger, state: State, own: Begun) -> None:
 @contextmanager
 def _working_on(job: Job, run_id: str) -> Iterator[Ledger]:
     """Open the ledger while no other process may work on a run: for a plan, on that alone."""
-    run = find_run(job.state, run_id)
+    run = find_run(job.record.state, run_id)
     if not run.begun.is_plan:
         with working_alone(job, run_id) as book:
             yield book
     else:
-        with ledger.open_ledger(job.state) as book, working_on_plan(book, job.state, run_id):
+        with (
+            ledger.open_ledger(job.record.state) as book,
+            working_on_plan(book, job.record.state, run_id),
+        ):
             yield book
 
 
@@ -190,9 +193,9 @@ def _hindering(run: Run) -> Iterator[None]:
 
 def _from_checkpoint(book: Ledger, job: Job, run: Run) -> RunContext:
     """Read what is known of a run; raise UsageProblem if it is not here, or damaged."""
-    checkpoint = checkpoint_place.take_over(job.state, run.run_id)
+    checkpoint = checkpoint_place.take_over(job.record.state, run.run_id)
     if checkpoint is None:
-        raise CannotResume(without_checkpoint(job.state, run))
+        raise CannotResume(without_checkpoint(job.record.state, run))
     large_input.check(checkpoint)  # a damaged part is no reason to write half of the rest
     rows = checkpoint.rows()
     planned = checkpoint.plan(rows)

@@ -44,20 +44,20 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
     run_id, job = new_run_id(), job.by_pkey()
     if out is not None:
         plan_file.check_path(out, job.protection.files, job.record.reports_of(run_id))
-    alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.state)
+    alone = working_alone(job, run_id) if out is None else ledger.open_ledger(job.record.state)
     with Interrupts() as interrupts, alone as book:
         parent = check(book, parent_id)
         check_files(job, run_id, files_of(parent.begun))
         intents = _to_put_back(book, parent_id)
-        planned = _inverse_plan(intents, parent, job.state) if intents else None
-        may_go_on = not parent.is_finished or may_pass(job.state, parent)
+        planned = _inverse_plan(intents, parent, job.record.state) if intents else None
+        may_go_on = not parent.is_finished or may_pass(job.record.state, parent)
         if may_go_on:
             if out is not None:
                 raise UsageProblem(
                     f"Run {parent_id} may still go on, so it is not known yet what is to be undone."
                     f" Finish it, or give it up: bulk-sync resume {parent_id} --give-up"
                 )
-            give_up(book, job.state, parent, "Given up, to be undone.")
+            give_up(book, job.record.state, parent, "Given up, to be undone.")
         if planned is None:
             end = ", and it is given up" if may_go_on else ""
             raise NothingLeft(f"Run {parent_id} changed nothing, so there is nothing to undo{end}.")
@@ -66,10 +66,10 @@ def undo(job: Job, parent_id: str, screen: Screen, out: Path | None = None) -> F
         begun = begun_as(kind, job, source, digest, len(planned), parent_id)
         if out is not None:
             begun = replace(begun, settings={**begun.settings, OUT: str(out.absolute())})
-        give_up_stopped(book, job.state, begun)
+        give_up_stopped(book, job.record.state, begun)
         stem = str(parent.begun.settings["stem"])
         run = begin(book, job, run_id, begun, Slices.of(planned), stem, planned=planned)
-        with working_on_plan(book, job.state, run_id) if out is not None else nullcontext():
+        with working_on_plan(book, job.record.state, run_id) if out is not None else nullcontext():
             return pipeline.carry_out(run, job.guarded().with_any_oddity(), screen, interrupts)
 
 

@@ -68,7 +68,7 @@ def apply(
     check_files(job, run_id, files_of(begun))
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         try:
-            earlier = _check_first(book, job.state, path, planned, approval)
+            earlier = _check_first(book, job.record.state, path, planned, approval)
         except Refused as refused:
             screen.begin(run_id, begun)
             finish.refuse(book, job, run_id, begun, stem, planned.rows, refused)
@@ -82,7 +82,7 @@ def apply(
         else:
             reversal.check(book, begun.parent)
             job = job.with_any_oddity()
-        give_up_stopped(book, job.state, begun)
+        give_up_stopped(book, job.record.state, begun)
         rows = planned.rows.map(expand.collapse).watched("Keeping the rows", screen.show_progress)
         run = begin(book, job, run_id, begun, rows, stem, planned=planned.rows.only)
         log.info("%s", _whose(path, planned, job.record.settings))

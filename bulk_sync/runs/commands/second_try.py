@@ -34,13 +34,13 @@ def retry(job: Job, parent_id: str, screen: Screen) -> Finished:
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         parent = book.run(parent_id)
         _check_parent(book, parent)
-        rows = _failed_rows(job.state, parent)
+        rows = _failed_rows(job.record.state, parent)
         check_files(job, run_id, files_of(parent.begun))
         was_read = {name: parent.begun.settings.get(name) for name in FACTS}
         job = job.with_settings(**was_read)
         digest = parent.begun.input_sha256
         begun = begun_as(Kind.RETRY, job, parent.begun.input, digest, len(rows), parent_id)
-        give_up_stopped(book, job.state, begun)
+        give_up_stopped(book, job.record.state, begun)
         run = begin(book, job, run_id, begun, Slices.of(rows), str(parent.begun.settings["stem"]))
         return pipeline.carry_out(run, job.with_any_oddity(), screen, interrupts)
 

@@ -42,7 +42,7 @@ def sync(job: Job, given: Input, screen: Screen, *, fresh: bool = False) -> Fini
     with Interrupts() as interrupts, working_alone(job, run_id) as book:
         with _reading(given, Kind.RUN, job, run_id, screen) as (job, rows, begun):
             try:
-                _make_way(book, job.state, begun, fresh=fresh)
+                _make_way(book, job.record.state, begun, fresh=fresh)
             except Refused as refused:
                 screen.begin(run_id, begun)
                 unread = partial(comparison.without_states, outcome=Outcome.PENDING)
@@ -68,13 +68,17 @@ def preview(
     _check_preview(job, run_id, given, out)
     if out is not None:
         job = job.guarded()  # as ``apply`` will be
-    with Interrupts() as interrupts, ledger.open_ledger(job.state) as book, ExitStack() as inputs:
+    with (
+        Interrupts() as interrupts,
+        ledger.open_ledger(job.record.state) as book,
+        ExitStack() as inputs,
+    ):
         reading = _reading(given, Kind.PLAN, job, run_id, screen)
         job, rows, begun = inputs.enter_context(reading)
         saved = {OUT: None if out is None else str(out.absolute())}
         begun = replace(begun, settings={**begun.settings, **saved})
         for run in _interrupted_plans(book, job, begun):
-            with working_on_plan(book, job.state, run.run_id):
+            with working_on_plan(book, job.record.state, run.run_id):
                 if book.run(run.run_id).is_finished:  # by the process that was waited for
                     continue
                 if not fresh:
@@ -82,11 +86,11 @@ def preview(
                     settings = {**run.begun.settings, **begun.settings}
                     same = replace(run, begun=replace(begun, settings=settings))
                     return continue_run(book, job, same, screen, interrupts)
-                give_up(book, job.state, run, "Given up for a fresh start.")
+                give_up(book, job.record.state, run, "Given up for a fresh start.")
         warn_of_same_file(book, job, begun.input_sha256)
         opening = begin(book, job, run_id, begun, rows, given.stem)
         inputs.close()  # the rows are kept with the run now
-        with working_on_plan(book, job.state, run_id):
+        with working_on_plan(book, job.record.state, run_id):
             return pipeline.carry_out(opening, job, screen, interrupts)
 
 
@@ -142,7 +146,7 @@ def _interrupted_plans(book: Ledger, job: Job, begun: Begun) -> list[Run]:
         for run in reversed(book.runs())
         if not run.is_finished
         and identity(run.begun) == identity(begun)
-        and has_checkpoint(job.state, run)
+        and has_checkpoint(job.record.state, run)
     ]
 
 

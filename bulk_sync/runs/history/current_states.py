@@ -72,7 +72,7 @@ def compare_run(run: RunContext, states: Steps, job: Job) -> pd.DataFrame:
 
     Profiles that were read again since would show these writes, and their time.
     """
-    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
+    last_writes = precedence.last_writes(run.ledger, job.record.state, job.connection, run.run_id)
     if run.checkpoint.early():
         own = list(run.ledger.writes(run.run_id))
         last_writes = before_own(run.rows, states, own, last_writes)

@@ -17,7 +17,7 @@ from bulk_sync.storage import lock
 
 def working_alone(job: Job, run_id: str) -> AbstractContextManager[Ledger]:
     """Open the ledger while no other run may work on the organization."""
-    return alone(job.state, lock.name(job.connection), f"run {run_id}")
+    return alone(job.record.state, lock.name(job.connection), f"run {run_id}")
 
 
 @contextmanager

@@ -92,8 +92,8 @@ def begin(
     reports = [str(report) for report in job.record.reports_of(run_id)]
     begun = replace(begun, settings={**begun.settings, "report": reports, "stem": stem})
     if not begun.is_plan:  # which does not work alone
-        housekeeping.tidy_up(book, job.state, job.connection)
-    checkpoint = checkpoint_place.create(job.state, run_id, rows)
+        housekeeping.tidy_up(book, job.record.state, job.connection)
+    checkpoint = checkpoint_place.create(job.record.state, run_id, rows)
     try:
         if planned is not None:
             checkpoint.keep_plan(planned)

@@ -63,7 +63,7 @@ def _divided(execution: Execution, large: LargeInput) -> RunContext:
             "--fetch lookup."
         )
     progress, protected = execution.screen.show_progress, job.protection.read()
-    work = large.divide(job.state.folder, job.reading.memory, protected, progress)
+    work = large.divide(job.record.state.folder, job.reading.memory, protected, progress)
     read = np.flatnonzero(work.states.attempts).tolist()
     if read:
         run.checkpoint.keep_states(read, work.states)

@@ -80,12 +80,13 @@ def refuse(
     """
     rows = rows.map(_undone)
     line = report_facts.ended_with(reduce(add, map(Totals.count, rows.read())), why)
-    line = replace(line, final=True, seconds=round(job.seconds, 3))
+    line = replace(line, final=True, seconds=round(job.record.seconds, 3))
     try:
         settings = {**begun.settings, "report": [], "stem": stem}
         book.begin(run_id, replace(begun, settings=settings))
         book.end(
-            run_id, replace(line, rows_kept_until=kept_rows.keep(job.state, run_id, begun, rows))
+            run_id,
+            replace(line, rows_kept_until=kept_rows.keep(job.record.state, run_id, begun, rows)),
         )
     except StopRun as problem:
         log.warning("%s", problem)
@@ -201,8 +202,8 @@ def _end(run: RunContext, job: Job, finished: Finished, ended: StageEnd) -> Fini
     until = ""
     if is_final and not is_plan:
         rows = run.rest.with_results(ended.rows)
-        until = kept_rows.keep(job.state, run.run_id, run.begun, rows)
-    why, cost = finished.cause or finished.held, replace(finished.cost, seconds=job.seconds)
+        until = kept_rows.keep(job.record.state, run.run_id, run.begun, rows)
+    why, cost = finished.cause or finished.held, replace(finished.cost, seconds=job.record.seconds)
     last_line = ledger.Ended(
         exit=int(finished.exit),
         message=str(why or ended.warning or finished.files.note),

@@ -73,7 +73,7 @@ def carry_out(run: RunContext, job: Job, screen: Screen, interrupts: Interrupts)
     interrupts.defer()
     if execution.large is not None:
         execution, ended = dividing.undivided(execution, execution.large, ended)
-    cost = replace(cost_of(session, job.seconds), needed=ended.needed)
+    cost = replace(cost_of(session, job.record.seconds), needed=ended.needed)
     if isinstance(ended.cause, BudgetSpent):
         to_come = _cost_to_come(execution, ended)
         cost = replace(cost, to_come=to_come)

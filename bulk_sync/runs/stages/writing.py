@@ -61,14 +61,14 @@ def _writes(run: RunContext, job: Job, planned: pd.DataFrame, recording: Recordi
     """Return the writes with the reasons for care: dates, and what other runs have done."""
     guarded, opt_ins, is_resumed = job.writing.guarded, recording.opt_ins, not run.is_read_now
     requests, is_stale, newer = _requests(planned), False, dict[int, str]()
-    last_writes = precedence.last_writes(run.ledger, job.state, job.connection, run.run_id)
+    last_writes = precedence.last_writes(run.ledger, job.record.state, job.connection, run.run_id)
     since = precedence.superseded(run, recording, requests, last_writes)
     uncertain, known_ms = precedence.put_back(run, recording)
     # A write that a later run had to make again had not arrived: the state is that run's.
     in_doubt = recording.in_doubt - since.rewritten
     if columns.UNJUDGED not in planned:
         undated = {at: recording.keys[at] for at in opt_ins if at not in requests}
-        newer = overtaken.overtaken(run, job.state, planned, undated)
+        newer = overtaken.overtaken(run, job.record.state, planned, undated)
         given_ms = _given_ms(run, planned)
         is_stale = given_ms < now_ms() - _STALE_MS or run.lineage.plan is not None
         judged = opt_ins if is_stale or guarded else in_doubt.intersection(opt_ins)  # read anyway

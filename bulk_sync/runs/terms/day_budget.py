@@ -76,7 +76,7 @@ def budget_of(book: Ledger, job: Job) -> DayBudget:
 def reading(job: Job) -> AbstractContextManager[Ledger | None]:
     """Open the ledger for a command that only reads; make none without a limit."""
     has_limit = job.pace.max_calls_per_day is not None
-    return (ledger.open_ledger if has_limit else ledger.open_existing)(job.state)
+    return (ledger.open_ledger if has_limit else ledger.open_existing)(job.record.state)
 
 
 def _today() -> date:

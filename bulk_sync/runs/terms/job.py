@@ -92,27 +92,34 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """What a run of a job is recorded with.
+    """What a run of a job is recorded with, and where.
 
     Attributes:
+        state: where the run is kept while it works, and the ledger.
         name: a common name for runs over the same kind of input.
         settings: the options as they were given, without secrets, for the commands that follow.
         reports: where to write the report; the suffix decides its format, and the run's id takes
             the place of ``{run_id}``.
         of_input: the names of the settings that are needed to read the rows, and to look for their
             profiles, once more.
-        state_dir: where a report lies until it is uploaded.
+        began_s: when this process began to work on it, by the monotonic clock.
     """
 
+    state: State
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     reports: tuple[str, ...] = ()
     of_input: frozenset[str] = frozenset()
-    state_dir: Path = field(default_factory=Path)
+    began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Return how long this process has worked on it: reading, waiting and reports included."""
+        return time.monotonic() - self.began_s
 
     def reports_of(self, run_id: str) -> tuple[Destination, ...]:
         """Return where the reports of one run go, whatever the working directory is later."""
-        return tuple(destination.of_run(text, run_id, self.state_dir) for text in self.reports)
+        return tuple(destination.of_run(text, run_id, self.state.folder) for text in self.reports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +127,17 @@ class Job:
     """How a run is to work.
 
     Attributes:
-        state: where the run is kept while it works, and the ledger.
         protection: people that no run may change.
-        began_s: when this process began to work on it, by the monotonic clock.
     """
 
     connection: Connection
-    state: State
+    record: JobRecord
     pace: Pace = field(default_factory=Pace)
     reading: Reading = field(default_factory=Reading)
     writing: Writing = field(default_factory=Writing)
     limits: Limits = field(default_factory=Limits)
     matching: Matching = field(default_factory=Matching)
-    record: JobRecord = field(default_factory=JobRecord)
     protection: Protection = field(default_factory=Protection)
-    began_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """Return how long this process has worked on it: reading, waiting and reports included."""
-        return time.monotonic() - self.began_s
 
     def with_settings(self, **settings: Any) -> "Job":
         """Return the job with further options to be recorded."""
