@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.list_pages import ScanPosition
@@ -56,7 +56,7 @@ class Lookups:
     keys: Sequence[str]
     steps: Steps
     producer: Producer
-    name: str = "read"
+    name: ClassVar[str] = "read"
     calls_each: int = 1
 
     async def do_row(self, client: Client, stop: Stop, at: int) -> None:  # noqa: ARG002

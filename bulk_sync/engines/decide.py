@@ -36,6 +36,7 @@ A row forbidden by ``--protect`` is ``rejected protected`` in place of ``drifted
 newer choice that this tool knows by another run is ``drifted newer_run``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -48,58 +49,88 @@ from bulk_sync.rows.results import Match
 
 
 @dataclass(frozen=True, slots=True)
-class Care:
-    """Reasons for not just sending the write of a row. Most rows have none.
+class Flight:
+    """An earlier request to write a row.
 
     Attributes:
-        reads_first: the state read before may be out of date.
         in_doubt: a process died while the write was in flight.
-        acted_ms: when Campaign had acted on that write at the latest, in ms since the epoch; a
+        acted_ms: when Campaign had acted on it at the latest, in ms since the epoch; a
             later change is of others.
         sent: this process has sent the write, without a confirmation or without reading it back.
         created: the PKey of the profile, if Campaign confirmed its creation.
         quiet_at: when Campaign no longer acts on the request, by the clock of the event loop; None:
             the usual time after the writing began.
-        forbidden: why the row must not be written any more, for a person.
-        forbidden_by: its reason.
-        overtaken: why another run's work since the plan is the newer choice, for a person.
-        uncertain: perhaps the run to be undone has not changed the profile.
-        request: when the state was asked for; a newer choice in Campaign counts.
-        own: the last write of this tool to the profile, if it set the other state.
-        known_ms: when the file was given, the opt-out written, or the opt-in first sent; a later
-            choice counts, and any choice if it is ``AT_ANY_TIME``.
-        body: the JSON of a profile to create; None: change the one there is.
     """
 
-    reads_first: bool = False
     in_doubt: bool = False
     acted_ms: int | None = None
     sent: bool = False
     created: str | None = None
     quiet_at: float | None = None
-    forbidden: str | None = None
-    forbidden_by: Reason = Reason.NEWER_RUN
-    overtaken: str | None = None
-    uncertain: bool = False
-    request: RequestDate | None = None
-    own: Own | None = None
-    known_ms: int | None = None
-    body: bytes | None = None
 
     @property
     def may_have_arrived(self) -> bool:
-        """Whether the row is in doubt: Campaign may have acted on a request for it."""
+        """Whether Campaign may have acted on the request."""
         return self.sent or self.in_doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """When a state was asked for, and what may be a newer choice.
+
+    Attributes:
+        request: when the state was asked for; a newer choice in Campaign counts.
+        own: the last write of this tool to the profile, if it set the other state.
+        known_ms: when the file was given, the opt-out written, or the opt-in first sent; a later
+            choice counts, and any choice if it is ``AT_ANY_TIME``.
+        overtaken: why another run's work since the plan is the newer choice, for a person.
+    """
+
+    request: RequestDate | None = None
+    own: Own | None = None
+    known_ms: int | None = None
+    overtaken: str | None = None
 
     @property
     def is_dated(self) -> bool:
         """Whether a later choice counts, of Campaign or of another run."""
         return self.request is not None or self.known_ms is not None or self.overtaken is not None
 
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """Why a row must not be written any more, for a person, and the reason in its result."""
+
+    sentence: str
+    reason: Reason = Reason.NEWER_RUN
+
+    def leave(self, *, desired: bool, holds: bool | None) -> "Done":
+        """Leave a profile in the state it holds; None: there is no profile."""
+        outcome = Outcome.UNCHANGED if holds is desired else _FORBIDDEN[self.reason]
+        return Done(outcome, self.reason, self.sentence, holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """Reasons for not just sending the write of a row. Most rows have none.
+
+    Attributes:
+        reads_first: the state read before may be out of date.
+        uncertain: perhaps the run to be undone has not changed the profile.
+        body: the JSON of a profile to create; None: change the one there is.
+    """
+
+    reads_first: bool = False
+    flight: Flight = Flight()
+    forbidden: Forbidden | None = None
+    uncertain: bool = False
+    asked: Asked = Asked()
+    body: bytes | None = None
+
     @property
     def has_intent(self) -> bool:
         """Whether the ledger needs no new intent: it has one, or nothing will be sent."""
-        return self.in_doubt or self.forbidden is not None
+        return self.flight.in_doubt or self.forbidden is not None
 
 
 NO_CARE: Final = Care()
@@ -166,17 +197,17 @@ def decide(care: Care | None, seen: Seen | None, *, desired: bool) -> Decision:
     """Decide what to do with one row; ``seen`` is None before the first look."""
     if care is None:
         return Send.NOW
-    if care.created:
-        return Done(Outcome.CREATED, holds=desired, pkey=care.created)
+    if care.flight.created:
+        return Done(Outcome.CREATED, holds=desired, pkey=care.flight.created)
     if seen is None:
-        is_dated = care.is_dated and care.body is None
-        looks = care.reads_first or is_dated or care.forbidden is not None or care.may_have_arrived
-        return LookFirst() if looks else Send.NOW
+        is_dated = care.asked.is_dated and care.body is None
+        is_careful = care.forbidden is not None or care.flight.may_have_arrived
+        return LookFirst() if care.reads_first or is_dated or is_careful else Send.NOW
     if care.body is None:
         return _change(care, seen.profiles[0], desired=desired)
     if seen.profiles:
-        return _create(care, seen, desired=desired)
-    return _absent(care, seen.may_come_s)
+        return _create(care.flight, seen.profiles, desired=desired)
+    return _absent(care, seen.may_come_s, desired=desired)
 
 
 def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
@@ -185,68 +216,68 @@ def learned(care: Care, seen: Seen, *, desired: bool) -> Care:
     A change by this process may still arrive, and so may a profile.
     """
     has_arrived = care.body is not None or bool(seen.profiles[0].state) is desired
-    return care if has_arrived else replace(care, in_doubt=False)
+    return care if has_arrived else replace(care, flight=replace(care.flight, in_doubt=False))
 
 
 def _change(care: Care, profile: Match, *, desired: bool) -> Decision:
-    state = bool(profile.state)
-    if state is desired and care.may_have_arrived and not _is_of_others(care, profile):
-        return Done(Outcome.UPDATED, holds=state, is_read_back=not care.sent)
-    if state is desired and care.uncertain:
+    state, flight = bool(profile.state), care.flight
+    is_there = state is desired
+    if is_there and flight.may_have_arrived and not _is_of_others(flight, profile):
+        return Done(Outcome.UPDATED, holds=state, is_read_back=not flight.sent)
+    if is_there and care.uncertain:
         detail = "The run to undo has not changed this profile, so there is nothing to put back."
         return Done(Outcome.UNCHANGED, Reason.STOPPED, detail, state)
     if care.forbidden is not None:
-        outcome = Outcome.UNCHANGED if state is desired else _FORBIDDEN[care.forbidden_by]
-        return Done(outcome, care.forbidden_by, care.forbidden, state)
-    if state is desired:
+        return care.forbidden.leave(desired=desired, holds=state)
+    if is_there:
         detail = (
             f"The profile was set to {str(state).lower()} by other means since the change was "
             "planned, so nothing was sent."
         )
         return Done(Outcome.DRIFTED, Reason.MOVED, detail, state)
-    if newer := _newer(care, profile.changed_ms, desired=desired):
+    if newer := _newer(care.asked, profile.changed_ms, desired=desired):
         reason, detail = newer
         return Done(Outcome.DRIFTED, reason, detail, state)
     return Send.NOW
 
 
-def _is_of_others(care: Care, profile: Match) -> bool:
+def _is_of_others(flight: Flight, profile: Match) -> bool:
     """Return whether others have set the state since a process died while a write was in flight."""
-    if care.sent or care.acted_ms is None:
+    if flight.sent or flight.acted_ms is None:
         return False
-    return request_order.is_since(profile.changed_ms, care.acted_ms)
+    return request_order.is_since(profile.changed_ms, flight.acted_ms)
 
 
-def _newer(care: Care, changed_ms: int, *, desired: bool) -> tuple[Reason, str] | None:
-    if care.overtaken is not None:
-        return Reason.NEWER_RUN, care.overtaken
-    if care.request is not None:
-        choice = request_order.choice(changed_ms, care.own, care.request, desired=desired)
-        if request_order.is_newer(choice, care.request, desired=desired):
+def _newer(asked: Asked, changed_ms: int, *, desired: bool) -> tuple[Reason, str] | None:
+    if asked.overtaken is not None:
+        return Reason.NEWER_RUN, asked.overtaken
+    if asked.request is not None:
+        choice = request_order.choice(changed_ms, asked.own, asked.request, desired=desired)
+        if request_order.is_newer(choice, asked.request, desired=desired):
             return Reason.NEWER_CHOICE, request_order.sentence(choice)
-    if care.known_ms is not None and request_order.is_since(changed_ms, care.known_ms):
-        return Reason.NEWER_CHOICE, request_order.sentence_since(changed_ms, care.known_ms)
+    if asked.known_ms is not None and request_order.is_since(changed_ms, asked.known_ms):
+        return Reason.NEWER_CHOICE, request_order.sentence_since(changed_ms, asked.known_ms)
     return None
 
 
-def _absent(care: Care, may_come_s: float) -> Decision:
-    if care.may_have_arrived and may_come_s > 0:
+def _absent(care: Care, may_come_s: float, *, desired: bool) -> Decision:
+    if care.flight.may_have_arrived and may_come_s > 0:
         return LookFirst(may_come_s)
     if care.forbidden is not None:
-        return Done(_FORBIDDEN[care.forbidden_by], care.forbidden_by, care.forbidden)
+        return care.forbidden.leave(desired=desired, holds=None)
     return Send.NOW
 
 
-def _create(care: Care, seen: Seen, *, desired: bool) -> Done:
-    count = len(seen.profiles)
-    is_alike = all(each.state == desired for each in seen.profiles)
+def _create(flight: Flight, profiles: Sequence[Match], *, desired: bool) -> Done:
+    count = len(profiles)
+    is_alike = all(each.state == desired for each in profiles)
     holds = desired if is_alike else not desired
     again = "Run the file again to set the state."
-    if not care.may_have_arrived:
+    if not flight.may_have_arrived:
         have = "A profile has" if count == 1 else f"{count} profiles have"
         detail = f"{have} this address by now, so none was created."
         if is_alike:
-            pkey = seen.profiles[0].pkey
+            pkey = profiles[0].pkey
             return Done(Outcome.UNCHANGED, Reason.EXISTS, detail, holds, pkey)
         return Done(Outcome.DRIFTED, Reason.EXISTS, f"{detail} {again}", holds)
     if count > 1:
@@ -256,7 +287,7 @@ def _create(care: Care, seen: Seen, *, desired: bool) -> Done:
         )
         return Done(Outcome.DRIFTED, Reason.EXISTS, detail, holds)
     if is_alike:
-        return Done(Outcome.CREATED, holds=holds, pkey=seen.profiles[0].pkey)
+        return Done(Outcome.CREATED, holds=holds, pkey=profiles[0].pkey)
     detail = (
         "A profile has this address by now, perhaps created by this run, and has the other state. "
         f"{again}"

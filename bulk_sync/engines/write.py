@@ -11,14 +11,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import numpy as np
 
 from bulk_sync.amounts import count
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
-from bulk_sync.engines.decide import NO_CARE, Care, Decision, Done, LookFirst, Seen, decide, learned
+from bulk_sync.engines.decide import (
+    NO_CARE,
+    Asked,
+    Care,
+    Decision,
+    Done,
+    LookFirst,
+    Seen,
+    decide,
+    learned,
+)
 from bulk_sync.engines.journal import IntentQueue, ReadyQueue, Recorder, now_ms
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.workers import Workers
@@ -64,7 +74,7 @@ class Writes:
     cares: dict[int, Care] = field(default_factory=dict)
     usual: Care | None = None
     began: float = field(default_factory=time.monotonic)
-    name: str = "write"
+    name: ClassVar[str] = "write"
 
     @property
     def calls_each(self) -> int:
@@ -76,12 +86,12 @@ class Writes:
     def has_sent(self) -> bool:
         """Whether any write was sent: it is done, or it failed."""
         done = np.count_nonzero(self.steps.attempts) - len(self.steps.problems)
-        return bool(done > 0) or any(care.sent for care in self.cares.values())
+        return bool(done > 0) or any(care.flight.sent for care in self.cares.values())
 
     def may_have_arrived(self, at: int) -> bool:
         """Return whether Campaign may have acted on a request for a row."""
         care = self.cares.get(at)
-        return care is not None and care.may_have_arrived
+        return care is not None and care.flight.may_have_arrived
 
     async def do_row(self, client: Client, stop: Stop, at: int) -> None:
         """Set one profile's state, unless it holds it already or must be left alone."""
@@ -108,7 +118,7 @@ class Writes:
     def _looks(self, at: int) -> int:
         care = self.cares[at]
         if care.body is None:
-            return int(care.reads_first or care.is_dated)
+            return int(care.reads_first or care.asked.is_dated)
         return self.resolver.lookups(self.keys, [at]) if care.reads_first else 0
 
     async def _look(self, client: Client, stop: Stop, at: int, wait_s: float) -> Decision:
@@ -122,7 +132,7 @@ class Writes:
             seen = Seen((await self._profile(client, at, care),))
         else:
             usual_at = self.began + client.settling.usual_s
-            quiet_at = usual_at if care.quiet_at is None else care.quiet_at
+            quiet_at = usual_at if care.flight.quiet_at is None else care.flight.quiet_at
             found = await self._find(client, at)
             seen = Seen(found, 0.0 if wait_s else quiet_at - _now())
         if (now_known := learned(care, seen, desired=desired)) is not care:
@@ -138,7 +148,7 @@ class Writes:
             if not has_no_state and failed.outcome is not Outcome.NOT_FOUND:
                 before = self.steps.problems.get(at)
                 read_back = None if before is None else before.holds
-                failed.holds = read_back if care.may_have_arrived else not self.desired[at]
+                failed.holds = read_back if care.flight.may_have_arrived else not self.desired[at]
             raise
         return Match(self.keys[at], int(state), changed_ms)
 
@@ -161,23 +171,23 @@ class Writes:
                 tries = await client.write(key, desired=desired)
             else:
                 made = partial(self._made, client, at, care)
-                creation = Creation(care.body, desired, made, care.may_have_arrived)
+                creation = Creation(care.body, desired, made, care.flight.may_have_arrived)
                 pkey, tries = await client.create(creation)
             if self.verify:
                 await _check_stored(client, stop, pkey or key, desired=desired)
         except RowFailed as failed:
             quiet_at = _now() + client.settling.after_s(failed.reason)
-            known_ms = care.known_ms if desired or care.is_dated else sent_ms
-            self.cares[at] = replace(
-                care, sent=True, quiet_at=quiet_at, created=pkey, known_ms=known_ms
-            )
+            flight = replace(care.flight, sent=True, quiet_at=quiet_at, created=pkey)
+            asked = care.asked if desired or care.asked.is_dated else Asked(known_ms=sent_ms)
+            self.cares[at] = replace(care, flight=flight, asked=asked)
             raise
         return pkey, tries
 
     async def _made(self, client: Client, at: int, care: Care) -> str | None:
         """Return the PKey of a profile created by an unanswered POST; None if it is not there."""
         seen = Seen(await self._find(client, at))
-        decision = decide(replace(care, sent=True), seen, desired=self.desired[at])
+        sent = replace(care, flight=replace(care.flight, sent=True))
+        decision = decide(sent, seen, desired=self.desired[at])
         if not isinstance(decision, Done):
             return None
         decision.check()
@@ -202,7 +212,7 @@ async def write(workers: Workers, writes: Writes, journal: Journal) -> None:
     ready = {at for at, care in cares.items() if care.has_intent}
     to_read = [at for at in todo if at in ready]
     to_write = [at for at in todo if at not in ready]
-    steps.suspects.update(at for at, care in cares.items() if care.in_doubt)
+    steps.suspects.update(at for at, care in cares.items() if care.flight.in_doubt)
     left = await workers.client.calls.left()
     if left is not None and not to_read and 1 < writes.calls_each > left:
         workers.client.calls.need(writes.calls_each)

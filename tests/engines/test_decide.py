@@ -13,7 +13,18 @@ from virtual_time import virtually
 
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation
-from bulk_sync.engines.decide import Care, Done, LookFirst, Seen, Send, decide, learned
+from bulk_sync.engines.decide import (
+    Asked,
+    Care,
+    Done,
+    Flight,
+    Forbidden,
+    LookFirst,
+    Seen,
+    Send,
+    decide,
+    learned,
+)
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.write import Writes
 from bulk_sync.errors import RowFailed
@@ -25,6 +36,7 @@ from bulk_sync.stopping import Stop
 REQUEST: Final = RequestDate.parse("2026-11-25T12:00:00Z")
 BEFORE_MS, AFTER_MS = REQUEST.first_ms - 86_400_000, REQUEST.first_ms + 86_400_000
 WHY: Final = "A later run has written this profile."
+IN_DOUBT, SENT = Flight(in_doubt=True), Flight(sent=True)
 BODY: Final = b'{"email":"ada@example.com"}'
 YES, NO, EITHER = {True}, {False}, {True, False}
 NOW_S: Final = 1000.0  # when virtual time begins
@@ -90,14 +102,18 @@ class Case:
     def care(self) -> Care:
         return Care(
             reads_first=self.looks_first if self.creates else self.guarded,
-            in_doubt=self.in_doubt,
-            sent=self.sent,
-            quiet_at=NOW_S + 3600 if self.may_come else 0.0,
-            forbidden=WHY if self.forbidden else None,
-            overtaken=WHY if self.overtaken else None,
+            flight=Flight(
+                in_doubt=self.in_doubt,
+                sent=self.sent,
+                quiet_at=NOW_S + 3600 if self.may_come else 0.0,
+            ),
+            forbidden=Forbidden(WHY) if self.forbidden else None,
             uncertain=self.uncertain,
-            request=REQUEST if self.dated else None,
-            known_ms=REQUEST.first_ms if self.is_known else None,
+            asked=Asked(
+                request=REQUEST if self.dated else None,
+                known_ms=REQUEST.first_ms if self.is_known else None,
+                overtaken=WHY if self.overtaken else None,
+            ),
             body=BODY if self.creates else None,
         )
 
@@ -172,7 +188,7 @@ def test_a_row_without_care_is_sent_at_once() -> None:
 
 
 def test_a_profile_whose_creation_was_confirmed_is_never_created_again() -> None:
-    care = Care(sent=True, created="@new", body=BODY)
+    care = Care(flight=Flight(sent=True, created="@new"), body=BODY)
     done = Done(Outcome.CREATED, holds=True, pkey="@new")
     assert decide(care, None, desired=True) == done
     assert decide(care, Seen(()), desired=True) == done
@@ -181,10 +197,10 @@ def test_a_profile_whose_creation_was_confirmed_is_never_created_again() -> None
 @pytest.mark.parametrize(
     ("care", "same", "is_in_doubt"),
     [
-        (Care(in_doubt=True), False, False),
-        (Care(in_doubt=True), True, True),
-        (Care(in_doubt=True, sent=True), False, True),
-        (Care(in_doubt=True, body=BODY), False, True),
+        (Care(flight=IN_DOUBT), False, False),
+        (Care(flight=IN_DOUBT), True, True),
+        (Care(flight=Flight(in_doubt=True, sent=True)), False, True),
+        (Care(flight=IN_DOUBT, body=BODY), False, True),
     ],
     ids=["gone", "arrived", "sent here too", "to create"],
 )
@@ -192,16 +208,16 @@ def test_only_a_change_by_a_dead_process_is_known_not_to_arrive(
     care: Care, same: bool, is_in_doubt: bool
 ) -> None:
     seen = Seen((Match("@0", int(same), 0),))
-    assert learned(care, seen, desired=True).may_have_arrived is is_in_doubt
+    assert learned(care, seen, desired=True).flight.may_have_arrived is is_in_doubt
 
 
 @pytest.mark.parametrize(
     ("care", "has_intent"),
     [
         (Care(), False),
-        (Care(reads_first=True, sent=True), False),
-        (Care(in_doubt=True), True),
-        (Care(forbidden=WHY), True),
+        (Care(reads_first=True, flight=SENT), False),
+        (Care(flight=IN_DOUBT), True),
+        (Care(forbidden=Forbidden(WHY)), True),
     ],
     ids=["usual", "sent here", "in doubt", "not to be sent"],
 )
@@ -223,7 +239,7 @@ def test_what_is_not_created_is_counted(count: int, says: str) -> None:
 
 @pytest.mark.parametrize(("may_come_s", "waits"), [(0.5, True), (0.0, False), (-1.0, False)])
 def test_a_creation_is_waited_for_to_the_last_moment(may_come_s: float, *, waits: bool) -> None:
-    decision = decide(Care(sent=True, body=BODY), Seen((), may_come_s), desired=True)
+    decision = decide(Care(flight=SENT, body=BODY), Seen((), may_come_s), desired=True)
     assert decision == (LookFirst(may_come_s) if waits else Send.NOW)
 
 
@@ -301,7 +317,7 @@ def test_a_row_is_carried_out_as_the_table_decides(case: Case) -> None:
 def test_a_protected_row_is_looked_at_and_never_sent(
     in_doubt: bool, state: int, expected: str
 ) -> None:
-    care = Care(in_doubt=in_doubt, forbidden=WHY, forbidden_by=Reason.PROTECTED)
+    care = Care(flight=Flight(in_doubt=in_doubt), forbidden=Forbidden(WHY, Reason.PROTECTED))
     assert decide(care, None, desired=True) == LookFirst()
     done = decide(care, Seen((Match("@1", state, 0),)), desired=True)
     assert isinstance(done, Done)
@@ -316,7 +332,7 @@ def test_a_protected_row_is_looked_at_and_never_sent(
 def test_a_later_change_by_others_is_not_taken_for_a_write_in_doubt(
     changed_ms: int, sent: bool
 ) -> None:
-    care = Care(in_doubt=True, acted_ms=REQUEST.first_ms, sent=sent)
+    care = Care(flight=Flight(in_doubt=True, acted_ms=REQUEST.first_ms, sent=sent))
     done = decide(care, Seen((Match("@1", 1, changed_ms),)), desired=True)
     assert isinstance(done, Done)
     is_of_others = changed_ms == AFTER_MS and not sent

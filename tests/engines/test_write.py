@@ -19,7 +19,7 @@ from virtual_time import virtually
 from bulk_sync.campaign.client import Client
 from bulk_sync.campaign.create import Creation, Settling
 from bulk_sync.campaign.latency import Latency
-from bulk_sync.engines.decide import READ_FIRST, Care
+from bulk_sync.engines.decide import READ_FIRST, Asked, Care, Flight, Forbidden
 from bulk_sync.engines.resolve import Resolver
 from bulk_sync.engines.session import Session
 from bulk_sync.engines.write import Writes
@@ -138,8 +138,8 @@ def write_row(
     return Result(writes, journal, session.cause, sent)
 
 
-DOUBT: dict[str, Any] = {"in_doubt": True}
-FORBIDDEN: dict[str, Any] = {"forbidden": REASON}
+DOUBT: dict[str, Any] = {"flight": Flight(in_doubt=True)}
+FORBIDDEN: dict[str, Any] = {"forbidden": Forbidden(REASON)}
 GUARDED: dict[str, Any] = {"guarded": True}
 UNCERTAIN = {"uncertain": True, "guarded": True}
 KNOWN = (Outcome.UNCHANGED, Reason.NEWER_RUN)
@@ -189,7 +189,7 @@ def test_a_row_is_sent_or_left_alone_by_its_care_and_the_state_in_campaign(
     assert result.cause is None
     assert result.writes.steps.attempts[0] == 1
     assert result.writes.has_sent is (outcome == DONE)
-    is_ready = "in_doubt" in given or "forbidden" in given
+    is_ready = "flight" in given or "forbidden" in given
     assert result.journal.intended == ([] if is_ready else [0])
 
 
@@ -215,7 +215,7 @@ def test_a_dated_row_is_left_alone_if_campaign_holds_a_newer_choice(
     campaign.add(pkey=key(0), ccpaOptOut=not desired, ccpaOptOutLastModified=changed)
     request = RequestDate.parse("2026-11-25T12:00:00Z")
     assert request.precision is Precision.INSTANT
-    result = write_row(campaign, desired, request=request)
+    result = write_row(campaign, desired, asked=Asked(request))
     assert result.outcome == outcome
     assert result.sent == ["PATCH"] * is_sent
     assert result.state is campaign.profiles[key(0)]["ccpaOptOut"]
@@ -361,7 +361,7 @@ def test_rows_in_doubt_that_cannot_be_read_do_not_keep_the_others_from_being_wri
     campaign.queue_fault(Fault.TRANSIENT_500, "GET", times=1000, matching="/profile/%40")
     connection = Connection(campaign.url, "acme", Credentials("demo-key", Secret("demo-token")))
     keys, steps = [key(at) for at in range(count + 1)], Steps.blank(count + 1)
-    cares = {at: Care(in_doubt=True) for at in range(count)}
+    cares = {at: Care(flight=Flight(in_doubt=True)) for at in range(count)}
     with Session(connection, Pace(retries=0, concurrency=1), lambda *_: None) as session:
         session.write(Writes(keys, [True] * len(keys), steps, WARY, cares=cares), Journal())
     assert session.cause is None
@@ -643,10 +643,10 @@ def test_a_confirmed_creation_that_could_not_be_read_back_is_read_and_not_sent_a
         ({}, 1),
         ({"verify": True}, 2),
         ({"usual": READ_FIRST}, 2),
-        ({"cares": {0: Care(in_doubt=True)}}, 1),
+        ({"cares": {0: Care(flight=Flight(in_doubt=True))}}, 1),
         ({"cares": {0: Care(reads_first=True)}, "verify": True}, 3),
-        ({"cares": {0: Care(request=RequestDate.parse("2026-11-25"))}}, 2),
-        ({"cares": {0: Care(in_doubt=True), 1: Care(reads_first=True)}}, 2),
+        ({"cares": {0: Care(asked=Asked(RequestDate.parse("2026-11-25")))}}, 2),
+        ({"cares": {0: Care(flight=Flight(in_doubt=True)), 1: Care(reads_first=True)}}, 2),
         ({"cares": {0: Care(body=b"{}")}}, 1),
         ({"cares": {0: Care(body=b"{}", reads_first=True)}}, 3),
     ],
