@@ -1,4 +1,4 @@
-"""The closed sets of the ledger and the report: kinds of runs; what becomes of a row, and why."""
+"""The closed sets of the ledger and the report: kinds of runs, deeds, outcomes, reasons."""
 
 from enum import StrEnum
 
@@ -17,6 +17,22 @@ class Kind(StrEnum):
 
 FOLLOW_UPS = frozenset({Kind.RESUME, Kind.RETRY, Kind.UNDO, Kind.AUDIT})
 """The commands about an earlier run."""
+
+
+class Deed(StrEnum):
+    """What a person can do in the page that the ledger keeps."""
+
+    UPLOADED = "uploaded"
+    DISCARDED = "discarded the upload"
+    ASKED = "asked for approval"
+    APPROVED = "approved"
+    SENT_BACK = "sent back"
+    WITHDRAWN = "withdrew the request for approval"
+    LIMIT_RAISED = "raised a limit"
+    STOPPED = "asked to stop"
+    RESUMED = "resumed"
+    UNDO_ASKED = "asked for undo"
+    LOOKED_UP = "looked up"
 
 
 class Outcome(StrEnum):

@@ -28,7 +28,6 @@ from bulk_sync.ledger.database import Ledger
 from bulk_sync.ledger.records import (
     Act,
     Begun,
-    Deed,
     Ended,
     Intent,
     NotBegun,
@@ -40,7 +39,7 @@ from bulk_sync.ledger.records import (
 )
 from bulk_sync.ledger.transfer import Transfer, transfer
 from bulk_sync.ledger.verification import LedgerVerdict, verify
-from bulk_sync.outcomes import Kind
+from bulk_sync.outcomes import Deed, Kind
 
 __all__ = [
     "Act", "Begun", "Deed", "Ended", "Head", "Intent", "Kind", "Ledger", "LedgerVerdict", "Misfit",

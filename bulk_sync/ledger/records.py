@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -233,21 +232,6 @@ class Run:
     def is_done(self) -> bool:
         """Whether it reached its end, with or without failed rows."""
         return self.ended is not None and self.ended.exit in {Exit.DONE, Exit.ROWS_LEFT}
-
-
-class Deed(StrEnum):
-    """What a person can do in the page that the ledger keeps."""
-
-    UPLOADED = "uploaded"
-    ASKED = "asked for approval"
-    APPROVED = "approved"
-    SENT_BACK = "sent back"
-    WITHDRAWN = "withdrew the request for approval"
-    LIMIT_RAISED = "raised a limit"
-    STOPPED = "asked to stop"
-    RESUMED = "resumed"
-    UNDO_ASKED = "asked for undo"
-    LOOKED_UP = "looked up"
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,26 @@ def delete(folder: Path, keep_days: int, paperwork: Paperwork, jobs: Jobs) -> in
         if job is not None and job.is_alive:
             continue
         paperwork.set_deleted(old.name)
-        try:
-            old.unlink() if old.is_symlink() or not old.is_dir() else shutil.rmtree(old)
-        except OSError as error:
-            log.warning("%s is older than --keep and cannot be deleted: %s.", old, error.strerror)
-        else:
-            gone += 1
+        gone += _is_gone(old)
     return gone
+
+
+def discard(upload: Path, paperwork: Paperwork, jobs: Jobs) -> None:
+    """Delete an uploaded file with its folder, and what its checks have found in it."""
+    paperwork.set_deleted(upload.name)
+    for folder in (upload, *(job.folder for job in jobs.list_about(upload.name))):
+        _is_gone(folder)
+
+
+def _is_gone(old: Path) -> bool:
+    try:
+        old.unlink() if old.is_symlink() or not old.is_dir() else shutil.rmtree(old)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        log.warning("%s is no longer needed and cannot be deleted: %s.", old, error.strerror)
+        return False
+    return True
 
 
 def _older(folder: Path, before_s: float) -> Iterator[Path]:

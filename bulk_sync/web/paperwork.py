@@ -56,12 +56,12 @@ class Paperwork:
 
     def choices_of(self, job: str) -> Mapping[str, Any]:
         """Return the choices for the last upload of a job; empty if there is none."""
-        found = self._uploads(uploads.c.job == job, most=1)
+        found = self._uploads(uploads.c.job == job, ~uploads.c.is_deleted, most=1)
         return found[0].choices if found else {}
 
     def corrections_of(self, upload_id: str) -> list[Upload]:
         """Return the uploads that correct one, the newest first."""
-        return self._uploads(uploads.c.corrects == upload_id)
+        return self._uploads(uploads.c.corrects == upload_id, ~uploads.c.is_deleted)
 
     def copies_of(self, upload: Upload, most: int = 3) -> list[Upload]:
         """Return the last other uploads of the same file, the newest first."""

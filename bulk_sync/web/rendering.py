@@ -30,6 +30,7 @@ NOTES: Final[Mapping[str, str]] = {
     "resumed": "The run goes on. You may close this page.",
     "stopping": "The run was asked to stop. It finishes what is in flight first.",
     "has-ended": "It has ended already.",
+    "discarded": "The file is discarded. It was not compared, and nothing was changed in Campaign.",
     "checked-again": "You changed the columns, so the file was checked again. If the verdict is "
     "right, press Compare with Campaign once more.",
     "checked-since": "The file was checked again since you opened the page. Look at the verdict, "

@@ -35,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/uploads/{id}/events", Right.READ, uploads.events, lasts=True),
     Route("POST", "/uploads/{id}/check", Right.PREPARE, uploads.check),
     Route("POST", "/uploads/{id}/compare", Right.PREPARE, uploads.compare),
+    Route("POST", "/uploads/{id}/discard", Right.PREPARE, uploads.discard),
     Route("GET", "/uploads/{id}/rows-to-correct", Right.READ, uploads.rows_to_correct),
     Route("GET", "/plans/{id}", Right.READ, plans.show),
     Route("POST", "/plans/{id}/ask", Right.PREPARE, plans.ask),

@@ -783,8 +783,56 @@ def test_a_viewer_reads_but_does_not_upload_check_or_compare(
     assert shown.status_code == 200
     assert "Check again</button>" not in shown.text
     assert viewer.get(f"{served.url}/uploads/new").status_code == 403
-    for name in ("check", "compare"):
+    for name in ("check", "compare", "discard"):
         assert viewer.post(f"{path(answer)}/{name}", data={}).status_code == 403
+
+
+def test_a_wrong_file_is_discarded_with_what_was_found_in_it(
+    served: Served, ana: requests.Session
+) -> None:
+    name = next(NAMES)
+    answer = upload(ana, served, name, REQUESTS, job="wrong")
+    wait_for_check(ana, served, answer)
+    upload_id = state_of(served, answer).upload.id
+    found = [job.folder for job in served.page.jobs.list_about(upload_id)]
+    assert all(folder.exists() for folder in found)
+    assert name in ana.get(served.url).text
+    gone = ana.post(f"{path(answer)}/discard")
+    for said in ("The file is discarded.", "The file is no longer kept."):
+        assert said in text_of(gone)
+    assert upload_id not in folders(served)
+    assert not any(folder.exists() for folder in found)
+    assert name not in ana.get(served.url).text
+    assert ana.post(f"{path(answer)}/compare", data=form(answer.text)).status_code == 410
+    assert ana.post(f"{path(answer)}/discard").status_code == 200
+    deeds = [act.deed for act in served.page.ledger.acts() if act.about == upload_id]
+    assert sorted(deeds) == [Deed.DISCARDED, Deed.UPLOADED]
+
+
+def test_a_file_that_was_compared_is_not_discarded(served: Served, ana: requests.Session) -> None:
+    answer = upload(ana, served, next(NAMES), REQUESTS)
+    wait_for_check(ana, served, answer)
+    press(ana, answer, "compare")
+    assert "Discard this file" not in ana.get(path(answer)).text
+    refused = ana.post(f"{path(answer)}/discard")
+    assert refused.status_code == 409
+    assert "This file was compared with Campaign, so it is kept." in text_of(refused)
+    assert state_of(served, answer).usable
+
+
+def test_a_discarded_correction_leaves_the_file_to_be_corrected(
+    served: Served, ana: requests.Session
+) -> None:
+    name = next(NAMES)
+    answer = upload(ana, served, name, "PKey,ccpaOptOut\n@a,maybe\n", job="corrections")
+    wait_for_check(ana, served, answer)
+    upload_id = path(answer).rpartition("/")[2]
+    fixed = upload(ana, served, next(NAMES), REQUESTS, corrects=upload_id)
+    wait_for_check(ana, served, fixed)
+    assert name not in ana.get(served.url).text
+    ana.post(f"{path(fixed)}/discard")
+    assert name in ana.get(served.url).text
+    assert "A corrected file was uploaded" not in ana.get(path(answer)).text
 
 
 def test_unknown_uploads_are_not_found(served: Served, ana: requests.Session) -> None:

@@ -186,7 +186,7 @@ def _uploads(page: Page, person: Person) -> Iterator[Task]:
     is has had its correction with any newer file of the job. One without such rows waits until a
     plan is made of it, and so does one whose correction has just these rows.
     """
-    uploads = page.paperwork.uploads(_LOOKED_AT)
+    uploads = [each for each in page.paperwork.uploads(_LOOKED_AT) if not each.is_deleted]
     with_plan = {paper.upload for paper in page.paperwork.plans()}
     compared = {upload.sha256 for upload in uploads if upload.id in with_plan}
     done = {upload.corrects for upload in uploads}
@@ -197,7 +197,7 @@ def _uploads(page: Page, person: Person) -> Iterator[Task]:
         is_repeated, has_newer = upload.sha256 in contents, upload.job in jobs
         contents.add(upload.sha256)
         jobs.add(upload.job)
-        if upload.is_deleted or is_repeated:
+        if is_repeated:
             continue
         path, name = f"/uploads/{upload.id}", upload.file_name
         for job in page.jobs.list_about(upload.id, "validate")[:1]:

@@ -13,6 +13,7 @@ from bulk_sync.ledger import Deed
 from bulk_sync.web import (
     choices,
     live,
+    old_files,
     planning,
     template_workbook,
     upload_file,
@@ -131,6 +132,22 @@ async def compare(request: web.Request) -> web.StreamResponse:
                 options={_CHECK: state.check.id},
             )
     return page.go(f"/plans/{plan_id}")
+
+
+async def discard(request: web.Request) -> web.StreamResponse:
+    """Delete a wrong file, unless it was compared with Campaign."""
+    page, upload_id = page_of(request), request.match_info["id"]
+    async with page.turn(upload_id):
+        state = await _state(request)
+        if await page.blocking(partial(page.paperwork.plans, upload=upload_id)):
+            raise web.HTTPConflict(text="This file was compared with Campaign, so it is kept.")
+        if state.stage is not UploadStage.DELETED:
+            if state.check is not None and state.stage is UploadStage.CHECKING:
+                await page.blocking(state.check.stop)
+            await page.record(person_of(request), Deed.DISCARDED, upload_id)
+            folder = page.settings.folder / "uploads" / upload_id
+            await page.blocking(old_files.discard, folder, page.paperwork, page.jobs)
+    return page.go(_path(state.upload), "discarded")
 
 
 async def rows_to_correct(request: web.Request) -> web.StreamResponse:
