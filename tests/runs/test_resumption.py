@@ -1,6 +1,7 @@
 """What a run leaves that is given up: its confirmed changes, and what is known of the others."""
 
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -39,6 +40,22 @@ def test_the_changes_in_flight_of_a_run_given_up_are_read_again(
     again = run(sim, "resume", run_id, "--give-up")
     assert again.status == 6
     assert f"There is nothing to give up. Run {run_id} ended with exit status 6: " in again.err
+
+
+def test_a_later_change_by_others_is_not_taken_for_one_in_flight(
+    sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 2)
+    words = ("--fetch", "lookup", "--concurrency", 1, "--max-calls", 4, "--summary", "json")
+    ran = run(sim, "run", write_states(tmp_path / "in.csv", 2), *words)
+    run_id = str(ran.summary["run_id"])
+    with ledger.open_ledger(State(tmp_path / "state")) as book:
+        book.intend(run_id, [Intent(key(1), 3, None, before=False, desired=True)])
+    later = datetime.now(UTC) + timedelta(hours=2)
+    sim.profiles[key(1)] |= {"ccpaOptOut": True, "ccpaOptOutLastModified": later.isoformat()}
+    ran = run(sim, "resume", run_id, "--give-up")
+    assert ran.status == 0
+    assert "Of the other 1 it is not known whether they arrived" in ran.out
 
 
 def test_a_signal_while_changes_in_flight_are_read_again_gives_nothing_up(
