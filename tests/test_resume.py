@@ -127,6 +127,9 @@ def test_a_file_with_an_interrupted_run_does_not_start_anew(
     assert "was interrupted" in refused["message"]
     assert run(sim, "run", path, "--fresh").status == 0
     assert len(sim.patched) == 20
+    given_up = orjson.loads(run(None, "runs", "--json").out)[0]
+    assert given_up["finished"]
+    assert given_up["message"].startswith("Given up for a fresh start.")
     assert run(sim, "resume").status == 0
     assert not list((tmp_path / "state" / "runs").iterdir())
 

@@ -200,6 +200,12 @@ def test_a_formula_whose_value_is_the_empty_text_is_an_empty_cell(tmp_path: Path
     assert table(path) == [(2, "@a", "true")]
 
 
+def test_a_text_with_an_escaped_character_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
+        book.add_worksheet().write_column(0, 0, ["PKey", "_x0041_", "a\x01b"])
+    assert parse_here(tmp_path / "in.xlsx")[0]["PKey"].tolist() == ["_x0041_", "a\x01b"]
+
+
 def test_the_0_written_by_xlsxwriter_for_a_formula_is_no_value(tmp_path: Path) -> None:
     with xlsxwriter.Workbook(tmp_path / "in.xlsx") as book:
         page = book.add_worksheet()
