@@ -254,7 +254,7 @@ def test_a_request_that_found_its_opt_out_counts_though_the_clock_was_set_back(
     assert finding.returncode == 0, said
     assert run(sim, "run", file_of("false", "2026-11-15"), "--report", "last.csv").status == 3
     (row,) = read_csv(tmp_path / "last.csv")
-    assert "found this state as asked for by a request of 2026-11-20" in row["sync_detail"]
+    assert "wants the same state by a request of 2026-11-20" in row["sync_detail"]
     assert sim.states == {key(0): True}
 
 

@@ -309,7 +309,7 @@ def sentence(found: DatedChoice) -> str:
     if found.own is not None:
         dated = found.own.request
         when = "whose date is not known" if dated is None else f"of {dated}"
-        what = "found this state as asked for by" if found.own.is_seen else "has carried out"
+        what = "wants the same state by" if found.own.is_seen else "has carried out"
         return (
             f"Run {found.own.run_id} {what} a request {when} for this profile, and this one is not "
             "certain to be later, so the profile was left alone. --ignore-dates goes by the file."

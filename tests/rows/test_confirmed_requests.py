@@ -54,7 +54,7 @@ def test_a_found_state_has_campaign_s_time_or_that_of_the_request() -> None:
     choice = request_order.choice(
         stamp_ms, replace(seen, confirmed=confirmed), wanted, desired=True
     )
-    assert "Run S found this state as asked for by a request of 2026-11-25" in (
+    assert "Run S wants the same state by a request of 2026-11-25" in (
         request_order.sentence(choice)
     )
 

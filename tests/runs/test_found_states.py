@@ -46,8 +46,31 @@ def test_an_opt_out_found_by_a_stopped_run_stands_against_an_older_request(
     assert run(sim, "run", "first.csv", "--report", "first.results.csv", *words).status == status
     older = lift(sim, tmp_path, run, "2026-11-08")
     assert (older["sync_outcome"], older["sync_reason"]) == ("drifted", "newer_choice")
-    assert "found this state as asked for by a request of 2026-11-10" in older["sync_detail"]
+    assert "wants the same state by a request of 2026-11-10" in older["sync_detail"]
     assert lift(sim, tmp_path, run, "2026-11-12")["sync_outcome"] == "updated"
+
+
+@pytest.mark.parametrize("date", ["2026-11-10", ""])
+def test_an_opt_out_that_a_stopped_run_has_yet_to_look_at_stands_against_an_older_request(
+    date: str, sim: Simulator, tmp_path: Path, run: Run
+) -> None:
+    populate(sim, 4)
+    sim.profiles[key(0)]["ccpaOptOut"] = True
+    dates = ["2026-11-01", "2026-11-01", "2026-11-01", date]
+    rows = [f"{key(3 - number)},true,{each}" for number, each in enumerate(dates)]
+    (tmp_path / "first.csv").write_text("\n".join(["PKey,ccpaOptOut,Request date", *rows, ""]))
+    words = (*LOOKUPS, "--max-calls", 3, "--report", "first.results.csv", "--summary", "json")
+    stopped = run(sim, "run", "first.csv", *words)
+    assert stopped.status == 6
+    assert read_csv(tmp_path / "first.results.csv")[3]["sync_before"] == ""
+    older = lift(sim, tmp_path, run, "2026-11-08")
+    assert (older["sync_outcome"], older["sync_reason"]) == ("drifted", "newer_choice")
+    assert "wants the same state by a request" in older["sync_detail"]
+    if date:
+        assert lift(sim, tmp_path, run, "2026-11-12")["sync_outcome"] == "updated"
+    else:
+        assert run(sim, "resume", run_id_of(stopped), "--give-up").status == 0
+        assert lift(sim, tmp_path, run, "2026-11-08")["sync_outcome"] == "updated"
 
 
 def test_every_profile_of_an_address_keeps_its_opt_out(

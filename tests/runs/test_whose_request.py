@@ -195,7 +195,7 @@ def test_a_resumed_run_wins_over_a_later_run_if_its_request_is_later(
     last = team.folder / "last.csv"
     for state, request in (("true", others and "2026-01-10"), ("false", others)):
         last.write_text(f"PKey,ccpaOptOut,Request date\n{key(3)},{state},{request}\n")
-        assert team.results("run", last, "--fresh") == ["updated"]
+        assert team.results("run", last, "--fresh", "--ignore-dates") == ["updated"]
     results = team.results(command, going_on, *(("--max-calls", 99) * (command == "resume")))
     assert results[-1] == outcome
     assert sim.states[key(3)] is (outcome == "updated")
@@ -299,7 +299,7 @@ def test_a_request_for_a_state_set_by_others_counts_too(team: Team) -> None:
     team.run(team.sim, "run", path, "--report", "r.csv")
     (row,) = read_csv(team.folder / "r.csv")
     assert (row["sync_outcome"], row["sync_reason"]) == ("drifted", "newer_choice")
-    assert "found this state as asked for by a request of 2026-01-25" in row["sync_detail"]
+    assert "wants the same state by a request of 2026-01-25" in row["sync_detail"]
     assert team.upload("false", "2026-01-26") == ["updated"]
 
 
@@ -386,7 +386,7 @@ def test_an_opt_out_found_without_a_date_counts_as_of_the_run_that_found_it(
     team.run(team.sim, "run", older, "--max-opt-ins", 2, "--report", "r.csv")
     first, second = read_csv(team.folder / "r.csv")
     assert (first["sync_outcome"], first["sync_reason"]) == ("drifted", "newer_choice")
-    assert f"Run {found} found this state as asked for by a request whose" in first["sync_detail"]
+    assert f"Run {found} wants the same state by a request whose" in first["sync_detail"]
     assert second["sync_outcome"] == "updated"
     later = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     assert team.upload("false", later) == ["updated"]

@@ -1,10 +1,11 @@
-"""Requests that found their state in Campaign: nothing was written for them.
+"""Requests that found their state in Campaign, and opt-outs still to be carried out.
 
 Those of a finished run are in its kept rows, those of an unfinished one in its checkpoint.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from bulk_sync.engines.journal import now_ms
 from bulk_sync.ledger import Begun, Kind
 from bulk_sync.rows import comparison, expand, request_order
 from bulk_sync.rows.results import Steps
@@ -21,6 +22,8 @@ def found(
 ) -> Iterator[tuple[str, Found]]:
     """Yield those of some runs for some PKeys, with the run, as far as its rows are here.
 
+    An opt-out that an unfinished run has yet to look at, or to write, counts as found just now.
+
     Kept rows without a request as late as ``since_ms`` are passed over. Memory: a part of the kept
     rows of a run, and all rows of an unfinished one that fit.
     """
@@ -31,7 +34,9 @@ def found(
                 yield from ((run_id, each) for each in kept[run_id].found(wanted, since_ms))
             elif begun.kind is not Kind.PLAN and (rows := _so_far(state, run_id, begun)):
                 for part in map(kept_rows.table, rows.read()):
-                    yield from ((run_id, each) for each in kept_rows.found_in(part, wanted))
+                    yield from (
+                        (run_id, each) for each in kept_rows.found_in(part, wanted, now_ms())
+                    )
 
 
 def _so_far(state: State, run_id: str, begun: Begun) -> Slices | None:

@@ -44,6 +44,7 @@ FOLDER: Final = "rows"
 _FORMAT: Final = 2
 _FACTS: Final = b"bulk-sync.rows"
 _BY_PKEY: Final = IdentityColumns(are_pkeys=True)
+_OPEN: Final = (Outcome.PENDING, Outcome.WOULD_UPDATE)
 _NAME: Final = re.compile(rf"(?P<run>{RUN_ID_PATTERN})\.(?P<day>\d{{8}})\.parquet")
 
 
@@ -166,8 +167,11 @@ class Found(NamedTuple):
     at_ms: int
 
 
-def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
-    """Yield the requests of a ``table`` for some profiles that found their state in Campaign."""
+def found_in(part: pa.Table, pkeys: frozenset[str], open_ms: int | None = None) -> Iterator[Found]:
+    """Yield the requests of a ``table`` for some profiles that found their state in Campaign.
+
+    With ``open_ms``, opt-outs still to be carried out count as found at that time.
+    """
     outcome, name = part[columns.OUTCOME].cast(pa.string()), columns.UNCHANGED_PKEYS
     is_found = pc.equal(outcome, Outcome.UNCHANGED)
     if name in part.column_names:
@@ -175,17 +179,23 @@ def found_in(part: pa.Table, pkeys: frozenset[str]) -> Iterator[Found]:
     # Others have set it between the plan and its apply.
     is_alike = pc.equal(part[columns.AFTER], part[columns.DESIRED])
     is_found = pc.or_(is_found, pc.and_(pc.equal(outcome, Outcome.DRIFTED), is_alike))
+    if open_ms is not None:
+        is_open = pc.is_in(outcome, pa.array(_OPEN))
+        is_found = pc.or_kleene(is_found, pc.and_(is_open, part[columns.DESIRED]))
     hits = pc.and_(_BY_PKEY.matches(part, Identity(pkeys)), is_found)
     rows = part.filter(hits).to_pandas()
     requests = request_order.requests(rows, np.arange(len(rows)))
     firsts = request_order.first_known(rows, np.arange(len(rows)))
     times_ms = columns.times_ms(rows[columns.AT]).tolist()
     for at, row in enumerate(rows.to_dict("records")):
-        is_drifted = row[columns.OUTCOME] == Outcome.DRIFTED
-        more = row.get(columns.PKEYS if is_drifted else name)
+        is_open = open_ms is not None and row[columns.OUTCOME] in _OPEN
+        more = row.get(
+            columns.PKEYS if is_open or row[columns.OUTCOME] == Outcome.DRIFTED else name
+        )
         found = {row[columns.KEY], *(() if more is None else more)} & pkeys
         for request in (requests[at], *([firsts[at]] if at in firsts else ())):
-            yield from (Found(pkey, row[columns.DESIRED], request, times_ms[at]) for pkey in found)
+            at_ms = open_ms if is_open and open_ms else times_ms[at]
+            yield from (Found(pkey, row[columns.DESIRED], request, at_ms) for pkey in found)
 
 
 def own_columns(state: State, run_id: str, numbers: Collection[int]) -> pd.DataFrame | None:
