@@ -142,6 +142,8 @@ def test_another_input_of_the_job_runs_and_names_the_unfinished_one(
         run(sim, "run", write_states(tmp_path / "in.csv", 20), *LOOKUP, "--max-calls", 10).status
         == 6
     )
+    other = run(sim, "run", write_states(tmp_path / "other.csv", 40))
+    assert "was interrupted" not in other.err
     ran = run(sim, "run", write_states(tmp_path / "in.csv", 40))
     assert ran.status == 0
     assert "was interrupted. To finish it: bulk-sync resume" in ran.err

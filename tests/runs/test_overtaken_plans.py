@@ -134,9 +134,11 @@ def test_a_list_has_found_an_opt_out_though_its_row_is_not_done_for_another_prof
     assert sim.states == {key(0): True, key(1): False}
 
 
-@pytest.mark.parametrize("key_column", ["email", "PKey"])
+@pytest.mark.parametrize(
+    ("key_column", "later"), [("email", "Mail"), ("PKey", "Mail"), ("email", "Contact")]
+)
 def test_a_list_stopped_before_it_looks_up_an_address_is_known_by_the_address(
-    key_column: str, sim: Simulator, tmp_path: Path, run: Run
+    key_column: str, later: str, sim: Simulator, tmp_path: Path, run: Run
 ) -> None:
     lines = ["PKey,email,ccpaOptOut"]
     for number in range(2):
@@ -145,8 +147,8 @@ def test_a_list_stopped_before_it_looks_up_an_address_is_known_by_the_address(
     (tmp_path / "in.csv").write_text("\n".join(lines))
     words = ("--key", {"PKey": "pkey"}.get(key_column, key_column), "--key-column", key_column)
     assert run(sim, "plan", "in.csv", *words, "--out", "plan.parquet").status == 0
-    (tmp_path / "later.csv").write_text("Mail,ccpaOptOut\nP0@example.com,true\n")
-    stopping = ("--key", "email", "--key-column", "Mail", "--max-calls", 1)
+    (tmp_path / "later.csv").write_text(f"{later},ccpaOptOut\nP0@example.com,true\n")
+    stopping = ("--key", "email", "--key-column", later, "--max-calls", 1)
     assert run(sim, "run", "later.csv", *stopping).status == 6
     assert run(sim, "apply", "plan.parquet").status == 3
     assert sim.states == {key(0): True, key(1): False}
