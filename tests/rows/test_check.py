@@ -123,6 +123,7 @@ def test_a_state_in_words_of_the_user_is_no_header_beside_a_damaged_key(word: st
     ("question", "is_header"),
     [
         ("Wants sale?", True),
+        ("SALE OF\nMY DATA?", True),
         ("Do they agree to sharing?", True),
         ("Opt-out?", False),
         ("Whom to ask?", False),

@@ -43,6 +43,7 @@ def test_the_same_address(found: object, exact: bool, ignore: bool) -> None:
         "!#$%&'*+-/=?^_`{|}~@x.com",
         '"quoted local"@x.org',
         '"a..b."@x.org',
+        '"a"@x.org',
         "jo@localhost",
         "1@2.example",
         "jürgen@münchen.example",
