@@ -129,7 +129,7 @@ def test_a_file_with_an_interrupted_run_does_not_start_anew(
     assert len(sim.patched) == 20
     given_up = orjson.loads(run(None, "runs", "--json").out)[0]
     assert given_up["finished"]
-    assert given_up["message"].startswith("Given up for a fresh start.")
+    assert given_up["message"].startswith("Given up for a fresh start")
     assert run(sim, "resume").status == 0
     assert not list((tmp_path / "state" / "runs").iterdir())
 

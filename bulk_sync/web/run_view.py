@@ -175,9 +175,11 @@ def open_undo(page: Page, run_id: str) -> str | None:
 
 def values(page: Page, state: RunState, query: Mapping[str, str]) -> dict[str, Any]:
     """Return what the template needs. Blocks."""
+    progress = None if state.job is None else state.job.progress()
+    if state.is_at_work and progress is not None and not progress.is_alive:
+        state = read(page, state.run.run_id) or state  # its process has ended since it was read
     rows, run = _pages(page, state), state.run
     facts = _facts(page, run, rows)
-    progress = None if state.job is None else state.job.progress()
     note = query.get("note", "")
     return {
         "state": state,

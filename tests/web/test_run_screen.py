@@ -23,7 +23,9 @@ from serving import Served
 
 from bulk_sync.ledger import Deed
 from bulk_sync.simulator import Simulator
+from bulk_sync.web import run_view
 from bulk_sync.web.identity import Role
+from bulk_sync.web.run_view import RunState
 
 
 @pytest.fixture
@@ -106,6 +108,25 @@ def test_a_killed_run_is_shown_as_such_and_resumed_once(
     assert len(served.page.jobs.list_about(run.rpartition("/")[2], "resume")) == 1
     assert all(sim.states.values())
     assert "30 of 30 rows were changed" in text_of(viewer.get(served.url + run))
+
+
+def test_a_run_that_ends_while_its_screen_is_made_is_shown_at_its_end(
+    sim: Simulator, working_page: Served, tmp_path: Path
+) -> None:
+    page, states = working_page.page, list[RunState | None]()
+    populate(sim, 3)
+
+    def look() -> None:
+        states.append(run_view.read(page, page.jobs.last(1)[0].progress().run_id or ""))
+
+    before_answer(sim, "PATCH", 1, look)
+    apply_file(working_page, write_states(tmp_path / "in.csv", 3))
+    (state,) = states
+    assert state is not None
+    assert state.is_at_work
+    shown = run_view.values(page, state, {})
+    assert shown["state"].standing.word == "done"
+    assert shown["facts"] is not None
 
 
 def test_a_run_is_stopped_and_resumed(sim: Simulator, working_page: Served, tmp_path: Path) -> None:
