@@ -23,6 +23,7 @@ from bulk_sync.storage import atomic
 from bulk_sync.web import choices as choosing
 from bulk_sync.web.choices import Choices
 from bulk_sync.web.forms import Form
+from bulk_sync.web.identity import Person, Right
 from bulk_sync.web.jobs import PageJob
 from bulk_sync.web.page import Page
 from bulk_sync.web.paperwork import new_id
@@ -98,6 +99,10 @@ class UploadState:
     def columns(self) -> Sequence[Mapping[str, Any]]:
         """Return the columns, with samples."""
         return self.outline.get("columns") or ()
+
+    def may_be_discarded_by(self, person: Person) -> bool:
+        """Return whether a person may discard the file: their own, or any as an admin."""
+        return person.is_same(self.upload.who) or person.may(Right.RAISE)
 
     @property
     def is_partial(self) -> bool:

@@ -809,6 +809,21 @@ def test_a_wrong_file_is_discarded_with_what_was_found_in_it(
     assert sorted(deeds) == [Deed.DISCARDED, Deed.UPLOADED]
 
 
+def test_a_file_is_discarded_by_the_person_who_uploaded_it_or_an_admin(
+    served: Served, ana: requests.Session
+) -> None:
+    ida = served.signed_in(Role.ADMIN)
+    answers = [upload(each, served, next(NAMES), REQUESTS) for each in (ida, ana)]
+    for session, answer in zip((ida, ana), answers, strict=True):
+        wait_for_check(session, served, answer)
+    assert "Discard this file" not in ana.get(path(answers[0])).text
+    refused = ana.post(f"{path(answers[0])}/discard")
+    assert refused.status_code == 403
+    assert "Only Ida Berg or an admin can discard it." in text_of(refused)
+    assert "Discard this file" in ida.get(path(answers[1])).text
+    assert "no longer kept" in text_of(ida.post(f"{path(answers[1])}/discard"))
+
+
 def test_a_file_that_was_compared_is_not_discarded(served: Served, ana: requests.Session) -> None:
     answer = upload(ana, served, next(NAMES), REQUESTS)
     wait_for_check(ana, served, answer)

@@ -136,15 +136,17 @@ async def compare(request: web.Request) -> web.StreamResponse:
 
 async def discard(request: web.Request) -> web.StreamResponse:
     """Delete a wrong file, unless it was compared with Campaign."""
-    page, upload_id = page_of(request), request.match_info["id"]
+    page, person, upload_id = page_of(request), person_of(request), request.match_info["id"]
     async with page.turn(upload_id):
         state = await _state(request)
+        if not state.may_be_discarded_by(person):
+            raise web.HTTPForbidden(text=f"Only {state.upload.who} or an admin can discard it.")
         if await page.blocking(partial(page.paperwork.plans, upload=upload_id)):
             raise web.HTTPConflict(text="This file was compared with Campaign, so it is kept.")
         if state.stage is not UploadStage.DELETED:
             if state.check is not None and state.stage is UploadStage.CHECKING:
                 await page.blocking(state.check.stop)
-            await page.record(person_of(request), Deed.DISCARDED, upload_id)
+            await page.record(person, Deed.DISCARDED, upload_id)
             folder = page.settings.folder / "uploads" / upload_id
             await page.blocking(old_files.discard, folder, page.paperwork, page.jobs)
     return page.go(_path(state.upload), "discarded")
